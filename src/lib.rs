@@ -1,0 +1,34 @@
+//! a2ad: a gRPC-first runtime for agents that speak A2A (the Agent2Agent protocol).
+//!
+//! The crate is a stack of rooms; a room may use the ones below it, never one above.
+//!
+//! | level  | rooms |
+//! |--------|-------|
+//! | base   | [`pb`] [`error`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] |
+//! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
+//! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
+//! | engine | [`execution`] (one writer per task, live streams) |
+//! | core   | [`service`] (the A2A operations, one file each) |
+//! | edge   | [`api`] (the three bindings), [`server`] (sockets), [`client`] |
+//! | root   | [`app`] builds a runtime out of all of them |
+//!
+//! `tests/it/layering.rs` fails when a room reaches upwards.
+
+pub mod agent;
+pub mod api;
+pub mod app;
+pub mod bus;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod context;
+pub mod error;
+pub mod execution;
+pub mod pb;
+pub mod repository;
+pub mod server;
+pub mod service;
+pub mod shutdown;
+pub mod task;
+pub mod telemetry;
+pub mod tls;
