@@ -1,1 +1,16 @@
-//! Placeholder while the room is being built.
+//! What an agent author implements, and what the runtime hands to it.
+//!
+//! This room knows the protocol's types and nothing of databases, sockets or streams. Start at [`AgentExecutor`];
+//! [`TaskUpdater`] is the pen that an execution writes with, [`Agent`] the executor together with its card.
+
+mod blocking;
+mod context;
+mod executor;
+mod registry;
+mod updater;
+
+pub use blocking::{BlockingError, run_blocking};
+pub use context::{RequestContext, TaskReader};
+pub use executor::{AgentError, AgentExecutor, CancelOutcome, Recovery};
+pub use registry::{Agent, AgentOptions, Agents, Idempotency, RegistryError};
+pub use updater::{TaskUpdate, TaskUpdater, UpdateError, UpdateReceiver, channel};

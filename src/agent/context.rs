@@ -1,0 +1,107 @@
+//! What an execution knows about the request it works on.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::context::{CallContext, Principal, TraceContext};
+use crate::pb::{Message, SendMessageConfiguration, Struct, Task, part};
+
+/// Reads tasks on behalf of an execution, in the scope of the caller that started it.
+#[async_trait]
+pub trait TaskReader: Send + Sync {
+    /// The task that the execution works on, as far as it has been written.
+    fn current(&self) -> Task;
+
+    /// Another task of the same owner at the same agent; `None` if there is none.
+    async fn task(&self, id: &str) -> Option<Task>;
+}
+
+/// One message for an agent, with what came along. Cheap to clone.
+#[derive(Clone)]
+pub struct RequestContext {
+    /// The task's id.
+    pub task_id: Arc<str>,
+    /// The id of the conversation that the task belongs to (specification 3.4.1).
+    pub context_id: Arc<str>,
+    /// The message to work on; it is already the last one of the task's history.
+    pub message: Arc<Message>,
+    /// How the caller wants to be answered: accepted media types and the like.
+    pub configuration: Option<Arc<SendMessageConfiguration>>,
+    /// The request's metadata.
+    pub metadata: Option<Arc<Struct>>,
+    /// Who sent the message.
+    pub principal: Principal,
+    /// The trace that the caller is in, to be handed on to whatever the agent calls.
+    pub trace: Option<Arc<TraceContext>>,
+    /// The id under which the request is logged.
+    pub request_id: Arc<str>,
+    /// The extensions that the caller activated (`A2A-Extensions`).
+    pub extensions: Arc<[String]>,
+    /// True if the message continues a task that existed before.
+    pub follow_up: bool,
+    pub(crate) tasks: Arc<dyn TaskReader>,
+}
+
+impl RequestContext {
+    /// A request as the runtime builds it; public so that agents can be tested without a runtime.
+    pub fn new(call: &CallContext, task_id: Arc<str>, context_id: Arc<str>, message: Arc<Message>, tasks: Arc<dyn TaskReader>) -> Self {
+        Self {
+            task_id,
+            context_id,
+            message,
+            configuration: None,
+            metadata: None,
+            principal: call.principal.clone(),
+            trace: call.trace.clone(),
+            request_id: call.request_id.clone(),
+            extensions: call.extensions.clone(),
+            follow_up: false,
+            tasks,
+        }
+    }
+
+    /// The text of all text parts, joined by line ends; borrowed when there is just one.
+    pub fn text(&self) -> Cow<'_, str> {
+        let mut texts = self.message.parts.iter().filter_map(|part| match &part.content {
+            Some(part::Content::Text(text)) => Some(text.as_str()),
+            _ => None,
+        });
+        let first = texts.next().unwrap_or_default();
+        match texts.next() {
+            None => Cow::Borrowed(first),
+            Some(second) => {
+                let mut joined = format!("{first}\n{second}");
+                for text in texts {
+                    joined.push('\n');
+                    joined.push_str(text);
+                }
+                Cow::Owned(joined)
+            }
+        }
+    }
+
+    /// The bytes of the first raw part with this file name.
+    pub fn raw_part(&self, filename: &str) -> Option<&Bytes> {
+        self.message.parts.iter().find_map(|part| match &part.content {
+            Some(part::Content::Raw(raw)) if part.filename == filename => Some(raw),
+            _ => None,
+        })
+    }
+
+    /// A copy of the task as it stands, with its history and artifacts.
+    pub fn task(&self) -> Task {
+        self.tasks.current()
+    }
+
+    /// The tasks that the message refers to (`referenceTaskIds`), as far as they exist and are the caller's own.
+    pub async fn referenced_tasks(&self) -> Vec<Task> {
+        let mut found = Vec::new();
+        for id in &self.message.reference_task_ids {
+            found.extend(self.tasks.task(id).await);
+        }
+        found
+    }
+}

@@ -1,0 +1,181 @@
+//! The agents that one runtime hosts, by name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::AgentExecutor;
+use crate::pb::AgentCard;
+
+/// Which sends of an agent count as repetitions of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Idempotency {
+    /// Sends that name the same `idempotency-key`.
+    #[default]
+    Key,
+    /// Also sends with the same `messageId` that name no key. Off by default: clients in the field reuse ids.
+    MessageId,
+}
+
+/// How the runtime treats one agent.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// End streams when the task asks for input or auth, for peers that wait for the end (specification 11.7).
+    pub close_on_interrupt: bool,
+    /// Which sends count as repetitions.
+    pub idempotency: Idempotency,
+    /// How many executions may run at once; more are refused with RESOURCE_EXHAUSTED.
+    pub executions_max: usize,
+    /// The card for authenticated callers (specification 3.1.11).
+    pub extended_card: Option<AgentCard>,
+}
+
+impl Default for AgentOptions {
+    fn default() -> Self {
+        Self { close_on_interrupt: false, idempotency: Idempotency::Key, executions_max: 1_024, extended_card: None }
+    }
+}
+
+/// An executor with its name, card and options.
+pub struct Agent {
+    /// The name that addresses it: the protocol's `tenant`, and the path prefix.
+    pub name: Arc<str>,
+    /// The public card, complete with interfaces.
+    pub card: AgentCard,
+    /// What runs.
+    pub executor: Arc<dyn AgentExecutor>,
+    /// How it is treated.
+    pub options: AgentOptions,
+    /// One permit per execution that may run now.
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+impl Agent {
+    /// An agent named `name`.
+    ///
+    /// # Errors
+    /// When the name would shadow a route or is not of the form `[a-z0-9][a-z0-9_-]{0,63}`.
+    pub fn new(
+        name: &str,
+        card: AgentCard,
+        executor: Arc<dyn AgentExecutor>,
+        options: AgentOptions,
+    ) -> Result<Self, RegistryError> {
+        check_name(name)?;
+        let permits = Arc::new(Semaphore::new(options.executions_max.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Self { name: Arc::from(name), card, executor, options, permits })
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Agent").field("name", &self.name).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Why a set of agents can't be hosted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// The name has characters that a path segment or tenant should not have.
+    #[error("agent name {0:?} is not valid; use 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit")]
+    BadName(String),
+    /// The name is that of a route.
+    #[error("agent name {0:?} would shadow a route of the HTTP bindings; choose another")]
+    Reserved(String),
+    /// Two agents have the same name.
+    #[error("two agents are named {0:?}; names address agents, so each needs its own")]
+    Duplicate(String),
+    /// The default agent is not among the agents.
+    #[error("the default agent {name:?} is not hosted here; hosted are: {hosted}")]
+    UnknownDefault {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist, joined by commas.
+        hosted: String,
+    },
+    /// There is no agent at all.
+    #[error("no agent is hosted; add one, or start with --demo")]
+    Empty,
+}
+
+/// First path segments that the HTTP bindings use themselves.
+const RESERVED: [&str; 8] =
+    ["tasks", "message", "extendedagentcard", "rpc", "openapi", "healthz", "metrics", "admin"];
+
+fn check_name(name: &str) -> Result<(), RegistryError> {
+    let grammar = (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+        && !name.starts_with(['-', '_']);
+    if !grammar {
+        return Err(RegistryError::BadName(name.to_owned()));
+    }
+    if RESERVED.contains(&name) {
+        return Err(RegistryError::Reserved(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// All agents of a runtime and which of them answers when none is named.
+#[derive(Clone, Debug)]
+pub struct Agents {
+    by_name: Arc<BTreeMap<Arc<str>, Arc<Agent>>>,
+    default: Arc<Agent>,
+}
+
+impl Agents {
+    /// Puts agents together; without a `default` name the first one given is the default agent.
+    ///
+    /// # Errors
+    /// When there is none, when two share a name, or when the default is not among them.
+    pub fn new(agents: Vec<Agent>, default: Option<&str>) -> Result<Self, RegistryError> {
+        let first = agents.first().map(|agent| agent.name.clone()).ok_or(RegistryError::Empty)?;
+        let mut by_name = BTreeMap::new();
+        for agent in agents {
+            let name = agent.name.clone();
+            if by_name.insert(name.clone(), Arc::new(agent)).is_some() {
+                return Err(RegistryError::Duplicate(name.to_string()));
+            }
+        }
+        let wanted = default.unwrap_or(&first);
+        let default = by_name.get(wanted).cloned().ok_or_else(|| RegistryError::UnknownDefault {
+            name: wanted.to_owned(),
+            hosted: by_name.keys().map(|name| name.as_ref()).collect::<Vec<_>>().join(", "),
+        })?;
+        Ok(Self { by_name: Arc::new(by_name), default })
+    }
+
+    /// The agent of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Agent>> {
+        self.by_name.get(name)
+    }
+
+    /// The agent that answers when none is named.
+    pub fn default_agent(&self) -> &Arc<Agent> {
+        &self.default
+    }
+
+    /// All agents, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        self.by_name.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_shadow_routes_or_break_paths_are_refused() {
+        for good in ["echo", "a", "team-7_b", "0x"] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", "Echo", "-a", "_a", "a/b", "a.b", "..", "a b", "é", &"a".repeat(65)] {
+            assert_eq!(check_name(bad), Err(RegistryError::BadName(bad.to_owned())), "{bad}");
+        }
+        for reserved in RESERVED {
+            assert_eq!(check_name(reserved), Err(RegistryError::Reserved(reserved.to_owned())));
+        }
+    }
+}
