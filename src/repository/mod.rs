@@ -1,1 +1,88 @@
-//! Placeholder while the room is being built.
+//! Where tasks are kept: a port with three implementations and one conformance suite.
+//!
+//! [`TaskRepository`] is what the SDKs call a TaskStore. Every read takes the caller's [`Scope`] first, so that a task
+//! of somebody else is found exactly as often as one that does not exist. Writes are conditional on the generation and
+//! the epoch that the writer believes in; a stale writer is refused by the store itself.
+//!
+//! - [`memory`]: for tests, demos and benches; nothing survives the process.
+//! - [`sea_orm`]: SQLite through SeaORM, with group commit; the only room that knows SQL.
+
+pub mod conformance;
+pub mod memory;
+pub mod sea_orm;
+mod types;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::context::Scope;
+use crate::pb::TaskPushNotificationConfig;
+use crate::task::TaskEvent;
+
+pub use types::{
+    Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskWrite, Unfinished,
+};
+
+/// Keeps tasks, their event logs, idempotency keys and push configurations.
+///
+/// All methods may be called concurrently. A write that returned `Ok` is durable to the degree that the
+/// implementation promises, and dropping the returned future never undoes or tears it.
+#[async_trait]
+pub trait TaskRepository: Send + Sync + 'static {
+    /// Writes one task's new events, state and side rows in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when generation or epoch are not the expected ones, [`Error::KeyTaken`] when another task
+    /// holds the idempotency key, [`Error::Unavailable`] when it is unknown whether the write took place.
+    async fn commit(&self, write: TaskWrite) -> Result<(), Error>;
+
+    /// The task as it stands, with the generation it was read at.
+    async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error>;
+
+    /// At most `limit` events with a generation greater than `after`, in order.
+    async fn events(
+        &self,
+        scope: &Scope,
+        task_id: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<TaskEvent>>, Error>;
+
+    /// One page of tasks, sorted by (status time, id) descending.
+    async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error>;
+
+    /// The task that a live idempotency key belongs to.
+    async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error>;
+
+    /// At most `limit` tasks with an id greater than `after` that are neither terminal nor interrupted: after a start
+    /// they are what the last process left behind. The runtime's own read, hence unscoped.
+    async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error>;
+
+    /// Stores or replaces the push configuration with the id that it carries; `false` if the task does not exist.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] when the task has `limit` configurations with other ids.
+    async fn put_push_config(
+        &self,
+        scope: &Scope,
+        config: &TaskPushNotificationConfig,
+        limit: usize,
+    ) -> Result<bool, Error>;
+
+    /// The push configurations of a task, by id; `None` if the task does not exist.
+    async fn push_configs(
+        &self,
+        scope: &Scope,
+        task_id: &str,
+    ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error>;
+
+    /// Removes a push configuration; removing one that does not exist is fine. `false` if the task does not exist.
+    async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error>;
+
+    /// Whether reads and writes work now, for health checks.
+    async fn check(&self) -> Result<(), Error>;
+
+    /// Waits for what is queued, then closes connections. The repository takes nothing afterwards.
+    async fn close(&self);
+}

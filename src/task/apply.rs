@@ -63,10 +63,14 @@ pub fn receive(task: &mut Task, message: Message) {
 ///
 /// # Errors
 /// When the events are not the dense continuation of what the task has seen, or do not decode.
-pub fn replay(task: Option<Task>, generation: u64, events: &[TaskEvent]) -> Result<Option<Task>, ReplayError> {
+pub fn replay<E>(task: Option<Task>, generation: u64, events: &[E]) -> Result<Option<Task>, ReplayError>
+where
+    E: std::borrow::Borrow<TaskEvent>,
+{
     let mut task = task;
     let mut last = generation;
     for event in events {
+        let event = event.borrow();
         if event.generation != last + 1 {
             return Err(ReplayError::Gap { after: last, found: event.generation });
         }

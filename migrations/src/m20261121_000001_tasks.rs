@@ -1,0 +1,110 @@
+//! Tasks, their event logs, idempotency keys and push configurations.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.create_table(task()).await?;
+        for index in task_indexes() {
+            manager.create_index(index).await?;
+        }
+        manager.create_table(task_log()).await?;
+        manager.create_table(idempotency_key()).await?;
+        manager.create_index(idempotency_key_expiry()).await?;
+        manager.create_table(push_config()).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["push_config", "idempotency_key", "task_log", "task"] {
+            manager.drop_table(Table::drop().table(table).to_owned()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn text(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).text().not_null().take()
+}
+
+fn number(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).big_integer().not_null().take()
+}
+
+/// What listings and guards need of a task; narrow, because every append updates it.
+fn task() -> TableCreateStatement {
+    Table::create()
+        .table("task")
+        .col(text("id").primary_key())
+        .col(text("agent"))
+        .col(text("owner"))
+        .col(text("context_id"))
+        .col(number("state"))
+        .col(number("status_ms"))
+        .col(number("created_ms"))
+        .col(number("generation"))
+        .col(number("epoch"))
+        .col(number("snapshot_generation"))
+        .to_owned()
+}
+
+/// One index for each way of listing; all end with the order (status_ms, id).
+fn task_indexes() -> [IndexCreateStatement; 3] {
+    let listing = |name: &str, columns: &[&'static str]| {
+        let mut index = Index::create().name(name).table("task").to_owned();
+        for column in columns {
+            index.col(*column);
+        }
+        index
+    };
+    [
+        listing("task_by_time", &["agent", "owner", "status_ms", "id"]),
+        listing("task_by_context", &["agent", "owner", "context_id", "status_ms", "id"]),
+        listing("task_by_state", &["state", "agent", "owner", "status_ms", "id"]),
+    ]
+}
+
+/// The event log. A row holds the events that one commit added to one task, and sometimes a snapshot of the task
+/// after the last of them.
+fn task_log() -> TableCreateStatement {
+    Table::create()
+        .table("task_log")
+        .col(text("task_id"))
+        .col(number("last_generation"))
+        .col(number("first_generation"))
+        .col(ColumnDef::new("events").blob().not_null())
+        .col(ColumnDef::new("snapshot").blob().null())
+        .primary_key(Index::create().col("task_id").col("last_generation"))
+        .to_owned()
+}
+
+fn idempotency_key() -> TableCreateStatement {
+    Table::create()
+        .table("idempotency_key")
+        .col(text("agent"))
+        .col(text("owner"))
+        .col(text("key"))
+        .col(text("task_id"))
+        .col(ColumnDef::new("fingerprint").blob().not_null())
+        .col(number("created_ms"))
+        .col(number("expires_ms"))
+        .primary_key(Index::create().col("agent").col("owner").col("key"))
+        .to_owned()
+}
+
+fn idempotency_key_expiry() -> IndexCreateStatement {
+    Index::create().name("idempotency_key_expiry").table("idempotency_key").col("expires_ms").to_owned()
+}
+
+fn push_config() -> TableCreateStatement {
+    Table::create()
+        .table("push_config")
+        .col(text("task_id"))
+        .col(text("id"))
+        .col(ColumnDef::new("config").blob().not_null())
+        .primary_key(Index::create().col("task_id").col("id"))
+        .to_owned()
+}

@@ -1,0 +1,237 @@
+//! Tasks in memory: the fastest repository, and the model that the others are compared with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use prost::Message as _;
+
+use super::{
+    Error, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished,
+};
+use crate::context::Scope;
+use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
+use crate::task::{TaskEvent, is_settled, replay};
+
+/// A repository that forgets everything when it is dropped.
+#[derive(Debug, Default)]
+pub struct MemoryRepository {
+    tasks: DashMap<Arc<str>, Row>,
+    keys: RwLock<HashMap<(Scope, Arc<str>), BoundKey>>,
+}
+
+#[derive(Debug)]
+struct Row {
+    scope: Scope,
+    context_id: Arc<str>,
+    state: TaskState,
+    status_ms: i64,
+    generation: u64,
+    epoch: u64,
+    snapshot: Option<Bytes>,
+    snapshot_generation: u64,
+    events: Vec<Arc<TaskEvent>>,
+    push_configs: BTreeMap<String, TaskPushNotificationConfig>,
+}
+
+#[derive(Debug)]
+struct BoundKey {
+    known: KnownKey,
+    expires_ms: i64,
+}
+
+impl MemoryRepository {
+    /// An empty repository.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn bind_key(&self, write: &TaskWrite) -> Result<(), Error> {
+        let Some(key) = &write.key else { return Ok(()) };
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let place = (write.scope.clone(), key.key.clone());
+        if let Some(bound) = keys.get(&place)
+            && bound.expires_ms > write.status_ms
+            && bound.known.task_id != *write.task_id
+        {
+            return Err(Error::KeyTaken(bound.known.task_id.clone()));
+        }
+        let known = KnownKey { task_id: write.task_id.to_string(), fingerprint: key.fingerprint };
+        keys.insert(place, BoundKey { known, expires_ms: key.expires_ms });
+        Ok(())
+    }
+
+    fn visible<T>(&self, scope: &Scope, task_id: &str, read: impl FnOnce(&Row) -> T) -> Option<T> {
+        let row = self.tasks.get(task_id)?;
+        (row.scope == *scope).then(|| read(&row))
+    }
+}
+
+impl Row {
+    fn create(write: TaskWrite) -> Self {
+        let generation = write.generation();
+        Self {
+            scope: write.scope,
+            context_id: write.context_id,
+            state: write.state,
+            status_ms: write.status_ms,
+            generation,
+            epoch: write.epoch,
+            snapshot: write.snapshot,
+            snapshot_generation: write.snapshot_generation,
+            events: write.events,
+            push_configs: write.push_configs.into_iter().map(|config| (config.id.clone(), config)).collect(),
+        }
+    }
+
+    fn append(&mut self, write: TaskWrite) {
+        self.generation = write.generation();
+        self.epoch = write.epoch;
+        self.state = write.state;
+        self.status_ms = write.status_ms;
+        self.events.extend(write.events);
+        if write.snapshot.is_some() {
+            self.snapshot = write.snapshot;
+        }
+        self.snapshot_generation = write.snapshot_generation;
+        self.push_configs.extend(write.push_configs.into_iter().map(|config| (config.id.clone(), config)));
+    }
+
+    fn fold(&self, task_id: &str) -> Result<StoredTask, Error> {
+        let corrupt = |cause: String| Error::Corrupt { task_id: task_id.to_owned(), cause };
+        let snapshot = self.snapshot.clone().map(Task::decode).transpose();
+        let snapshot = snapshot.map_err(|error| corrupt(error.to_string()))?;
+        let tail = &self.events[self.snapshot_generation as usize..];
+        let task = replay(snapshot, self.snapshot_generation, tail).map_err(|error| corrupt(error.to_string()))?;
+        let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
+        Ok(StoredTask { task, generation: self.generation, epoch: self.epoch })
+    }
+
+    fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {
+        self.scope == *scope
+            && query.context_id.as_deref().is_none_or(|context_id| context_id == &*self.context_id)
+            && query.state.is_none_or(|state| state == self.state)
+            && query.status_after_ms.is_none_or(|after| self.status_ms >= after)
+    }
+}
+
+#[async_trait]
+impl TaskRepository for MemoryRepository {
+    async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
+        match self.tasks.entry(write.task_id.clone()) {
+            Entry::Vacant(place) if write.expected_generation == 0 => {
+                self.bind_key(&write)?;
+                place.insert(Row::create(write));
+            }
+            Entry::Occupied(mut row)
+                if row.get().generation == write.expected_generation
+                    && row.get().epoch == write.expected_epoch
+                    && row.get().scope == write.scope =>
+            {
+                self.bind_key(&write)?;
+                row.get_mut().append(write);
+            }
+            Entry::Vacant(_) | Entry::Occupied(_) => return Err(Error::Stale),
+        }
+        Ok(())
+    }
+
+    async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error> {
+        self.visible(scope, task_id, |row| row.fold(task_id)).transpose()
+    }
+
+    async fn events(
+        &self,
+        scope: &Scope,
+        task_id: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<TaskEvent>>, Error> {
+        let read = |row: &Row| row.events.iter().skip(after as usize).take(limit).cloned().collect();
+        Ok(self.visible(scope, task_id, read).unwrap_or_default())
+    }
+
+    async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
+        let mut order: Vec<(i64, Arc<str>)> = self
+            .tasks
+            .iter()
+            .filter(|row| row.matches(scope, query))
+            .map(|row| (row.status_ms, row.key().clone()))
+            .collect();
+        let total = order.len().min(query.count_limit);
+        if let Some(cursor) = &query.cursor {
+            order.retain(|(status_ms, id)| (*status_ms, &**id) < (cursor.status_ms, cursor.task_id.as_str()));
+        }
+        order.sort_unstable_by(|a, b| b.cmp(a));
+        let more = order.len() > query.limit;
+        order.truncate(query.limit);
+        let next = order
+            .last()
+            .filter(|_| more)
+            .map(|(status_ms, id)| ListCursor { status_ms: *status_ms, task_id: id.to_string() });
+        let mut tasks = Vec::with_capacity(order.len());
+        for (_, id) in &order {
+            tasks.extend(self.visible(scope, id, |row| row.fold(id)).transpose()?);
+        }
+        Ok(ListPage { tasks, total, next })
+    }
+
+    async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let bound = keys.get(&(scope.clone(), Arc::from(key)));
+        Ok(bound.filter(|bound| bound.expires_ms > now_ms).map(|bound| bound.known.clone()))
+    }
+
+    async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
+        let mut found: Vec<Unfinished> = self
+            .tasks
+            .iter()
+            .filter(|row| !is_settled(row.state) && &**row.key() > after)
+            .map(|row| Unfinished { scope: row.scope.clone(), task_id: row.key().to_string() })
+            .collect();
+        found.sort_unstable_by(|a, b| a.task_id.cmp(&b.task_id));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn put_push_config(
+        &self,
+        scope: &Scope,
+        config: &TaskPushNotificationConfig,
+        limit: usize,
+    ) -> Result<bool, Error> {
+        let Some(mut row) = self.tasks.get_mut(config.task_id.as_str()).filter(|row| row.scope == *scope) else {
+            return Ok(false);
+        };
+        if row.push_configs.len() >= limit && !row.push_configs.contains_key(&config.id) {
+            return Err(Error::TooMany(limit));
+        }
+        row.push_configs.insert(config.id.clone(), config.clone());
+        Ok(true)
+    }
+
+    async fn push_configs(
+        &self,
+        scope: &Scope,
+        task_id: &str,
+    ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error> {
+        Ok(self.visible(scope, task_id, |row| row.push_configs.values().cloned().collect()))
+    }
+
+    async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
+        let Some(mut row) = self.tasks.get_mut(task_id).filter(|row| row.scope == *scope) else {
+            return Ok(false);
+        };
+        row.push_configs.remove(id);
+        Ok(true)
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}

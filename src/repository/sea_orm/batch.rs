@@ -1,0 +1,161 @@
+//! One transaction for many tasks.
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait, Value};
+
+use super::sql::{INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, ManyRows, UPDATE_TASK};
+use super::{log, side, unavailable};
+use crate::repository::{Error, TaskWrite};
+
+/// Why a transaction was rolled back.
+enum Failure {
+    /// A row was not where its writer believed it to be, or a key is taken.
+    Conflict(Conflict),
+    Database(DbErr),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Conflict {
+    Task,
+    Key,
+}
+
+impl From<DbErr> for Failure {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Writes all of `writes` in one transaction; if one of them conflicts, each in a transaction of its own, so that
+/// nobody suffers from a neighbour's conflict. The results are in the order of the writes.
+pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Vec<Result<(), Error>> {
+    match transaction(connection, writes).await {
+        Ok(()) => vec![Ok(()); writes.len()],
+        Err(Failure::Database(error)) => vec![Err(unavailable(error)); writes.len()],
+        Err(Failure::Conflict(_)) => {
+            let mut results = Vec::with_capacity(writes.len());
+            for write in writes {
+                results.push(write_one(connection, write).await);
+            }
+            results
+        }
+    }
+}
+
+async fn write_one(connection: &DatabaseConnection, write: &TaskWrite) -> Result<(), Error> {
+    match transaction(connection, &[write]).await {
+        Ok(()) => Ok(()),
+        Err(Failure::Database(error)) => Err(unavailable(error)),
+        Err(Failure::Conflict(Conflict::Task)) => Err(Error::Stale),
+        Err(Failure::Conflict(Conflict::Key)) => Err(key_taken(connection, write).await),
+    }
+}
+
+async fn key_taken(connection: &DatabaseConnection, write: &TaskWrite) -> Error {
+    let key = write.key.as_ref().map_or("", |key| &*key.key);
+    match side::known_key(connection, &write.scope, key, write.status_ms).await {
+        Ok(Some(known)) => Error::KeyTaken(known.task_id),
+        Ok(None) => Error::Stale,
+        Err(error) => error,
+    }
+}
+
+async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Result<(), Failure> {
+    let transaction = connection.begin().await?;
+    match fill(&transaction, writes).await {
+        Ok(()) => Ok(transaction.commit().await?),
+        Err(failure) => {
+            transaction.rollback().await?;
+            Err(failure)
+        }
+    }
+}
+
+async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Result<(), Failure> {
+    let (created, moved): (Vec<&TaskWrite>, Vec<&TaskWrite>) =
+        writes.iter().partition(|write| write.expected_generation == 0);
+    execute(transaction, &INSERT_TASK, created.iter().flat_map(|write| task_row(write)), Conflict::Task).await?;
+    execute(transaction, &UPDATE_TASK, moved.iter().flat_map(|write| move_row(write)), Conflict::Task).await?;
+    execute(transaction, &INSERT_LOG, writes.iter().flat_map(|write| log_row(write)), Conflict::Task).await?;
+    execute(transaction, &INSERT_KEY, writes.iter().filter_map(|write| key_row(write)).flatten(), Conflict::Key)
+        .await?;
+    execute(transaction, &INSERT_PUSH_CONFIG, writes.iter().flat_map(|write| push_rows(write)), Conflict::Task).await
+}
+
+/// Runs `many` over all rows; fewer rows than that is a conflict.
+async fn execute(
+    transaction: &DatabaseTransaction,
+    many: &ManyRows,
+    values: impl Iterator<Item = Value>,
+    conflict: Conflict,
+) -> Result<(), Failure> {
+    for statement in many.statements(transaction.get_database_backend(), values.collect()) {
+        let rows = many.rows(&statement);
+        if transaction.execute_raw(statement).await?.rows_affected() != rows {
+            return Err(Failure::Conflict(conflict));
+        }
+    }
+    Ok(())
+}
+
+fn text(text: &str) -> Value {
+    Value::from(text)
+}
+
+fn number(number: u64) -> Value {
+    Value::from(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn task_row(write: &TaskWrite) -> [Value; 10] {
+    [
+        text(&write.task_id),
+        text(&write.scope.agent),
+        text(write.scope.owner.as_str()),
+        text(&write.context_id),
+        Value::from(i64::from(i32::from(write.state))),
+        Value::from(write.status_ms),
+        Value::from(write.status_ms),
+        number(write.generation()),
+        number(write.epoch),
+        number(write.snapshot_generation),
+    ]
+}
+
+fn move_row(write: &TaskWrite) -> [Value; 8] {
+    [
+        text(&write.task_id),
+        number(write.expected_generation),
+        number(write.expected_epoch),
+        Value::from(i64::from(i32::from(write.state))),
+        Value::from(write.status_ms),
+        number(write.generation()),
+        number(write.epoch),
+        number(write.snapshot_generation),
+    ]
+}
+
+fn log_row(write: &TaskWrite) -> [Value; 5] {
+    [
+        text(&write.task_id),
+        number(write.generation()),
+        number(write.expected_generation + 1),
+        Value::from(log::encode(&write.events)),
+        Value::Bytes(write.snapshot.as_ref().map(|snapshot| snapshot.to_vec())),
+    ]
+}
+
+fn key_row(write: &TaskWrite) -> Option<[Value; 7]> {
+    let key = write.key.as_ref()?;
+    Some([
+        text(&write.scope.agent),
+        text(write.scope.owner.as_str()),
+        text(&key.key),
+        text(&write.task_id),
+        Value::from(key.fingerprint.to_vec()),
+        Value::from(write.status_ms),
+        Value::from(key.expires_ms),
+    ])
+}
+
+fn push_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
+    write.push_configs.iter().flat_map(side::push_row)
+}

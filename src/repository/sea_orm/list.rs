@@ -1,0 +1,134 @@
+//! Listings: pages by keyset, never by offset.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, Statement, Value,
+};
+
+use super::entity::task;
+use super::read::{LogRow, fold, unsigned};
+use super::unavailable;
+use crate::context::{Principal, Scope};
+use crate::pb::TaskState;
+use crate::repository::{Error, ListCursor, ListPage, ListQuery, StoredTask, Unfinished};
+
+/// One page of a caller's tasks.
+pub(super) async fn page(connection: &DatabaseConnection, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
+    let mut rows = page_select(scope, query).all(connection).await.map_err(unavailable)?;
+    let more = rows.len() > query.limit;
+    rows.truncate(query.limit);
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| ListCursor { status_ms: row.status_ms, task_id: row.id.clone() });
+    let total = count(connection, scope, query).await?;
+    let tasks = load(connection, &rows).await?;
+    Ok(ListPage { tasks, total, next })
+}
+
+fn filtered(scope: &Scope, query: &ListQuery) -> Select<task::Entity> {
+    let mut select = task::Entity::visible(scope);
+    if let Some(context_id) = &query.context_id {
+        select = select.filter(task::Column::ContextId.eq(context_id));
+    }
+    if let Some(state) = query.state {
+        select = select.filter(task::Column::State.eq(i64::from(i32::from(state))));
+    }
+    if let Some(after) = query.status_after_ms {
+        select = select.filter(task::Column::StatusMs.gte(after));
+    }
+    select
+}
+
+/// One row more than the page holds, to see whether another page follows.
+fn page_select(scope: &Scope, query: &ListQuery) -> Select<task::Entity> {
+    let mut select = filtered(scope, query);
+    if let Some(cursor) = &query.cursor {
+        let place = Expr::tuple([Expr::col(task::Column::StatusMs), Expr::col(task::Column::Id)]);
+        let seen = Expr::tuple([Expr::val(cursor.status_ms), Expr::val(&cursor.task_id)]);
+        select = select.filter(place.lt(seen));
+    }
+    select
+        .order_by_desc(task::Column::StatusMs)
+        .order_by_desc(task::Column::Id)
+        .limit(query.limit as u64 + 1)
+}
+
+/// How many tasks match, counting no further than the limit: the cost of a page must not grow with the table.
+async fn count(connection: &DatabaseConnection, scope: &Scope, query: &ListQuery) -> Result<usize, Error> {
+    let mut matching = filtered(scope, query).select_only().column(task::Column::Id).into_query();
+    matching.limit(query.count_limit as u64);
+    let counted: SelectStatement = Query::select()
+        .expr_as(Expr::cust("COUNT(*)"), "total")
+        .from_subquery(matching, "matching")
+        .to_owned();
+    let row = connection.query_one(&counted).await.map_err(unavailable)?;
+    let total: i64 = row.map(|row| row.try_get("", "total")).transpose().map_err(unavailable)?.unwrap_or(0);
+    Ok(usize::try_from(total).unwrap_or(0))
+}
+
+/// The tasks of a page, folded from their logs by one statement.
+async fn load(connection: &DatabaseConnection, rows: &[task::Model]) -> Result<Vec<StoredTask>, Error> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places: Vec<String> = (1..=rows.len()).map(|number| format!("${number}")).collect();
+    let sql = format!(
+        "SELECT l.task_id, l.last_generation, l.first_generation, l.events, l.snapshot FROM task t \
+         JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
+         WHERE t.id IN ({}) ORDER BY l.task_id, l.last_generation",
+        places.join(", ")
+    );
+    let ids = rows.iter().map(|row| Value::from(row.id.as_str()));
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, ids);
+    let mut logs: HashMap<String, Vec<LogRow>> = HashMap::with_capacity(rows.len());
+    for row in connection.query_all_raw(statement).await.map_err(unavailable)? {
+        let task_id: String = row.try_get("", "task_id").map_err(unavailable)?;
+        logs.entry(task_id).or_default().push(LogRow::from_row(&row).map_err(unavailable)?);
+    }
+    let mut tasks = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A task may have moved on between the two statements; what was read then is newer, and whole.
+        let log = logs.remove(&row.id).unwrap_or_default();
+        let snapshot = log.first().filter(|first| first.snapshot.is_some()).map_or(0, |first| first.last_generation);
+        tasks.push(fold(&row.id, snapshot, unsigned(row.epoch), log)?);
+    }
+    Ok(tasks)
+}
+
+/// What [`unfinished`] reads of a row.
+#[derive(FromQueryResult)]
+struct Left {
+    id: String,
+    agent: String,
+    owner: String,
+}
+
+/// Tasks that are neither terminal nor interrupted.
+pub(super) async fn unfinished(
+    connection: &DatabaseConnection,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<Unfinished>, Error> {
+    let running = [TaskState::Submitted, TaskState::Working].map(|state| i64::from(i32::from(state)));
+    let left = task::Entity::find()
+        .select_only()
+        .columns([task::Column::Id, task::Column::Agent, task::Column::Owner])
+        .filter(task::Column::State.is_in(running))
+        .filter(task::Column::Id.gt(after))
+        .order_by_asc(task::Column::Id)
+        .limit(limit as u64)
+        .into_model::<Left>()
+        .all(connection)
+        .await
+        .map_err(unavailable)?;
+    let tasks = left.into_iter().map(|left| Unfinished {
+        scope: Scope { agent: Arc::from(left.agent), owner: Principal::verified(&left.owner) },
+        task_id: left.id,
+    });
+    Ok(tasks.collect())
+}

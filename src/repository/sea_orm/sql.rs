@@ -1,0 +1,126 @@
+//! The statements of the write path, as text that SQLite and PostgreSQL both take.
+//!
+//! A statement for many rows is cached by its text, so rows are written in groups whose sizes are powers of two:
+//! a handful of texts serves every batch.
+
+use std::fmt::Write;
+
+use sea_orm::{DbBackend, Statement, Value};
+
+/// The largest group; 64 rows of 10 values stay far below both databases' limits of bound values.
+const GROUP_MAX: usize = 64;
+
+/// A statement that repeats a tuple of placeholders for every row.
+pub(super) struct ManyRows {
+    before: &'static str,
+    /// The SQL type of each column, named in the first tuple only: PostgreSQL infers the rest from it.
+    types: &'static [&'static str],
+    after: &'static str,
+}
+
+pub(super) const INSERT_TASK: ManyRows = ManyRows {
+    before: "INSERT INTO task (id, agent, owner, context_id, state, status_ms, created_ms, generation, epoch, \
+             snapshot_generation) VALUES ",
+    types: &[""; 10],
+    after: " ON CONFLICT (id) DO NOTHING",
+};
+
+/// Moves a task on, if it is where the writer believes it to be.
+pub(super) const UPDATE_TASK: ManyRows = ManyRows {
+    before: "UPDATE task SET state = v.column4, status_ms = v.column5, generation = v.column6, epoch = v.column7, \
+             snapshot_generation = v.column8 FROM (VALUES ",
+    types: &["TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT"],
+    after: ") AS v WHERE task.id = v.column1 AND task.generation = v.column2 AND task.epoch = v.column3",
+};
+
+pub(super) const INSERT_LOG: ManyRows = ManyRows {
+    before: "INSERT INTO task_log (task_id, last_generation, first_generation, events, snapshot) VALUES ",
+    types: &[""; 5],
+    after: " ON CONFLICT (task_id, last_generation) DO NOTHING",
+};
+
+/// Binds a key, unless another task holds it and it has not expired.
+pub(super) const INSERT_KEY: ManyRows = ManyRows {
+    before: "INSERT INTO idempotency_key (agent, owner, key, task_id, fingerprint, created_ms, expires_ms) \
+             VALUES ",
+    types: &[""; 7],
+    after: " ON CONFLICT (agent, owner, key) DO UPDATE SET task_id = excluded.task_id, fingerprint = \
+            excluded.fingerprint, created_ms = excluded.created_ms, expires_ms = excluded.expires_ms \
+            WHERE idempotency_key.expires_ms <= excluded.created_ms",
+};
+
+pub(super) const INSERT_PUSH_CONFIG: ManyRows = ManyRows {
+    before: "INSERT INTO push_config (task_id, id, config) VALUES ",
+    types: &[""; 3],
+    after: " ON CONFLICT (task_id, id) DO UPDATE SET config = excluded.config",
+};
+
+impl ManyRows {
+    /// Cuts rows into statements. `values` holds the rows one behind the other.
+    pub(super) fn statements(&self, backend: DbBackend, mut values: Vec<Value>) -> Vec<Statement> {
+        let width = self.types.len();
+        let mut statements = Vec::new();
+        while !values.is_empty() {
+            let rows = values.len() / width;
+            let group = GROUP_MAX.min(1 << rows.ilog2());
+            let rest = values.split_off(group * width);
+            statements.push(Statement::from_sql_and_values(backend, self.text(group), values));
+            values = rest;
+        }
+        statements
+    }
+
+    /// How many rows a statement made here must affect.
+    pub(super) fn rows(&self, statement: &Statement) -> u64 {
+        statement.values.as_ref().map_or(0, |values| (values.0.len() / self.types.len()) as u64)
+    }
+
+    fn text(&self, rows: usize) -> String {
+        let width = self.types.len();
+        let mut text = String::with_capacity(self.before.len() + self.after.len() + rows * (width * 5 + 4));
+        text.push_str(self.before);
+        for row in 0..rows {
+            text.push_str(if row == 0 { "(" } else { ", (" });
+            for (column, kind) in self.types.iter().enumerate() {
+                let comma = if column == 0 { "" } else { ", " };
+                let number = row * width + column + 1;
+                // Writing to a String can't fail.
+                let _ = match (row, *kind) {
+                    (0, kind) if !kind.is_empty() => write!(text, "{comma}CAST(${number} AS {kind})"),
+                    _ => write!(text, "{comma}${number}"),
+                };
+            }
+            text.push(')');
+        }
+        text.push_str(self.after);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_cut_into_powers_of_two() {
+        let values = |rows: usize| vec![Value::from(1i64); rows * 3];
+        let sizes = |rows: usize| -> Vec<usize> {
+            INSERT_PUSH_CONFIG
+                .statements(DbBackend::Sqlite, values(rows))
+                .iter()
+                .map(|statement| INSERT_PUSH_CONFIG.rows(statement) as usize)
+                .collect()
+        };
+        assert_eq!(sizes(1), [1]);
+        assert_eq!(sizes(13), [8, 4, 1]);
+        assert_eq!(sizes(200), [64, 64, 64, 8]);
+        assert!(sizes(0).is_empty());
+    }
+
+    #[test]
+    fn only_the_first_row_names_types() {
+        let text = UPDATE_TASK.text(2);
+        assert_eq!(text.matches("CAST(").count(), 8);
+        assert!(text.contains("$16"), "{text}");
+    }
+}

@@ -1,0 +1,149 @@
+//! What goes in and out of a repository.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::context::Scope;
+use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
+use crate::task::TaskEvent;
+
+/// Why a repository did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The task has moved on, or another writer holds it.
+    #[error("another writer changed the task first")]
+    Stale,
+    /// The idempotency key belongs to this task already.
+    #[error("the idempotency key belongs to task {0}")]
+    KeyTaken(String),
+    /// A bounded number of rows is reached.
+    #[error("at most {0} are allowed")]
+    TooMany(usize),
+    /// The database can't be reached, is full or too slow. A write may or may not have taken place.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Stored bytes are damaged.
+    #[error("stored data of task {task_id} is damaged: {cause}")]
+    Corrupt {
+        /// The task.
+        task_id: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// An idempotency key that is to be bound to the task being written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key as the caller named it.
+    pub key: Arc<str>,
+    /// A digest of the request, to tell a repetition from a different request under the same key.
+    pub fingerprint: [u8; 16],
+    /// When the key may be forgotten, in milliseconds since the epoch.
+    pub expires_ms: i64,
+}
+
+/// A key that is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownKey {
+    /// The task that it belongs to.
+    pub task_id: String,
+    /// The digest of the request that bound it.
+    pub fingerprint: [u8; 16],
+}
+
+/// Everything that one commit changes about one task.
+#[derive(Clone, Debug)]
+pub struct TaskWrite {
+    /// Whose task it is.
+    pub scope: Scope,
+    /// The task.
+    pub task_id: Arc<str>,
+    /// Its context.
+    pub context_id: Arc<str>,
+    /// The generation that the writer has seen; 0 creates the task.
+    pub expected_generation: u64,
+    /// The epoch that the row must have; not looked at when the task is created.
+    pub expected_epoch: u64,
+    /// The epoch that the row has afterwards: greater than the expected one when a new writer takes over.
+    pub epoch: u64,
+    /// The new events, dense from `expected_generation + 1`.
+    pub events: Vec<Arc<TaskEvent>>,
+    /// The state after them.
+    pub state: TaskState,
+    /// The time of the status, in milliseconds since the epoch.
+    pub status_ms: i64,
+    /// The encoded `Task` after the events, when it is time for a new snapshot.
+    pub snapshot: Option<Bytes>,
+    /// The generation of the newest snapshot after this write; 0 while there is none and reading starts at event 1.
+    pub snapshot_generation: u64,
+    /// A key to bind to the task.
+    pub key: Option<IdempotencyKey>,
+    /// Push configurations that came with the message.
+    pub push_configs: Vec<TaskPushNotificationConfig>,
+}
+
+impl TaskWrite {
+    /// The generation of the task after this write.
+    pub fn generation(&self) -> u64 {
+        self.expected_generation + self.events.len() as u64
+    }
+}
+
+/// A task as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTask {
+    /// The task, snapshot and later events folded.
+    pub task: Task,
+    /// The generation of its last event.
+    pub generation: u64,
+    /// The epoch of its last writer.
+    pub epoch: u64,
+}
+
+/// Which tasks to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only tasks of this context.
+    pub context_id: Option<String>,
+    /// Only tasks in this state.
+    pub state: Option<TaskState>,
+    /// Only tasks whose status is of this time or later, in milliseconds since the epoch.
+    pub status_after_ms: Option<i64>,
+    /// Only tasks behind this place in the order.
+    pub cursor: Option<ListCursor>,
+    /// The most tasks to return.
+    pub limit: usize,
+    /// The most tasks to count for the total.
+    pub count_limit: usize,
+}
+
+/// A place in the order of a listing: just behind this task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListCursor {
+    /// The status time of the last task seen.
+    pub status_ms: i64,
+    /// Its id.
+    pub task_id: String,
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListPage {
+    /// The tasks in order.
+    pub tasks: Vec<StoredTask>,
+    /// How many tasks match without the cursor, at most the query's `count_limit`.
+    pub total: usize,
+    /// Where the next page begins; `None` on the last page.
+    pub next: Option<ListCursor>,
+}
+
+/// A task that a dead process left running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Whose it is.
+    pub scope: Scope,
+    /// Its id.
+    pub task_id: String,
+}
