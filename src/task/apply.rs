@@ -112,12 +112,13 @@ fn apply_artifact(task: &mut Task, update: TaskArtifactUpdateEvent, limit: usize
     if artifact.artifact_id.is_empty() || artifact.parts.is_empty() || !whole {
         return Err(Refusal::BadArtifact);
     }
+    let full = task.artifacts.len() >= limit;
     let known = task.artifacts.iter_mut().rev().find(|known| known.artifact_id == artifact.artifact_id);
     match (known, update.append) {
         (Some(known), true) => append(known, artifact),
         (Some(known), false) => *known = artifact,
         (None, true) => return Err(Refusal::UnknownArtifact(artifact.artifact_id)),
-        (None, false) if task.artifacts.len() >= limit => return Err(Refusal::TooManyArtifacts(limit)),
+        (None, false) if full => return Err(Refusal::TooManyArtifacts(limit)),
         (None, false) => task.artifacts.push(artifact),
     }
     Ok(())

@@ -73,22 +73,28 @@ async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> 
 async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Result<(), Failure> {
     let (created, moved): (Vec<&TaskWrite>, Vec<&TaskWrite>) =
         writes.iter().partition(|write| write.expected_generation == 0);
-    execute(transaction, &INSERT_TASK, created.iter().flat_map(|write| task_row(write)), Conflict::Task).await?;
-    execute(transaction, &UPDATE_TASK, moved.iter().flat_map(|write| move_row(write)), Conflict::Task).await?;
-    execute(transaction, &INSERT_LOG, writes.iter().flat_map(|write| log_row(write)), Conflict::Task).await?;
-    execute(transaction, &INSERT_KEY, writes.iter().filter_map(|write| key_row(write)).flatten(), Conflict::Key)
-        .await?;
-    execute(transaction, &INSERT_PUSH_CONFIG, writes.iter().flat_map(|write| push_rows(write)), Conflict::Task).await
+    let keys = writes.iter().filter_map(|write| key_row(write)).flatten().collect();
+    let push = writes.iter().flat_map(|write| push_rows(write)).collect();
+    execute(transaction, &INSERT_TASK, rows(&created, task_row), Conflict::Task).await?;
+    execute(transaction, &UPDATE_TASK, rows(&moved, move_row), Conflict::Task).await?;
+    execute(transaction, &INSERT_LOG, rows(writes, log_row), Conflict::Task).await?;
+    execute(transaction, &INSERT_KEY, keys, Conflict::Key).await?;
+    execute(transaction, &INSERT_PUSH_CONFIG, push, Conflict::Task).await
+}
+
+/// The values of one row for each write, one behind the other.
+fn rows<const N: usize>(writes: &[&TaskWrite], row: fn(&TaskWrite) -> [Value; N]) -> Vec<Value> {
+    writes.iter().flat_map(|write| row(write)).collect()
 }
 
 /// Runs `many` over all rows; fewer rows than that is a conflict.
 async fn execute(
     transaction: &DatabaseTransaction,
     many: &ManyRows,
-    values: impl Iterator<Item = Value>,
+    values: Vec<Value>,
     conflict: Conflict,
 ) -> Result<(), Failure> {
-    for statement in many.statements(transaction.get_database_backend(), values.collect()) {
+    for statement in many.statements(transaction.get_database_backend(), values) {
         let rows = many.rows(&statement);
         if transaction.execute_raw(statement).await?.rows_affected() != rows {
             return Err(Failure::Conflict(conflict));

@@ -65,6 +65,10 @@ impl Committer {
     }
 }
 
+fn borrowed(round: &[(Box<TaskWrite>, Done<()>)]) -> Vec<&TaskWrite> {
+    round.iter().map(|(write, _)| &**write).collect()
+}
+
 struct Writer {
     connection: DatabaseConnection,
     waiting: mpsc::Receiver<Work>,
@@ -116,8 +120,7 @@ impl Writer {
             let mut seen = std::collections::HashSet::with_capacity(tasks.len());
             let (round, later): (Vec<_>, Vec<_>) =
                 tasks.into_iter().partition(|(write, _)| seen.insert(write.task_id.clone()));
-            let writes: Vec<&TaskWrite> = round.iter().map(|(write, _)| &**write).collect();
-            let results = batch::write(&self.connection, &writes).await;
+            let results = batch::write(&self.connection, &borrowed(&round)).await;
             for ((_, done), result) in round.into_iter().zip(results) {
                 // A caller that went away does not need the answer; the change stands.
                 let _ = done.send(result);
