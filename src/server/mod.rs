@@ -1,1 +1,17 @@
-//! Placeholder while the room is being built.
+//! Sockets: from a listener to requests, over TLS or in the clear, HTTP/2 or HTTP/1.1 on the same port.
+//!
+//! This room owns connections: accepting, handshakes, limits, ages and their end. It knows nothing of A2A; it gives
+//! every request to one service, with the [`Peer`] that sent it in the request's extensions. Start at [`serve`].
+
+mod accept;
+mod connection;
+mod ending;
+mod exposure;
+mod peer;
+mod protocol;
+mod settings;
+
+pub use accept::serve;
+pub use exposure::{Error, check_exposure};
+pub use peer::Peer;
+pub use settings::ServerSettings;

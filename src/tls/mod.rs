@@ -1,1 +1,32 @@
-//! Placeholder while the room is being built.
+//! Transport security: what our listeners show, whom they let in, and who the caller is.
+//!
+//! This room owns certificates, keys, revocation lists and the identity that a client certificate proves. It knows
+//! nothing of HTTP and opens no socket: the `server` room hands it byte streams. Start at [`TlsSource`], which
+//! holds the configuration in use and replaces it when the files change; [`identity`] says which names count;
+//! [`dev`] makes throw-away certificates for development and tests.
+//!
+//! The crypto provider is passed explicitly everywhere, so nothing depends on a process-wide default.
+
+pub mod dev;
+pub mod identity;
+
+mod client;
+mod error;
+mod files;
+mod server_config;
+mod settings;
+mod source;
+mod verifier;
+
+pub use client::ClientTls;
+pub use error::Error;
+pub use identity::PeerIdentity;
+pub use settings::{ClientCertificates, TlsSettings};
+pub use source::{Accepted, TlsSource};
+
+use std::sync::Arc;
+
+/// The one crypto provider of this program.
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}

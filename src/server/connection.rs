@@ -1,0 +1,178 @@
+//! One connection from its handshake to its end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tower::{BoxError, Service};
+
+use super::ending::Ending;
+use super::peer::{Peer, PeerService};
+use super::protocol::{Protocol, detect};
+use super::settings::ServerSettings;
+use crate::shutdown::Shutdown;
+use crate::tls::TlsSource;
+
+/// What all connections of a listener share.
+pub(super) struct Connections {
+    tls: Option<Arc<TlsSource>>,
+    handshakes: Semaphore,
+    http1: http1::Builder,
+    http2: http2::Builder<StreamExecutor>,
+    settings: ServerSettings,
+    pub(super) shutdown: Shutdown,
+}
+
+/// Runs the requests of HTTP/2 connections.
+///
+/// They need no stop of their own: when a connection is dropped, hyper ends its requests. One token less to poll
+/// for each of them.
+#[derive(Clone)]
+struct StreamExecutor(Shutdown);
+
+impl<F> hyper::rt::Executor<F> for StreamExecutor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        self.0.spawn_unstoppable("http2 stream", stream);
+    }
+}
+
+impl Connections {
+    pub(super) fn new(tls: Option<Arc<TlsSource>>, settings: ServerSettings, shutdown: Shutdown) -> Self {
+        Self {
+            tls,
+            handshakes: Semaphore::new(settings.handshakes_max.max(1) as usize),
+            http1: http1_builder(&settings),
+            http2: http2_builder(&settings, &shutdown),
+            settings,
+            shutdown,
+        }
+    }
+
+    /// Serves the `number`th connection until it is closed.
+    pub(super) async fn run<S, B>(&self, tcp: TcpStream, addr: SocketAddr, number: u64, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(peer = %addr, %error, "cannot switch off Nagle's algorithm; answers may be slower");
+        }
+        let Some(tls) = &self.tls else {
+            let peer = Peer {
+                addr: Some(addr),
+                identity: None,
+                tls: false,
+            };
+            return self
+                .serve(
+                    tcp,
+                    number,
+                    PeerService {
+                        inner: service,
+                        peer: Arc::new(peer),
+                    },
+                )
+                .await;
+        };
+        let handshake = async {
+            // A closed semaphore is an error that cannot happen: nobody closes it.
+            let _turn = self.handshakes.acquire().await.map_err(std::io::Error::other)?;
+            tls.accept(tcp).await
+        };
+        let accepted = tokio::select! {
+            biased;
+            // Nothing of this connection was taken on yet, so nothing has to be finished.
+            () = self.shutdown.draining() => return,
+            accepted = timeout(Duration::from_millis(self.settings.handshake_timeout_ms), handshake) => accepted,
+        };
+        match accepted {
+            Ok(Ok(accepted)) => {
+                let peer = Peer {
+                    addr: Some(addr),
+                    identity: accepted.identity,
+                    tls: true,
+                };
+                let service = PeerService {
+                    inner: service,
+                    peer: Arc::new(peer),
+                };
+                self.serve(accepted.stream, number, service).await;
+            }
+            // Hanging up in the middle is what health probes do.
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                tracing::debug!(peer = %addr, "the client hung up during the tls handshake");
+            }
+            Ok(Err(error)) => tracing::info!(peer = %addr, %error, "tls handshake failed"),
+            Err(_) => tracing::info!(peer = %addr, "tls handshake took too long"),
+        }
+    }
+
+    async fn serve<IO, S, B>(&self, io: IO, number: u64, service: PeerService<S>)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let peer = Arc::clone(&service.peer);
+        let detected = tokio::select! {
+            biased;
+            () = self.shutdown.draining() => return,
+            detected = timeout(Duration::from_millis(self.settings.header_timeout_ms), detect(io)) => detected,
+        };
+        // A client that says nothing or goes away is a health probe or a browser's spare connection.
+        let Ok(Ok((protocol, io))) = detected else { return };
+        let io = TokioIo::new(io);
+        let ending = Ending::new(&self.settings, &self.shutdown, number);
+        let closed = match protocol {
+            Protocol::Http1 => ending.drive(self.http1.serve_connection(io, service)).await,
+            Protocol::Http2 => ending.drive(self.http2.serve_connection(io, service)).await,
+        };
+        if let Err(error) = closed {
+            tracing::debug!(peer = ?peer.addr, %error, "connection ended with an error");
+        }
+    }
+}
+
+fn http1_builder(settings: &ServerSettings) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(settings.header_timeout_ms))
+        .max_header_size(settings.header_bytes_max as usize);
+    builder
+}
+
+fn http2_builder(settings: &ServerSettings, shutdown: &Shutdown) -> http2::Builder<StreamExecutor> {
+    let ping_interval = Duration::from_millis(settings.ping_interval_ms);
+    let mut builder = http2::Builder::new(StreamExecutor(shutdown.clone()));
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.streams_max)
+        .max_header_list_size(settings.header_bytes_max)
+        .max_local_error_reset_streams(settings.local_resets_max)
+        .max_pending_accept_reset_streams(settings.pending_resets_max)
+        .initial_stream_window_size(settings.stream_window_bytes)
+        .initial_connection_window_size(settings.connection_window_bytes)
+        .max_send_buf_size(settings.send_buffer_bytes)
+        .keep_alive_interval((!ping_interval.is_zero()).then_some(ping_interval))
+        .keep_alive_timeout(Duration::from_millis(settings.ping_timeout_ms));
+    builder
+}

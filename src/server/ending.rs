@@ -1,0 +1,113 @@
+//! When a connection has to end: draining, age, abort.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hyper_util::server::graceful::GracefulConnection;
+
+use super::settings::ServerSettings;
+use crate::shutdown::Shutdown;
+
+enum Event {
+    /// Take no more requests, finish the open ones.
+    Finish,
+    /// The connection is old: as above, but not for ever.
+    Aged,
+    /// Close now.
+    Cut,
+}
+
+/// The events that end one connection.
+///
+/// They stand in a set because a set gives each its own waker: a busy connection is polled several times per
+/// request, and to poll these along with it would take the shutdown tokens' locks, which all connections share,
+/// each time.
+pub(super) struct Ending {
+    events: FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send>>>,
+    grace: Duration,
+}
+
+impl Ending {
+    /// The end of the connection that is the `number`th of its listener.
+    pub(super) fn new(settings: &ServerSettings, shutdown: &Shutdown, number: u64) -> Self {
+        let ending = Self {
+            events: FuturesUnordered::new(),
+            grace: Duration::from_millis(settings.connection_age_grace_ms),
+        };
+        let (drain, abort) = (shutdown.clone(), shutdown.clone());
+        ending.push(async move {
+            drain.draining().await;
+            Event::Finish
+        });
+        ending.push(async move {
+            abort.aborted().await;
+            Event::Cut
+        });
+        if settings.connection_age_ms > 0 {
+            ending.push_after(spread(settings.connection_age_ms, number), Event::Aged);
+        }
+        ending
+    }
+
+    fn push(&self, event: impl Future<Output = Event> + Send + 'static) {
+        self.events.push(Box::pin(event));
+    }
+
+    fn push_after(&self, delay: Duration, event: Event) {
+        self.push(async move {
+            tokio::time::sleep(delay).await;
+            event
+        });
+    }
+
+    /// Runs a connection until it closes by itself or has to. An error is the client's or the network's.
+    pub(super) async fn drive<C: GracefulConnection>(mut self, connection: C) -> Result<(), C::Error> {
+        let mut connection = std::pin::pin!(connection);
+        loop {
+            tokio::select! {
+                biased;
+                closed = connection.as_mut() => return closed,
+                Some(event) = self.events.next() => match event {
+                    Event::Cut => return Ok(()),
+                    Event::Finish => connection.as_mut().graceful_shutdown(),
+                    Event::Aged => {
+                        connection.as_mut().graceful_shutdown();
+                        if !self.grace.is_zero() {
+                            self.push_after(self.grace, Event::Cut);
+                        }
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// `age_ms` give or take a tenth, so that connections that came together do not all come back together. Steps of
+/// the golden ratio spread consecutive numbers evenly.
+fn spread(age_ms: u64, number: u64) -> Duration {
+    const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+    let thousandths = (number.wrapping_mul(GOLDEN_RATIO) >> 32) % 201;
+    Duration::from_millis(age_ms / 1_000 * (900 + thousandths) + age_ms % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_spread_over_a_tenth_to_either_side() {
+        let ages: Vec<u64> = (0..1_000)
+            .map(|n| spread(1_800_000, n).as_millis() as u64)
+            .collect();
+        assert!(ages.iter().all(|age| (1_620_000..=1_980_000).contains(age)));
+        let low = ages.iter().filter(|age| **age < 1_710_000).count();
+        assert!(
+            (200..300).contains(&low),
+            "a quarter of the ages lies in the lowest quarter, not {low}"
+        );
+        assert_eq!(spread(50, 3), Duration::from_millis(50));
+    }
+}

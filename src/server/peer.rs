@@ -1,0 +1,44 @@
+//! Who is at the other end of a connection, told to every request that comes over it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tower::Service;
+use tower::util::{Oneshot, ServiceExt};
+
+use crate::tls::PeerIdentity;
+
+/// The other end of a connection. It stands as `Arc<Peer>` in the extensions of every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where the connection comes from; none where a request did not come over a socket.
+    pub addr: Option<SocketAddr>,
+    /// Who the caller is by its verified certificate.
+    pub identity: Option<PeerIdentity>,
+    /// True when the connection is encrypted.
+    pub tls: bool,
+}
+
+/// The service of one connection: adds the peer and passes the request on.
+pub(super) struct PeerService<S> {
+    pub(super) inner: S,
+    pub(super) peer: Arc<Peer>,
+}
+
+impl<S, B> hyper::service::Service<Request<Incoming>> for PeerService<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    // Named instead of boxed: this is on the path of every request.
+    type Future = Oneshot<S, Request<Incoming>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(Arc::clone(&self.peer));
+        self.inner.clone().oneshot(request)
+    }
+}
