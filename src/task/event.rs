@@ -7,7 +7,7 @@ use prost::Message as _;
 
 use super::Refusal;
 use crate::pb::stream_response::Payload;
-use crate::pb::{Message, StreamResponse, TaskState};
+use crate::pb::{Message, StreamResponse, Task, TaskState};
 
 /// Event number `generation` of a task, dense from 1, as it stands in the log and goes out on streams.
 ///
@@ -53,15 +53,31 @@ impl TaskEvent {
         Self { generation, payload, state, received, json: OnceLock::new() }
     }
 
-    /// An event that encodes `payload` now.
-    pub fn encode(generation: u64, payload: Payload) -> Self {
-        let state = match &payload {
+    /// An event that encodes `payload` now, as a `StreamResponse` with just that.
+    pub fn encode(generation: u64, payload: &Payload) -> Self {
+        let state = match payload {
             Payload::Task(task) => task.status.as_ref().map(|status| status.state()),
             Payload::StatusUpdate(update) => update.status.as_ref().map(|status| status.state()),
             Payload::Message(_) | Payload::ArtifactUpdate(_) => None,
         };
-        let response = StreamResponse { payload: Some(payload) };
-        Self::new(generation, Bytes::from(response.encode_to_vec()), state, None)
+        let mut bytes = Vec::with_capacity(payload.encoded_len());
+        payload.encode(&mut bytes);
+        Self::new(generation, Bytes::from(bytes), state, None)
+    }
+
+    /// The first event of a task: the task itself, encoded without taking it.
+    pub fn creation(task: &Task) -> Self {
+        const TASK_FIELD: u32 = 1;
+        let mut bytes = Vec::with_capacity(prost::encoding::message::encoded_len(TASK_FIELD, task));
+        prost::encoding::message::encode(TASK_FIELD, task, &mut bytes);
+        Self::new(1, Bytes::from(bytes), task.status.as_ref().map(|status| status.state()), None)
+    }
+
+    /// The same event with a caller's message that joins the history together with it.
+    #[must_use]
+    pub fn with_received(mut self, message: &Message) -> Self {
+        self.received = Some(Bytes::from(message.encode_to_vec()));
+        self
     }
 
     /// The payload as a typed value.

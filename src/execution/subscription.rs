@@ -1,0 +1,183 @@
+//! A reader of one task's events: from the ring while it keeps up, from the log when it does not.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::sync::watch;
+
+use super::live::{Live, Tail};
+use crate::context::Scope;
+use crate::error::Error;
+use crate::pb::{Message, Task, stream_response::Payload};
+use crate::repository::TaskRepository;
+use crate::shutdown::Shutdown;
+use crate::task::{TaskEvent, is_interrupted, is_terminal};
+
+/// Events that are read at once; the rest waits for the next round.
+const PAGE: usize = 64;
+
+type Item = Result<Arc<TaskEvent>, Error>;
+
+/// The events of a task, or one direct message. It ends behind a terminal state, or with one error.
+pub struct EventStream(Pin<Box<dyn Stream<Item = Item> + Send>>);
+
+impl EventStream {
+    /// Exactly these events and then the end.
+    pub(super) fn whole(events: Vec<Arc<TaskEvent>>) -> Self {
+        Self(Box::pin(stream::iter(events.into_iter().map(Ok))))
+    }
+
+    /// The one direct message of an agent that made no task (specification 3.1.2).
+    pub(super) fn message(message: Message) -> Self {
+        Self::whole(vec![Arc::new(TaskEvent::encode(0, &Payload::Message(message)))])
+    }
+
+    /// `guard` is dropped when the stream ends or is dropped.
+    pub fn holding<G: Send + 'static>(self, guard: G) -> Self {
+        let mut inner = self.0;
+        let mut guard = Some(guard);
+        Self(Box::pin(stream::poll_fn(move |cx| {
+            let next = inner.poll_next_unpin(cx);
+            if matches!(next, Poll::Ready(None)) {
+                guard = None;
+            }
+            next
+        })))
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("EventStream")
+    }
+}
+
+/// The state of a reader.
+pub(super) struct Subscription {
+    live: Arc<Live>,
+    wake: watch::Receiver<u64>,
+    repository: Arc<dyn TaskRepository>,
+    shutdown: Shutdown,
+    scope: Scope,
+    task_id: Arc<str>,
+    cursor: u64,
+    close_on_interrupt: bool,
+    ready: VecDeque<Arc<TaskEvent>>,
+    ended: bool,
+}
+
+impl Subscription {
+    /// Registers a reader for wake-ups; it will read what comes after generation `cursor`.
+    pub(super) fn register(
+        live: Arc<Live>,
+        repository: Arc<dyn TaskRepository>,
+        shutdown: Shutdown,
+        scope: Scope,
+        task_id: Arc<str>,
+        close_on_interrupt: bool,
+    ) -> Self {
+        let wake = live.watch();
+        Self {
+            live,
+            wake,
+            repository,
+            shutdown,
+            scope,
+            task_id,
+            cursor: 0,
+            close_on_interrupt,
+            ready: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// Continues behind an event that the reader has seen.
+    pub(super) fn from_cursor(mut self, cursor: u64) -> EventStream {
+        self.cursor = cursor;
+        self.stream()
+    }
+
+    /// Begins with the task as it is at `generation`, and goes on from there.
+    pub(super) fn from_task(mut self, generation: u64, task: Task) -> EventStream {
+        self.cursor = generation;
+        self.ready.push_back(Arc::new(TaskEvent::encode(generation, &Payload::Task(task))));
+        self.stream()
+    }
+
+    fn stream(self) -> EventStream {
+        EventStream(Box::pin(stream::unfold(self, |mut reader| async move {
+            let item = reader.next().await?;
+            Some((item, reader))
+        })))
+    }
+
+    async fn next(&mut self) -> Option<Item> {
+        loop {
+            if self.ended {
+                return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                self.ended = self.is_last(&event);
+                return Some(Ok(event));
+            }
+            if let Err(error) = self.refill().await {
+                self.ended = true;
+                return Some(Err(error));
+            }
+        }
+    }
+
+    /// A snapshot that opens the stream never ends it for being interrupted: the reader came to see what follows.
+    fn is_last(&self, event: &TaskEvent) -> bool {
+        event.state.is_some_and(|state| {
+            is_terminal(state) || (self.close_on_interrupt && is_interrupted(state) && self.cursor >= event.generation)
+        })
+    }
+
+    /// Waits for events behind the cursor.
+    async fn refill(&mut self) -> Result<(), Error> {
+        self.wake.borrow_and_update();
+        let events = match self.live.after(self.cursor, PAGE) {
+            Tail::Events(events) => events,
+            Tail::Behind => self.read_log().await?,
+            Tail::UpToDate => return self.sleep().await,
+        };
+        if let Some(last) = events.last() {
+            self.cursor = last.generation;
+        }
+        self.ready.extend(events);
+        Ok(())
+    }
+
+    async fn read_log(&self) -> Result<Vec<Arc<TaskEvent>>, Error> {
+        let events = self.repository.events(&self.scope, &self.task_id, self.cursor, PAGE).await?;
+        match events.first() {
+            Some(first) if first.generation == self.cursor + 1 => Ok(events),
+            _ => Err(Error::internal(&format_args!(
+                "the log of task {} does not continue behind generation {}",
+                self.task_id, self.cursor
+            ))),
+        }
+    }
+
+    async fn sleep(&mut self) -> Result<(), Error> {
+        tokio::select! {
+            _ = self.wake.changed() => Ok(()),
+            () = self.shutdown.draining() => Err(Error::unavailable(
+                "the server is shutting down; subscribe again with the last generation to go on where this ended",
+            )
+            .with("lastGeneration", self.cursor.to_string())),
+        }
+    }
+}
