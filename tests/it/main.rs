@@ -1,0 +1,3 @@
+//! Every integration test of the crate, in one binary: it links once.
+
+mod config_files;
