@@ -1,1 +1,60 @@
-//! Placeholder while the room is being built.
+//! Configuration: compiled defaults, below a TOML file, below `A2AD__SECTION__KEY` variables, below flags.
+//!
+//! This room owns every setting, with its default, bounds and documentation ([`Config`] and the files of its
+//! sections), and how they are read ([`Loader`]) and shown ([`Loaded::to_toml_annotated`]). It must not know what the
+//! settings do. Unknown keys are refused, because a misspelt limit is a limit that doesn't hold. Start at [`Config`]
+//! for what can be set and at [`Loader`] for how.
+
+mod agent;
+mod card;
+mod database;
+mod environment;
+mod error;
+mod layers;
+mod limits;
+mod loader;
+mod log;
+mod nearest;
+mod render;
+mod schema;
+mod secret;
+mod server;
+mod tls;
+mod validate;
+
+use std::collections::BTreeMap;
+
+pub use agent::{AgentConfig, Idempotency, ProviderConfig};
+pub use card::{Card, CardCapabilities};
+pub use database::{Backend, Database};
+pub use error::{Error, Problem};
+pub use limits::Limits;
+pub use loader::{Loaded, Loader, Source};
+pub use log::{Log, LogFormat};
+pub use render::reference;
+pub use schema::{Field, Shape};
+pub use secret::{DatabaseUrl, MASK, Secret};
+pub use server::Server;
+pub use tls::{ClientCertificates, Tls};
+
+schema::section! {
+    /// Everything that can be set.
+    pub struct Config {
+        /// Name of the agent that answers when a request names none; absent: the only one, if there is only one.
+        default_agent: Option<String> = None;
+        /// The listening socket, what one connection may use, and how the server drains.
+        server: Server = Server::default();
+        /// TLS of the listening socket; on as soon as cert_file is set.
+        tls: Tls = Tls::default();
+        /// The database behind the task log.
+        database: Database = Database::default();
+        /// Bounds of everything that a caller or an agent can make grow.
+        limits: Limits = Limits::default();
+        /// How agent cards are served.
+        card: Card = Card::default();
+        /// What is logged, and for whom.
+        log: Log = Log::default();
+        /// Agents by name: what an operator says differently from their own cards.
+        agents: BTreeMap<String, AgentConfig> = BTreeMap::new();
+    }
+}

@@ -1,5 +1,6 @@
-//! The integration tests, in one binary.
+//! Every integration test of the crate, in one binary: it links once.
 
+mod config_files;
 mod mtls_sockets;
 mod server_sockets;
 mod sockets;

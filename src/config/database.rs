@@ -1,0 +1,103 @@
+//! `[database]`: where tasks are kept.
+
+use std::path::PathBuf;
+
+use super::schema::section;
+use super::secret::{DatabaseUrl, Secret};
+
+section! {
+    /// The database behind the task log.
+    pub struct Database {
+        /// `sqlite://PATH` for a file, "memory" for tasks that end with the process, `postgres://...` (planned). Two
+        /// slashes start a relative path, three an absolute one.
+        url: DatabaseUrl = DatabaseUrl::from("sqlite://a2ad.db");
+        /// Connections that read at the same time; there is always one that writes.
+        readers: u32 = 4, 1..=1_024;
+        /// Writes that share one transaction. More of them share one fsync, and wait a little longer for it.
+        commit_batch_max: usize = 256, 1..=10_000;
+        /// Writes that wait for the committer before writers are held back.
+        commit_queue_max: usize = 4_096, 1..=1_000_000;
+        /// Milliseconds that one read may take before its caller gets an error; a long read keeps the log from
+        /// shrinking.
+        read_timeout_ms: u64 = 10_000, 1..=600_000;
+    }
+}
+
+/// What a database URL stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// In the process, gone with it.
+    Memory,
+    /// A file of this machine.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server; the whole URL, which may hold a password.
+    Postgres(Secret<String>),
+}
+
+impl Database {
+    /// Reads a database URL; the error says what to write instead.
+    pub fn parse(url: &str) -> Result<Backend, String> {
+        if url == "memory" {
+            return Ok(Backend::Memory);
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Backend::Postgres(Secret::new(url.to_owned())));
+        }
+        match url.strip_prefix("sqlite://") {
+            Some("") => Err(
+                "no path after sqlite://; write sqlite://a2ad.db or sqlite:///var/lib/a2ad/a2ad.db".into(),
+            ),
+            Some(path) if path.starts_with(":memory:") => {
+                Err("write memory instead of sqlite://:memory:".into())
+            }
+            Some(path) if path.contains(['?', '#', '\0']) => {
+                Err("a sqlite URL takes no parameters; write sqlite:// and the path alone".into())
+            }
+            Some(path) => Ok(Backend::Sqlite(PathBuf::from(path))),
+            None => {
+                Err("not a database that is known here; write memory, sqlite://PATH or postgres://...".into())
+            }
+        }
+    }
+
+    /// What the configured URL stands for.
+    pub fn backend(&self) -> Result<Backend, String> {
+        Self::parse(self.url.expose())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_their_backend() {
+        let sqlite = |path: &str| Ok(Backend::Sqlite(PathBuf::from(path)));
+        assert_eq!(Database::parse("memory"), Ok(Backend::Memory));
+        assert_eq!(Database::parse("sqlite://a2ad.db"), sqlite("a2ad.db"));
+        assert_eq!(
+            Database::parse("sqlite:///var/lib/a2ad/a2ad.db"),
+            sqlite("/var/lib/a2ad/a2ad.db")
+        );
+        let postgres = Database::parse("postgres://u:hunter2@db/a2ad").expect("parses");
+        assert!(!format!("{postgres:?}").contains("hunter2"));
+        assert_eq!(Database::default().backend(), sqlite("a2ad.db"));
+    }
+
+    #[test]
+    fn other_urls_are_refused_with_what_to_write() {
+        for (url, hint) in [
+            ("sqlite://", "sqlite://a2ad.db"),
+            ("sqlite://:memory:", "write memory"),
+            ("sqlite://a.db?mode=rwc", "no parameters"),
+            ("mysql://u:hunter2@db", "write memory, sqlite://PATH"),
+            ("", "sqlite://PATH"),
+        ] {
+            let error = Database::parse(url).expect_err("refused");
+            assert!(
+                error.contains(hint) && !error.contains("hunter2"),
+                "{url}: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What no single value shows: settings that contradict each other, and texts that have a form.
+
+use http::Uri;
+use toml::Table;
+use tracing_subscriber::EnvFilter;
+
+use super::agent::AgentConfig;
+use super::database::Backend;
+use super::error::{Error, Problem};
+use super::layers::{Layers, dotted};
+use super::secret::MASK;
+use super::tls::ClientCertificates;
+use super::{Config, Database};
+
+impl Config {
+    /// Refuses a configuration that can't work, with every reason at once. [`super::Loader::load`] has done it
+    /// already; call it for a configuration made in code.
+    pub fn validate(&self) -> Result<(), Error> {
+        let problems = self.problems();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(problems))
+        }
+    }
+
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut found = self.out_of_range();
+        self.check_server(&mut found);
+        self.check_tls(&mut found);
+        self.check_database(&mut found);
+        self.check_limits(&mut found);
+        self.check_agents(&mut found);
+        self.check_log(&mut found);
+        found
+    }
+
+    /// The bounds stand in the schema; a configuration made in code is measured by it as a file is.
+    fn out_of_range(&self) -> Vec<Problem> {
+        match Table::try_from(self) {
+            Ok(tree) => {
+                let mut layers = Layers::default();
+                layers.add(None, tree);
+                layers.problems
+            }
+            Err(error) => vec![Problem::new(
+                "configuration",
+                format!("holds a value that TOML can't: {error}"),
+            )],
+        }
+    }
+
+    fn check_server(&self, found: &mut Vec<Problem>) {
+        let server = &self.server;
+        if !self.tls.is_on() && !server.listen.ip().is_loopback() && !server.allow_plaintext {
+            found.push(Problem::new(
+                "server.listen",
+                "is reachable from elsewhere without TLS; set tls.cert_file and tls.key_file, listen on 127.0.0.1, or \
+                 say server.allow_plaintext = true if something in front encrypts",
+            ));
+        }
+        if let Some(url) = &server.public_url {
+            found.extend(check_url("server.public_url", url));
+        }
+        for origin in &server.cors_origins {
+            if origin != "*" && !is_origin(origin) {
+                found.push(Problem::new(
+                    "server.cors_origins",
+                    format!("`{origin}` is no origin; write scheme and host only, like \"https://app.example.com\""),
+                ));
+            }
+        }
+        if let Some(key) = &server.page_token_key
+            && server.page_token_key_bytes().is_none()
+        {
+            let message = if key.expose() == MASK {
+                "is the mask that stands for a secret where a configuration is printed; write the secret itself"
+            } else {
+                "is not 32 bytes in hex or base64; make one with `openssl rand -hex 32`"
+            };
+            found.push(Problem::new("server.page_token_key", message));
+        }
+    }
+
+    fn check_tls(&self, found: &mut Vec<Problem>) {
+        let tls = &self.tls;
+        if tls.cert_file.is_some() && tls.key_file.is_none() {
+            found.push(Problem::new(
+                "tls.key_file",
+                "is needed with tls.cert_file; name the file of its private key",
+            ));
+        }
+        if !tls.is_on() {
+            let lonely = [
+                ("tls.key_file", tls.key_file.is_some()),
+                ("tls.client_ca_file", tls.client_ca_file.is_some()),
+                ("tls.crl_files", !tls.crl_files.is_empty()),
+            ];
+            for (key, _) in lonely.into_iter().filter(|(_, is_set)| *is_set) {
+                found.push(Problem::new(
+                    key,
+                    "does nothing without tls.cert_file; set that too, or take this out",
+                ));
+            }
+            return;
+        }
+        let asks_for_certificates = tls.client_certificates != ClientCertificates::Off;
+        if asks_for_certificates && tls.client_ca_file.is_none() {
+            found.push(Problem::new(
+                "tls.client_ca_file",
+                "is needed to check client certificates; name the file of their authorities, or say \
+                 tls.client_certificates = \"off\"",
+            ));
+        }
+        if !asks_for_certificates && !tls.crl_files.is_empty() {
+            found.push(Problem::new(
+                "tls.crl_files",
+                "does nothing while tls.client_certificates is \"off\"; take one of the two out",
+            ));
+        }
+    }
+
+    fn check_database(&self, found: &mut Vec<Problem>) {
+        match Database::parse(self.database.url.expose()) {
+            Ok(Backend::Memory | Backend::Sqlite(_)) => {}
+            Ok(Backend::Postgres(_)) => found.push(Problem::new(
+                "database.url",
+                "PostgreSQL is not built in yet; write sqlite://PATH, or memory for a try",
+            )),
+            Err(message) => found.push(Problem::new("database.url", message)),
+        }
+    }
+
+    fn check_limits(&self, found: &mut Vec<Problem>) {
+        let limits = &self.limits;
+        let body_bytes_max = self.server.body_bytes_max;
+        if limits.page_size_default > limits.page_size_max {
+            let message = format!(
+                "is above limits.page_size_max, which is {}; lower it",
+                limits.page_size_max
+            );
+            found.push(Problem::new("limits.page_size_default", message));
+        }
+        if limits.part_bytes_max > body_bytes_max {
+            let message = format!("is above server.body_bytes_max, which is {body_bytes_max}; lower it");
+            found.push(Problem::new("limits.part_bytes_max", message));
+        }
+        if limits.task_bytes_max < body_bytes_max {
+            let message = format!("is below server.body_bytes_max, which is {body_bytes_max}; raise it");
+            found.push(Problem::new("limits.task_bytes_max", message));
+        }
+        if limits.batch_concurrency_max > limits.batch_requests_max {
+            let message = format!(
+                "is above limits.batch_requests_max, which is {}",
+                limits.batch_requests_max
+            );
+            found.push(Problem::new("limits.batch_concurrency_max", message));
+        }
+    }
+
+    fn check_agents(&self, found: &mut Vec<Problem>) {
+        if self.default_agent.as_deref() == Some("") {
+            found.push(Problem::new(
+                "default_agent",
+                "is empty; name an agent, or take the key out",
+            ));
+        }
+        for (name, agent) in &self.agents {
+            let key = |field: &str| dotted(&["agents".to_owned(), name.clone(), field.to_owned()]);
+            check_agent(&key, agent, found);
+        }
+    }
+
+    fn check_log(&self, found: &mut Vec<Problem>) {
+        if let Err(error) = EnvFilter::try_new(&self.log.filter) {
+            found.push(Problem::new(
+                "log.filter",
+                format!("{error}; write a level, or levels by target, like \"info,a2ad::server=debug\""),
+            ));
+        }
+    }
+}
+
+fn check_agent(key: &dyn Fn(&str) -> String, agent: &AgentConfig, found: &mut Vec<Problem>) {
+    let urls = [
+        ("documentation_url", &agent.documentation_url),
+        ("icon_url", &agent.icon_url),
+    ];
+    for (field, url) in urls {
+        if let Some(url) = url {
+            found.extend(check_url(&key(field), url));
+        }
+    }
+    if let Some(provider) = &agent.provider {
+        found.extend(check_url(&format!("{}.url", key("provider")), &provider.url));
+        if provider.organization.is_empty() {
+            found.push(Problem::new(
+                format!("{}.organization", key("provider")),
+                "is needed with the provider's url",
+            ));
+        }
+    }
+}
+
+/// URLs end up on public cards: http or https with a host, and no credentials.
+fn check_url(key: &str, text: &str) -> Option<Problem> {
+    let message = match text.parse::<Uri>() {
+        Ok(uri) if !is_web(&uri) => {
+            "is not a URL of the web; write https://, a host, and a path if there is one"
+        }
+        Ok(uri)
+            if uri
+                .authority()
+                .is_some_and(|authority| authority.as_str().contains('@')) =>
+        {
+            "holds credentials, and cards are public; take them out"
+        }
+        Ok(uri) if key == "server.public_url" && uri.query().is_some() => {
+            "is a base that paths are added to; cut the `?`"
+        }
+        Ok(_) if text.contains('#') => "holds a fragment, which no server ever sees; cut the `#`",
+        Ok(_) => return None,
+        Err(_) => "is not a URL; write https://, a host, and a path if there is one",
+    };
+    Some(Problem::new(key, message))
+}
+
+fn is_web(uri: &Uri) -> bool {
+    matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+}
+
+/// Browsers compare origins as text: scheme, host and port, and nothing after them, not even a slash.
+fn is_origin(text: &str) -> bool {
+    let has_path = text
+        .split_once("://")
+        .is_none_or(|(_, rest)| rest.contains(['/', '?', '#', '@']));
+    !has_path && text.parse::<Uri>().is_ok_and(|uri| is_web(&uri))
+}
