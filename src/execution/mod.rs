@@ -2,22 +2,26 @@
 //!
 //! - [`Executions`] is the way in: start a task, send it a message, cancel it, subscribe to it, recover it.
 //! - `writer` turns updates into events and events into conditional writes; nothing else changes a stored task.
-//! - `turn` drives one execution of an agent; `actor` owns a task while something happens to it.
+//! - `turn` drives one execution of an agent; `actor` owns a task while something happens to it; `commit` brings its
+//!   writes to the repository, however long that takes.
 //! - `live` is the bounded ring that subscribers read first, `subscription` the reader that falls back to the log.
 
 mod actor;
 mod command;
+mod commit;
 mod executions;
 mod live;
-mod new_task;
+mod outcome;
 mod reader;
+mod registry;
 mod settings;
+mod start;
 mod subscription;
 mod turn;
 mod writer;
 
-pub use command::{Answer, Incoming};
+pub use command::{Answer, Incoming, Wait};
 pub use executions::Executions;
-pub use new_task::{Accepted, NewTask, Wait};
 pub use settings::ExecutionSettings;
+pub use start::NewTask;
 pub use subscription::EventStream;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::watch;
 
 use super::live::{Live, Tail};
@@ -35,16 +35,11 @@ impl EventStream {
         Self::whole(vec![Arc::new(TaskEvent::encode(0, &Payload::Message(message)))])
     }
 
-    /// `guard` is dropped when the stream ends or is dropped.
+    /// Keeps `guard` for as long as the stream exists.
+    #[must_use]
     pub fn holding<G: Send + 'static>(self, guard: G) -> Self {
-        let mut inner = self.0;
-        let mut guard = Some(guard);
-        Self(Box::pin(stream::poll_fn(move |cx| {
-            let next = inner.poll_next_unpin(cx);
-            if matches!(next, Poll::Ready(None)) {
-                guard = None;
-            }
-            next
+        Self(Box::pin(self.0.inspect(move |_| {
+            let _held = &guard;
         })))
     }
 }
@@ -73,6 +68,9 @@ pub(super) struct Subscription {
     task_id: Arc<str>,
     cursor: u64,
     close_on_interrupt: bool,
+    /// The task itself, if the reader begins with it. Being interrupted does not end the stream here: the reader came
+    /// to see what follows.
+    opening: Option<Arc<TaskEvent>>,
     ready: VecDeque<Arc<TaskEvent>>,
     ended: bool,
 }
@@ -97,9 +95,15 @@ impl Subscription {
             task_id,
             cursor: 0,
             close_on_interrupt,
+            opening: None,
             ready: VecDeque::new(),
             ended: false,
         }
+    }
+
+    /// Lets the reader know that the log goes as far as `generation`.
+    pub(super) fn wake(&self, generation: u64) {
+        self.live.wake(generation);
     }
 
     /// Continues behind an event that the reader has seen.
@@ -111,7 +115,7 @@ impl Subscription {
     /// Begins with the task as it is at `generation`, and goes on from there.
     pub(super) fn from_task(mut self, generation: u64, task: Task) -> EventStream {
         self.cursor = generation;
-        self.ready.push_back(Arc::new(TaskEvent::encode(generation, &Payload::Task(task))));
+        self.opening = Some(Arc::new(TaskEvent::encode(generation, &Payload::Task(task))));
         self.stream()
     }
 
@@ -127,6 +131,10 @@ impl Subscription {
             if self.ended {
                 return None;
             }
+            if let Some(event) = self.opening.take() {
+                self.ended = event.state.is_some_and(is_terminal);
+                return Some(Ok(event));
+            }
             if let Some(event) = self.ready.pop_front() {
                 self.ended = self.is_last(&event);
                 return Some(Ok(event));
@@ -138,11 +146,8 @@ impl Subscription {
         }
     }
 
-    /// A snapshot that opens the stream never ends it for being interrupted: the reader came to see what follows.
     fn is_last(&self, event: &TaskEvent) -> bool {
-        event.state.is_some_and(|state| {
-            is_terminal(state) || (self.close_on_interrupt && is_interrupted(state) && self.cursor >= event.generation)
-        })
+        event.state.is_some_and(|state| is_terminal(state) || (self.close_on_interrupt && is_interrupted(state)))
     }
 
     /// Waits for events behind the cursor.

@@ -107,7 +107,12 @@ impl Row {
         let tail = &self.events[self.snapshot_generation as usize..];
         let task = replay(snapshot, self.snapshot_generation, tail).map_err(|error| corrupt(error.to_string()))?;
         let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
-        Ok(StoredTask { task, generation: self.generation, epoch: self.epoch })
+        Ok(StoredTask {
+            task,
+            generation: self.generation,
+            snapshot_generation: self.snapshot_generation,
+            epoch: self.epoch,
+        })
     }
 
     fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {

@@ -98,6 +98,8 @@ pub struct StoredTask {
     pub task: Task,
     /// The generation of its last event.
     pub generation: u64,
+    /// The generation of its newest snapshot; 0 if it has none.
+    pub snapshot_generation: u64,
     /// The epoch of its last writer.
     pub epoch: u64,
 }

@@ -79,7 +79,7 @@ pub(super) fn fold(
     }
     let task = replay(task, snapshot_generation, &events).map_err(|error| corrupt(error.to_string()))?;
     let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
-    Ok(StoredTask { task, generation, epoch })
+    Ok(StoredTask { task, generation, snapshot_generation, epoch })
 }
 
 /// The events behind `after`, at most `limit`.

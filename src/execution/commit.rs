@@ -1,0 +1,81 @@
+//! Bringing one write to the repository, however often that must be tried.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::command::Reply;
+use crate::pb::Task;
+use crate::repository::{Error, TaskRepository, TaskWrite};
+use crate::task::TaskEvent;
+
+/// The pause before the first repetition; it doubles up to the longest.
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+type Outcome = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+/// A write on its way.
+pub(super) struct Commit {
+    write: TaskWrite,
+    outcome: Outcome,
+    pause: Duration,
+    /// Who is answered when it has arrived, and with which task.
+    pub(super) accepted: Vec<Reply>,
+    pub(super) task: Option<Box<Task>>,
+}
+
+impl Commit {
+    /// Sends the write on its way; `task` is the task as it will be then, if somebody wants to know.
+    pub(super) fn start(
+        repository: &Arc<dyn TaskRepository>,
+        write: TaskWrite,
+        accepted: Vec<Reply>,
+        task: Option<Box<Task>>,
+    ) -> Self {
+        let (repository, sent) = (repository.clone(), write.clone());
+        let outcome = Box::pin(async move { repository.commit(sent).await });
+        Self { write, outcome, pause: PAUSE, accepted, task }
+    }
+
+    /// Waits for the outcome. Safe to cancel.
+    pub(super) async fn wait(&mut self) -> Result<(), Error> {
+        self.outcome.as_mut().await
+    }
+
+    /// Tries again after a pause. Whether the last attempt arrived is unknown, so the log is asked first.
+    pub(super) fn retry(mut self, repository: &Arc<dyn TaskRepository>) -> Self {
+        let (repository, write, pause) = (repository.clone(), self.write.clone(), self.pause);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.outcome = Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            if arrived(&repository, &write).await? { Ok(()) } else { repository.commit(write).await }
+        });
+        self
+    }
+
+    /// Tries again without the idempotency key, which another task holds.
+    pub(super) fn without_key(mut self, repository: &Arc<dyn TaskRepository>) -> Self {
+        self.write.key = None;
+        Self::start(repository, self.write, self.accepted, self.task)
+    }
+
+    pub(super) fn creates(&self) -> bool {
+        self.write.expected_generation == 0
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.write.generation()
+    }
+
+    pub(super) fn events(&self) -> &[Arc<TaskEvent>] {
+        &self.write.events
+    }
+}
+
+/// Whether the log holds exactly the events of this write where it should.
+async fn arrived(repository: &Arc<dyn TaskRepository>, write: &TaskWrite) -> Result<bool, Error> {
+    let limit = write.events.len();
+    let stored = repository.events(&write.scope, &write.task_id, write.expected_generation, limit).await?;
+    Ok(stored.len() == limit && stored.iter().zip(&write.events).all(|(stored, ours)| **stored == **ours))
+}

@@ -1,0 +1,264 @@
+//! The way into the engine.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::ExecutionSettings;
+use super::actor::Actor;
+use super::command::{Answer, Command, Incoming, Reply, Wait};
+use super::live::Hub;
+use super::registry::{Registry, Route};
+use super::subscription::{EventStream, Subscription};
+use crate::agent::Agent;
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::context::{CallContext, Scope};
+use crate::error::{Error, Kind};
+use crate::repository::{StoredTask, TaskRepository, Unfinished};
+use crate::shutdown::Shutdown;
+use crate::task::is_terminal;
+
+/// Runs agents and keeps their tasks. Cheap to clone.
+#[derive(Clone)]
+pub struct Executions(pub(super) Arc<Shared>);
+
+/// What all tasks of a process share.
+pub(super) struct Shared {
+    pub(super) repository: Arc<dyn TaskRepository>,
+    pub(super) bus: Arc<dyn Bus>,
+    pub(super) clock: Clock,
+    pub(super) shutdown: Shutdown,
+    pub(super) settings: ExecutionSettings,
+    pub(super) hub: Arc<Hub>,
+    pub(super) registry: Registry,
+}
+
+impl Executions {
+    /// An engine over a repository.
+    pub fn new(
+        repository: Arc<dyn TaskRepository>,
+        bus: Arc<dyn Bus>,
+        clock: Clock,
+        shutdown: Shutdown,
+        settings: ExecutionSettings,
+    ) -> Self {
+        let hub = Hub::new(&settings);
+        bus.listen(hub.clone());
+        Self(Arc::new(Shared { repository, bus, clock, shutdown, settings, hub, registry: Registry::default() }))
+    }
+
+    /// Sends a message to an existing task.
+    ///
+    /// # Errors
+    /// TaskNotFound, UnsupportedOperation when the task is terminal, InvalidParams when it belongs to another context,
+    /// RESOURCE_EXHAUSTED when its inbox or its agent is full.
+    pub async fn send(
+        &self,
+        agent: &Arc<Agent>,
+        scope: &Scope,
+        task_id: &str,
+        incoming: Incoming,
+        wait: Wait,
+    ) -> Result<Answer, Error> {
+        let incoming = Box::new(incoming);
+        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Message { incoming, wait, reply }).await
+    }
+
+    /// Sends a message to an existing task and streams what happens: the task first.
+    ///
+    /// # Errors
+    /// As for [`Executions::send`]; `Err(Ok(task_id))` when the idempotency key is known.
+    pub async fn send_streaming(
+        &self,
+        agent: &Arc<Agent>,
+        scope: &Scope,
+        task_id: &str,
+        incoming: Incoming,
+    ) -> Result<EventStream, Result<String, Error>> {
+        let task_id: Arc<str> = Arc::from(task_id);
+        // Registered before the message goes out, so that no event falls between.
+        let subscription = self.subscription(agent, scope, &task_id);
+        let incoming = Box::new(incoming);
+        let wait = Wait::Accepted;
+        let ask = self.ask(agent, scope, &task_id, |reply| Command::Message { incoming, wait, reply });
+        match ask.await.map_err(Err)? {
+            Answer::Task(task, generation) => Ok(subscription.from_task(generation, *task)),
+            Answer::Message(message) => Ok(EventStream::message(*message)),
+            Answer::Known(task_id) => Err(Ok(task_id)),
+        }
+    }
+
+    /// Waits until a task is terminal or interrupted.
+    ///
+    /// # Errors
+    /// TaskNotFound.
+    pub async fn settled(&self, agent: &Arc<Agent>, scope: &Scope, task_id: &str) -> Result<Answer, Error> {
+        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Settle { reply }).await
+    }
+
+    /// Cancels a task: exactly one terminal state wins, and every caller sees the same one.
+    ///
+    /// # Errors
+    /// TaskNotFound; TaskNotCancelable when the task ended otherwise, or its agent refused.
+    pub async fn cancel(
+        &self,
+        agent: &Arc<Agent>,
+        scope: &Scope,
+        task_id: &str,
+        call: &CallContext,
+    ) -> Result<Answer, Error> {
+        let call = Box::new(call.clone());
+        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Cancel { call, reply }).await
+    }
+
+    /// The events of a task: the task first, or, for a reader that names the last generation it has seen, what came
+    /// after that.
+    ///
+    /// # Errors
+    /// TaskNotFound; UnsupportedOperation when the task is terminal and no cursor is given.
+    pub async fn subscribe(
+        &self,
+        agent: &Arc<Agent>,
+        scope: &Scope,
+        task_id: &str,
+        cursor: Option<u64>,
+    ) -> Result<EventStream, Error> {
+        let task_id: Arc<str> = Arc::from(task_id);
+        let subscription = self.subscription(agent, scope, &task_id);
+        let stored = self.0.repository.get(scope, &task_id).await?;
+        let StoredTask { task, generation, .. } = stored.ok_or_else(|| Error::task_not_found(&task_id))?;
+        let state = task.status.as_ref().map(|status| status.state()).unwrap_or_default();
+        match cursor {
+            Some(cursor) if cursor > generation => Err(Error::invalid(
+                "lastGeneration",
+                format!("the task is at generation {generation}; a reader can't have seen {cursor}"),
+            )),
+            Some(cursor) if cursor == generation && is_terminal(state) => Ok(EventStream::whole(Vec::new())),
+            Some(cursor) if cursor > 0 => {
+                subscription.wake(generation);
+                Ok(subscription.from_cursor(cursor))
+            }
+            _ if is_terminal(state) => Err(Error::new(
+                Kind::UnsupportedOperation,
+                format!("the task is {} and has no more events; use GetTask", state.as_str_name()),
+            )
+            .with("taskId", &*task_id)),
+            _ => Ok(subscription.from_task(generation, task)),
+        }
+    }
+
+    /// Takes up what a dead process left running: restarts or fails it, as its agent says.
+    ///
+    /// # Errors
+    /// As the repository's.
+    pub async fn recover(&self, agent: &Arc<Agent>, left: &Unfinished, call: &CallContext) -> Result<(), Error> {
+        let call = Box::new(call.clone());
+        let task_id = Arc::from(left.task_id.as_str());
+        self.ask(agent, &left.scope, &task_id, |reply| Command::Recover { call, reply }).await.map(|_| ())
+    }
+
+    /// How many tasks have a writer in this process now.
+    pub fn running(&self) -> usize {
+        self.0.registry.len()
+    }
+
+    pub(super) fn subscription(&self, agent: &Arc<Agent>, scope: &Scope, task_id: &Arc<str>) -> Subscription {
+        let shared = &self.0;
+        Subscription::register(
+            shared.hub.live(task_id),
+            shared.repository.clone(),
+            shared.shutdown.clone(),
+            scope.clone(),
+            task_id.clone(),
+            agent.options.close_on_interrupt,
+        )
+    }
+
+    /// Brings a command to the task's writer, which is started if it does not run, and waits for the answer.
+    async fn ask(
+        &self,
+        agent: &Arc<Agent>,
+        scope: &Scope,
+        task_id: &Arc<str>,
+        command: impl FnOnce(Reply) -> Command,
+    ) -> Result<Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.forward(agent, scope, task_id, command(reply)).await;
+        answered(answer).await
+    }
+
+    /// Brings a command to the task's writer. Boxed, because a writer that retires forwards what came too late.
+    pub(super) fn forward<'a>(
+        &'a self,
+        agent: &'a Arc<Agent>,
+        scope: &'a Scope,
+        task_id: &'a Arc<str>,
+        mut command: Command,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            loop {
+                let (sender, fresh) = match self.0.registry.route(scope, task_id) {
+                    Route::Running(sender) => (sender, None),
+                    Route::Start(sender, mailbox) => (sender, Some(mailbox)),
+                };
+                let sent = sender.send(command).await;
+                if let Some(mailbox) = fresh {
+                    let work = Actor::open(self.clone(), agent.clone(), scope.clone(), task_id.clone(), mailbox);
+                    self.0.shutdown.spawn("task", work);
+                }
+                match sent {
+                    Ok(()) => return,
+                    // The writer has just retired; there is another one now, or none.
+                    Err(mpsc::error::SendError(returned)) => command = returned,
+                }
+            }
+        })
+    }
+}
+
+impl Shared {
+    /// A permit to run the agent once.
+    pub(super) fn permit(agent: &Agent) -> Result<OwnedSemaphorePermit, Error> {
+        agent.permits.clone().try_acquire_owned().map_err(|_| {
+            let limit = agent.options.executions_max;
+            Error {
+                retry_after: Some(std::time::Duration::from_secs(1)),
+                ..Error::new(
+                    Kind::ResourceExhausted,
+                    format!("agent {} runs {limit} executions, its limit (executions_max); try again", agent.name),
+                )
+            }
+        })
+    }
+}
+
+/// Waits for an answer. A writer that is gone without one was stopped in the middle.
+pub(super) async fn answered(answer: oneshot::Receiver<Result<Answer, Error>>) -> Result<Answer, Error> {
+    answer.await.unwrap_or_else(|_| {
+        Err(Error::unavailable("the server stopped before the task answered; ask for the task again"))
+    })
+}
+
+impl From<crate::repository::Error> for Error {
+    fn from(error: crate::repository::Error) -> Self {
+        use crate::repository::Error as Repository;
+        match error {
+            Repository::Stale => {
+                Self::new(Kind::Conflict, "another writer changed the task at the same time; try again")
+            }
+            Repository::KeyTaken(task_id) => {
+                Self::new(Kind::Conflict, "the idempotency key belongs to another task").with("taskId", task_id)
+            }
+            Repository::TooMany(limit) => {
+                Self::new(Kind::ResourceExhausted, format!("at most {limit} are allowed; delete some first"))
+            }
+            Repository::Unavailable(cause) => {
+                tracing::warn!(cause, "the database is not available");
+                Self::unavailable("the database is not available; it is unknown whether a change took place")
+            }
+            corrupt @ Repository::Corrupt { .. } => Self::internal(&corrupt),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Which tasks have a writer in this process, and how to reach it.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use tokio::sync::mpsc;
+
+use super::command::Command;
+use crate::context::Scope;
+
+/// Commands that may wait for a task's writer; callers wait beyond it.
+const COMMANDS_MAX: usize = 32;
+
+/// Tasks are kept by scope and id: a stranger who guesses an id gets a place of its own, where there is nothing.
+type Key = (Scope, Arc<str>);
+
+/// The running writers.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    writers: DashMap<Key, mpsc::Sender<Command>>,
+}
+
+/// The receiving end of a writer that is registered.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    key: Key,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// How a writer is reached.
+pub(super) enum Route {
+    /// It runs.
+    Running(mpsc::Sender<Command>),
+    /// It does not run; whoever gets the mailbox must run it.
+    Start(mpsc::Sender<Command>, Mailbox),
+}
+
+impl Registry {
+    /// The writer of a task, or the mailbox of the one to be started.
+    pub(super) fn route(&self, scope: &Scope, task_id: &Arc<str>) -> Route {
+        let key = (scope.clone(), task_id.clone());
+        match self.writers.entry(key.clone()) {
+            Entry::Occupied(place) if !place.get().is_closed() => Route::Running(place.get().clone()),
+            entry => {
+                let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+                entry.insert(sender.clone());
+                Route::Start(sender, Mailbox { key, commands })
+            }
+        }
+    }
+
+    /// Gives up a mailbox, unless commands wait in it.
+    pub(super) fn retire(&self, mailbox: &mut Mailbox) -> bool {
+        if !mailbox.commands.is_empty() {
+            return false;
+        }
+        // Behind this no new sender is handed out; what old ones still send fails, and they ask for a route again.
+        self.writers.remove_if(&mailbox.key, |_, _| mailbox.commands.is_empty());
+        mailbox.commands.close();
+        true
+    }
+
+    /// How many writers run.
+    pub(super) fn len(&self) -> usize {
+        self.writers.len()
+    }
+}
+
+impl Mailbox {
+    /// The next command; waits for it.
+    pub(super) async fn next(&mut self) -> Option<Command> {
+        self.commands.recv().await
+    }
+
+    /// A command that waits already.
+    pub(super) fn try_next(&mut self) -> Option<Command> {
+        self.commands.try_recv().ok()
+    }
+}

@@ -1,0 +1,87 @@
+//! Starting a task: within the request if the agent is quick, in the background if it is not.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::actor::Actor;
+use super::command::{Answer, Incoming, Wait};
+use super::executions::{Executions, Shared, answered};
+use super::registry::Route;
+use super::subscription::EventStream;
+use crate::agent::Agent;
+use crate::context::Scope;
+use crate::error::Error;
+use crate::task::new_id;
+
+/// A message that begins a task.
+#[derive(Debug)]
+pub struct NewTask {
+    /// The agent.
+    pub agent: Arc<Agent>,
+    /// Whose task it will be.
+    pub scope: Scope,
+    /// The context; `None` makes a new one.
+    pub context_id: Option<String>,
+    /// The message.
+    pub incoming: Incoming,
+}
+
+impl Executions {
+    /// Starts a task and answers as `wait` says.
+    ///
+    /// The agent runs within the request as far as it gets without waiting. One that only computes is done by then,
+    /// and its whole task costs a single commit and no background task. Any other goes on in the background, and its
+    /// beginning is committed at once. A send with an idempotency key is always committed before the agent runs: the
+    /// same key must not run it twice.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED when the agent runs as many executions as it may, UNAVAILABLE when the outcome of the commit
+    /// is unknown, InvalidAgentResponse when the agent broke the protocol (the task is FAILED then).
+    pub async fn start(&self, new: NewTask, wait: Wait) -> Result<Answer, Error> {
+        let mut actor = self.actor(new)?;
+        if actor.attempt().await {
+            return actor.finish().await.map(|(answer, _)| answer);
+        }
+        self.detach(actor, wait).await
+    }
+
+    /// Starts a task and streams its events from the first one on.
+    ///
+    /// # Errors
+    /// As for [`Executions::start`], nothing has been streamed then; `Err(Ok(task_id))` when the idempotency key is
+    /// known.
+    pub async fn start_streaming(&self, new: NewTask) -> Result<EventStream, Result<String, Error>> {
+        let (agent, scope) = (new.agent.clone(), new.scope.clone());
+        let mut actor = self.actor(new).map_err(Err)?;
+        if actor.attempt().await && actor.is_over() {
+            return match actor.finish().await.map_err(Err)? {
+                (Answer::Message(message), _) => Ok(EventStream::message(*message)),
+                (_, events) => Ok(EventStream::whole(events)),
+            };
+        }
+        let subscription = self.subscription(&agent, &scope, actor.task_id());
+        match self.detach(actor, Wait::Accepted).await.map_err(Err)? {
+            Answer::Message(message) => Ok(EventStream::message(*message)),
+            Answer::Known(task_id) => Err(Ok(task_id)),
+            Answer::Task(..) => Ok(subscription.from_cursor(0)),
+        }
+    }
+
+    fn actor(&self, new: NewTask) -> Result<Actor, Error> {
+        let permit = Shared::permit(&new.agent)?;
+        let task_id: Arc<str> = Arc::from(new_id());
+        let context_id: Arc<str> = Arc::from(new.context_id.unwrap_or_else(new_id));
+        Ok(Actor::new_task(self.clone(), new.agent, new.scope, (task_id, context_id), new.incoming, permit))
+    }
+
+    async fn detach(&self, mut actor: Actor, wait: Wait) -> Result<Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        actor.answer_to(wait, reply);
+        // The id is new, so the route is always a fresh one.
+        if let Route::Start(_, mailbox) = self.0.registry.route(actor.scope(), actor.task_id()) {
+            self.0.shutdown.spawn("task", actor.run(mailbox));
+        }
+        answered(answer).await
+    }
+}

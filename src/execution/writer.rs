@@ -1,0 +1,303 @@
+//! The one writer of a task: updates in, events out, conditional writes to the repository.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::ExecutionSettings;
+use super::reader::TaskCell;
+use crate::agent::TaskUpdate;
+use crate::clock::Clock;
+use crate::context::Scope;
+use crate::pb::stream_response::Payload;
+use crate::pb::{
+    Message, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus, TaskStatusUpdateEvent,
+    Timestamp,
+};
+use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
+use crate::task::{Refusal, TaskEvent, apply, is_terminal, receive};
+
+/// Behind this many events a snapshot is made when the task ends: ended tasks are read often and written never.
+const SNAPSHOT_AT_END_EVENTS: usize = 16;
+
+/// Side rows that go along with the next write.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) push_configs: Vec<TaskPushNotificationConfig>,
+}
+
+/// Why a writer takes no update.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(super) enum Fault {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the log of a task has at most {0} bytes")]
+    TooLarge(usize),
+    #[error("a direct message can only be the first and only answer to a new task, of an agent that says so")]
+    Reply,
+    #[error("the agent returned without a result")]
+    NoResult,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    scope: Scope,
+    task_id: Arc<str>,
+    context_id: Arc<str>,
+    cell: Arc<TaskCell>,
+    clock: Clock,
+    state: TaskState,
+    status_ms: i64,
+    /// The generation that is in the repository, or on its way there.
+    written: u64,
+    pending: Vec<Arc<TaskEvent>>,
+    expected_epoch: u64,
+    epoch: u64,
+    extras: Extras,
+    tail: Tail,
+    bytes: usize,
+    bytes_max: usize,
+    artifacts_max: usize,
+    snapshot_every: usize,
+}
+
+/// What has come since the newest snapshot. A snapshot is due when the tail weighs as much as the snapshot itself, so
+/// that the cost of snapshots stays proportional to what was written, however long the history.
+#[derive(Debug, Default)]
+struct Tail {
+    events: usize,
+    bytes: usize,
+    snapshot_generation: u64,
+    snapshot_bytes: usize,
+}
+
+impl Writer {
+    /// The writer of a new task: SUBMITTED, with the message as its history. Nothing is stored yet.
+    pub(super) fn create(
+        scope: Scope,
+        (task_id, context_id): (Arc<str>, Arc<str>),
+        message: Message,
+        clock: Clock,
+        settings: &ExecutionSettings,
+    ) -> Self {
+        let status_ms = clock.now_ms();
+        let task = Task {
+            id: task_id.to_string(),
+            context_id: context_id.to_string(),
+            status: Some(status(TaskState::Submitted, None, status_ms)),
+            history: vec![message],
+            ..Task::default()
+        };
+        let creation = TaskEvent::creation(&task);
+        let mut writer = Self {
+            scope,
+            task_id,
+            context_id,
+            cell: TaskCell::new(task),
+            clock,
+            state: TaskState::Submitted,
+            status_ms,
+            written: 0,
+            pending: Vec::with_capacity(4),
+            expected_epoch: 0,
+            epoch: 1,
+            extras: Extras::default(),
+            tail: Tail::default(),
+            bytes: 0,
+            bytes_max: settings.task_bytes_max,
+            artifacts_max: settings.artifacts_max,
+            snapshot_every: settings.snapshot_every_events,
+        };
+        writer.push(creation);
+        writer
+    }
+
+    /// The writer of a stored task; it takes over from any writer before it.
+    pub(super) fn load(scope: Scope, stored: StoredTask, clock: Clock, settings: &ExecutionSettings) -> Self {
+        let StoredTask { task, generation, snapshot_generation, epoch } = stored;
+        let status = task.status.clone().unwrap_or_default();
+        let bytes = task.encoded_len();
+        Self {
+            scope,
+            task_id: Arc::from(task.id.as_str()),
+            context_id: Arc::from(task.context_id.as_str()),
+            state: status.state(),
+            status_ms: status.timestamp.map_or(0, |at| at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000),
+            cell: TaskCell::new(task),
+            clock,
+            written: generation,
+            pending: Vec::new(),
+            expected_epoch: epoch,
+            epoch: epoch + 1,
+            extras: Extras::default(),
+            // The stored snapshot stays where it is until a tail as heavy as the task has come.
+            tail: Tail { events: 0, bytes: 0, snapshot_generation, snapshot_bytes: bytes },
+            bytes,
+            bytes_max: settings.task_bytes_max,
+            artifacts_max: settings.artifacts_max,
+            snapshot_every: settings.snapshot_every_events,
+        }
+    }
+
+    pub(super) fn task_id(&self) -> &Arc<str> {
+        &self.task_id
+    }
+
+    pub(super) fn context_id(&self) -> &Arc<str> {
+        &self.context_id
+    }
+
+    pub(super) fn cell(&self) -> &Arc<TaskCell> {
+        &self.cell
+    }
+
+    pub(super) fn state(&self) -> TaskState {
+        self.state
+    }
+
+    /// The generation up to which events were handed to the repository.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The task itself, when nobody needs the writer any more.
+    pub(super) fn into_task(self) -> Task {
+        std::mem::take(&mut *self.cell.lock())
+    }
+
+    pub(super) fn pending(&self) -> &[Arc<TaskEvent>] {
+        &self.pending
+    }
+
+    /// True while the repository has never seen the task.
+    pub(super) fn is_unstored(&self) -> bool {
+        self.written == 0
+    }
+
+    /// Lets side rows go along with the next write.
+    pub(super) fn attach(&mut self, extras: Extras) {
+        self.extras.key = self.extras.key.take().or(extras.key);
+        self.extras.push_configs.extend(extras.push_configs);
+    }
+
+    /// Applies an agent's update.
+    pub(super) fn update(&mut self, update: TaskUpdate) -> Result<(), Fault> {
+        match update {
+            TaskUpdate::Status { state, message, metadata } => {
+                let status_ms = self.now_ms();
+                let event = TaskStatusUpdateEvent {
+                    task_id: self.task_id.to_string(),
+                    context_id: self.context_id.to_string(),
+                    status: Some(status(state, message, status_ms)),
+                    metadata,
+                };
+                self.record(Payload::StatusUpdate(event))?;
+                self.state = state;
+                self.status_ms = status_ms;
+                Ok(())
+            }
+            TaskUpdate::Artifact { artifact, append, last_chunk, metadata } => {
+                self.record(Payload::ArtifactUpdate(TaskArtifactUpdateEvent {
+                    task_id: self.task_id.to_string(),
+                    context_id: self.context_id.to_string(),
+                    artifact: Some(artifact),
+                    append,
+                    last_chunk,
+                    metadata,
+                }))
+            }
+            TaskUpdate::Reply(_) => Err(Fault::Reply),
+        }
+    }
+
+    /// Takes a caller's message into the history; the task is WORKING from here on.
+    pub(super) fn receive(&mut self, message: Message) -> Result<(), Fault> {
+        self.update(TaskUpdate::Status { state: TaskState::Working, message: None, metadata: None })?;
+        if let Some(event) = self.pending.pop() {
+            self.pending.push(Arc::new((*event).clone().with_received(&message)));
+        }
+        receive(&mut self.cell.lock(), message);
+        Ok(())
+    }
+
+    /// What the repository has to be told, if anything. The events count as written from here on: a writer whose
+    /// write fails for good writes no more.
+    pub(super) fn take_write(&mut self) -> Option<TaskWrite> {
+        if self.pending.is_empty() {
+            return None;
+        }
+        let expected_generation = self.written;
+        let events = std::mem::take(&mut self.pending);
+        self.written += events.len() as u64;
+        let snapshot = self.snapshot();
+        let extras = std::mem::take(&mut self.extras);
+        let expected_epoch = std::mem::replace(&mut self.expected_epoch, self.epoch);
+        Some(TaskWrite {
+            scope: self.scope.clone(),
+            task_id: self.task_id.clone(),
+            context_id: self.context_id.clone(),
+            expected_generation,
+            expected_epoch,
+            epoch: self.epoch,
+            events,
+            state: self.state,
+            status_ms: self.status_ms,
+            snapshot,
+            snapshot_generation: self.tail.snapshot_generation,
+            key: extras.key,
+            push_configs: extras.push_configs,
+        })
+    }
+
+    /// Encodes and applies one event; a refused one leaves no trace.
+    fn record(&mut self, payload: Payload) -> Result<(), Fault> {
+        let generation = self.written + self.pending.len() as u64 + 1;
+        let event = TaskEvent::encode(generation, &payload);
+        // A final status always fits: nothing may keep a task from ending.
+        let ends = event.state.is_some_and(is_terminal);
+        if !ends && self.bytes + event.payload.len() > self.bytes_max {
+            return Err(Fault::TooLarge(self.bytes_max));
+        }
+        apply(&mut self.cell.lock(), payload, self.artifacts_max)?;
+        self.push(event);
+        Ok(())
+    }
+
+    fn push(&mut self, event: TaskEvent) {
+        self.bytes += event.payload.len();
+        self.tail.events += 1;
+        self.tail.bytes += event.payload.len();
+        self.pending.push(Arc::new(event));
+    }
+
+    fn snapshot(&mut self) -> Option<Bytes> {
+        let heavy = self.tail.events >= self.snapshot_every && self.tail.bytes >= self.tail.snapshot_bytes;
+        let ended = is_terminal(self.state) && self.tail.events >= SNAPSHOT_AT_END_EVENTS;
+        if !heavy && !ended {
+            return None;
+        }
+        let snapshot = Bytes::from(self.cell.lock().encode_to_vec());
+        self.tail = Tail {
+            events: 0,
+            bytes: 0,
+            snapshot_generation: self.written,
+            snapshot_bytes: snapshot.len(),
+        };
+        Some(snapshot)
+    }
+
+    /// Time never goes back within a task, whatever the machine's clock does.
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms().max(self.status_ms)
+    }
+}
+
+fn status(state: TaskState, message: Option<Message>, at_ms: i64) -> TaskStatus {
+    let timestamp = Timestamp {
+        seconds: at_ms.div_euclid(1_000),
+        nanos: i32::try_from(at_ms.rem_euclid(1_000)).unwrap_or(0) * 1_000_000,
+    };
+    TaskStatus { state: state.into(), message, timestamp: Some(timestamp) }
+}
