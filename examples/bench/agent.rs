@@ -112,9 +112,9 @@ fn hold_usage() -> String {
 
 fn ticks_usage() -> String {
     format!(
-        "the form is ticks:N:US:DELAY_MS:PAD with 1 to {TICKS_MAX} chunks, US microseconds apart after DELAY_MS \
-         milliseconds, each padded with 0 to {PAD_MAX} bytes, {SECONDS_MAX} seconds in all at most; for example \
-         ticks:100:1000:0:64"
+        "the form is ticks:N:US:DELAY_MS:PAD with 1 to {TICKS_MAX} chunks, US microseconds apart after \
+         DELAY_MS milliseconds, each padded with 0 to {PAD_MAX} bytes, {SECONDS_MAX} seconds in all at most; for \
+         example ticks:100:1000:0:64"
     )
 }
 
@@ -176,17 +176,16 @@ impl Ticks {
 
     async fn run(&self, updater: &TaskUpdater) -> Result<(), UpdateError> {
         updater.working().await?;
-        sleep(self.delay).await;
+        let mut due = Instant::now() + self.delay;
         let padding = "x".repeat(self.pad);
-        let mut due = Instant::now();
         for index in 0..self.count {
-            // Deadlines are absolute, so the pace does not drift. The timer wakes up to a millisecond late; all
-            // chunks that came due meanwhile then go out without another sleep.
+            // Deadlines are absolute, so the pace does not drift. The timer wakes up to a millisecond late;
+            // all chunks that came due meanwhile then go out without another sleep.
             if Instant::now() < due {
                 sleep_until(due).await;
             }
-            // A queue that never fills never makes the updater wait; this keeps an unpaced stream from holding
-            // its thread.
+            // A queue that never fills never makes the updater wait; this keeps an unpaced stream from
+            // holding its thread.
             consume_budget().await;
             updater
                 .chunk(chunk(index, &padding), index > 0, index + 1 == self.count)

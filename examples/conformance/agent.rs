@@ -1,4 +1,5 @@
-//! The conformance agent: public conformance kits drive a server through it, choosing what it does by the message.
+//! The conformance agent: public conformance kits drive a server through it, and choose what it does by the
+//! message.
 //!
 //! `script.rs` has the table of behaviours and plays them, `card.rs` the cards that the kits ask for.
 
@@ -25,10 +26,12 @@ pub struct ConformanceAgent {
     pub instructions: Option<Arc<dyn InstructionHandler>>,
 }
 
-/// Carries out an instruction of the integration test kit: call another agent, return a text, or a series of both.
+/// Carries out an instruction of the integration test kit: call another agent, return a text, or a series of
+/// both.
 #[async_trait::async_trait]
 pub trait InstructionHandler: Send + Sync {
-    /// Follows `instruction`, an encoded protobuf message, and returns the text for the caller, or why that failed.
+    /// Follows `instruction`, an encoded protobuf message, and returns the text for the caller, or why that
+    /// failed.
     async fn handle(&self, instruction: Bytes, request: &RequestContext) -> Result<String, String>;
 }
 
@@ -50,8 +53,8 @@ impl AgentExecutor for ConformanceAgent {
         Ok(())
     }
 
-    /// `tck-message-response` answers without a task. Every script therefore begins with an update: until then the
-    /// caller waits.
+    /// `tck-message-response` answers without a task. Every script therefore begins with an update: until
+    /// then the caller waits.
     fn may_reply(&self) -> bool {
         true
     }

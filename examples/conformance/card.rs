@@ -5,8 +5,8 @@ use a2ad::pb::{AgentCapabilities, AgentCard, AgentExtension, AgentSkill};
 /// The extension that [`CardVariant::RequiredExtension`] demands.
 const REQUIRED_EXTENSION: &str = "urn:a2a:tck:required-extension";
 
-/// Listed one by one and without a wildcard: the kits send a media type that is not among them and expect it to be
-/// refused before the agent sees it.
+/// Listed one by one and without a wildcard: the kits send a media type that is not among them and expect it
+/// to be refused before the agent sees it.
 const INPUT_MODES: [&str; 6] = [
     "text/plain",
     "application/json",

@@ -34,8 +34,8 @@ enum Step {
     },
     /// A state with a message, or without one if the text is empty.
     Say(TaskState, &'static str),
-    /// COMPLETED if the message is the word `done`, else INPUT_REQUIRED. Neither carries a message, so that the
-    /// history holds the user's messages in order and nothing between them.
+    /// COMPLETED if the message is the word `done`, else INPUT_REQUIRED. Neither carries a message, so that
+    /// the history holds the user's messages in order and nothing between them.
     CompleteIfDone,
     /// COMPLETED with a message that names the message answered.
     NameMessage,
@@ -53,83 +53,33 @@ enum Sample {
 
 const COMPLETE: Step = Say(TaskState::Completed, "");
 
-/// Which prefix asks for what.
+/// Which prefix asks for what. One row per line, to be compared with the table in the README.
+#[rustfmt::skip]
 const SCRIPTS: &[(&str, &[Step])] = &[
-    (
-        "tck-complete-task",
-        &[Say(TaskState::Completed, "Hello from TCK")],
-    ),
-    (
-        "tck-input-required",
-        &[Say(
-            TaskState::InputRequired,
-            "Input required: send another message",
-        )],
-    ),
+    ("tck-complete-task", &[Say(TaskState::Completed, "Hello from TCK")]),
+    ("tck-input-required", &[Say(TaskState::InputRequired, "Input required: send another message")]),
     ("tck-multi-turn", &[CompleteIfDone]),
-    (
-        "tck-auth-required",
-        &[Say(
-            TaskState::AuthRequired,
-            "Authorization required: log in to go on",
-        )],
-    ),
-    (
-        "tck-reject-task",
-        &[Say(TaskState::Rejected, "Task rejected, as asked")],
-    ),
-    (
-        "tck-task-failure",
-        &[Say(TaskState::Failed, "Task failed, as asked")],
-    ),
+    ("tck-auth-required", &[Say(TaskState::AuthRequired, "Authorization required: log in to go on")]),
+    ("tck-reject-task", &[Say(TaskState::Rejected, "Task rejected, as asked")]),
+    ("tck-task-failure", &[Say(TaskState::Failed, "Task failed, as asked")]),
     ("tck-message-response", &[Reply("Direct message response")]),
-    (
-        "tck-artifact-text",
-        &[Output(Sample::Text("Generated text content")), COMPLETE],
-    ),
+    ("tck-artifact-text", &[Output(Sample::Text("Generated text content")), COMPLETE]),
     ("tck-artifact-file", &[Output(Sample::File), COMPLETE]),
     ("tck-artifact-file-url", &[Output(Sample::FileUrl), COMPLETE]),
     ("tck-artifact-data", &[Output(Sample::Data), COMPLETE]),
     ("tck-cancel", &[Working, Wait]),
     ("tck-long-running", LONG_RUNNING),
     ("tck-delayed-complete", DELAYED_COMPLETE),
-    (
-        "tck-stream-001",
-        &[Working, Output(Sample::Text("Stream hello from TCK")), COMPLETE],
-    ),
+    ("tck-stream-001", &[Working, Output(Sample::Text("Stream hello from TCK")), COMPLETE]),
     ("tck-stream-002", &[COMPLETE]),
-    (
-        "tck-stream-003",
-        &[Working, Output(Sample::Text("Stream task lifecycle")), COMPLETE],
-    ),
-    (
-        "tck-stream-ordering-001",
-        &[Working, Output(Sample::Text("Ordered output")), COMPLETE],
-    ),
-    (
-        "tck-stream-basic",
-        &[Working, Output(Sample::Text("Stream basic output")), COMPLETE],
-    ),
-    (
-        "tck-stream-artifact-text",
-        &[Working, Output(Sample::Text("Streamed text content")), COMPLETE],
-    ),
-    (
-        "tck-stream-artifact-file",
-        &[Working, Output(Sample::File), COMPLETE],
-    ),
+    ("tck-stream-003", &[Working, Output(Sample::Text("Stream task lifecycle")), COMPLETE]),
+    ("tck-stream-ordering-001", &[Working, Output(Sample::Text("Ordered output")), COMPLETE]),
+    ("tck-stream-basic", &[Working, Output(Sample::Text("Stream basic output")), COMPLETE]),
+    ("tck-stream-artifact-text", &[Working, Output(Sample::Text("Streamed text content")), COMPLETE]),
+    ("tck-stream-artifact-file", &[Working, Output(Sample::File), COMPLETE]),
     ("tck-stream-artifact-chunked", CHUNKED),
     ("tck-stream-chunked", CHUNKED),
-    (
-        "test-resubscribe-message-id",
-        &[
-            WorkingEvery {
-                pause_ms: 500,
-                times: 9,
-            },
-            COMPLETE,
-        ],
-    ),
+    ("test-resubscribe-message-id", &[WorkingEvery { pause_ms: 500, times: 9 }, COMPLETE]),
 ];
 
 const LONG_RUNNING: &[Step] = &[

@@ -1,7 +1,7 @@
 //! The echo agent: gives back what it receives, whatever kind of parts that is, and says how much it was.
 //!
-//! It is the agent to read first, and the one that measures what the runtime itself costs: it writes exactly one
-//! artifact and one status and never waits for anything else.
+//! It is the agent to read first, and the one that measures what the runtime itself costs: it writes exactly
+//! one artifact and one status and never waits for anything else.
 
 use std::fmt;
 use std::sync::Arc;
