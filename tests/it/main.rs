@@ -1,6 +1,7 @@
 //! Every integration test of the crate, in one binary: it links once.
 
 mod config_files;
+mod demo_agents;
 mod mtls_sockets;
 mod server_sockets;
 mod sockets;

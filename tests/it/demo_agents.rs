@@ -1,0 +1,13 @@
+//! The agents in `examples/`, run without a runtime: which updates they write, in which order and when.
+
+mod bench;
+mod conformance;
+mod echo;
+mod harness;
+
+#[path = "../../examples/bench/agent.rs"]
+mod bench_agent;
+#[path = "../../examples/conformance/agent.rs"]
+mod conformance_agent;
+#[path = "../../examples/echo/agent.rs"]
+mod echo_agent;
