@@ -1,1 +1,258 @@
-//! Placeholder while the room is being built.
+//! The A2A operations: what each one means, the same for every binding.
+//!
+//! [`AgentService`] has one typed method per RPC; the operations themselves are private, one file each, so nobody goes
+//! round the [`guard`]. Bindings decode, call one method, and encode. Nothing in here knows HTTP, JSON or gRPC.
+
+mod cancel_task;
+mod card;
+mod get_task;
+mod guard;
+mod history;
+mod idempotency;
+mod list_tasks;
+mod media;
+mod method;
+mod page_token;
+mod push_config;
+mod push_url;
+mod send_message;
+mod settings;
+mod streams;
+mod subscribe;
+mod version;
+
+use std::sync::Arc;
+
+use crate::agent::Agents;
+use crate::clock::Clock;
+use crate::context::CallContext;
+use crate::error::Error;
+use crate::execution::{EventStream, Executions};
+use crate::pb::{
+    AgentCard, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
+    GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
+    ListTaskPushNotificationConfigsResponse, ListTasksRequest, ListTasksResponse, SendMessageRequest,
+    SendMessageResponse, SubscribeToTaskRequest, Task, TaskPushNotificationConfig,
+};
+use crate::repository::TaskRepository;
+use crate::shutdown::Shutdown;
+
+pub use card::CardDocument;
+pub use method::Method;
+pub use settings::ServiceSettings;
+pub use version::VERSION;
+
+use page_token::PageTokens;
+use streams::StreamCounter;
+
+/// All operations of all agents. Cheap to clone.
+#[derive(Clone)]
+pub struct AgentService(Arc<Inner>);
+
+struct Inner {
+    agents: Agents,
+    cards: card::Cards,
+    executions: Executions,
+    repository: Arc<dyn TaskRepository>,
+    clock: Clock,
+    shutdown: Shutdown,
+    settings: ServiceSettings,
+    page_tokens: PageTokens,
+    streams: StreamCounter,
+}
+
+impl AgentService {
+    /// The operations of these agents.
+    ///
+    /// # Errors
+    /// When a card can't be written as JSON, or the machine has no randomness for the page token key.
+    pub fn new(
+        agents: Agents,
+        executions: Executions,
+        repository: Arc<dyn TaskRepository>,
+        clock: Clock,
+        shutdown: Shutdown,
+        settings: ServiceSettings,
+    ) -> Result<Self, Error> {
+        let cards = card::Cards::new(&agents, clock.now_ms())?;
+        let page_tokens = PageTokens::new(settings.page_token_key)?;
+        let streams = StreamCounter::new(settings.streams_per_caller_max);
+        Ok(Self(Arc::new(Inner {
+            agents,
+            cards,
+            executions,
+            repository,
+            clock,
+            shutdown,
+            settings,
+            page_tokens,
+            streams,
+        })))
+    }
+
+    /// Whether the version that the caller named is served here; bindings ask before they decode, because a body of
+    /// another version would only give a confusing error.
+    ///
+    /// # Errors
+    /// VersionNotSupported, with what to send instead.
+    pub fn check_version(&self, call: &CallContext) -> Result<(), Error> {
+        version::check(call, self.0.settings.strict_version)
+    }
+
+    /// The extensions that the caller asked for and the addressed agent declares, for the answer's `A2A-Extensions`.
+    pub fn activated_extensions(&self, call: &CallContext, tenant: &str) -> Vec<String> {
+        self.0.activated_extensions(call, tenant)
+    }
+
+    /// The public card of an agent, ready to be sent; `None` names the default agent.
+    pub fn card(&self, agent: Option<&str>) -> Option<&CardDocument> {
+        self.0.cards.get(agent)
+    }
+
+    /// The agents that are hosted.
+    pub fn agents(&self) -> &Agents {
+        &self.0.agents
+    }
+
+    /// Whether the database answers, for health checks.
+    ///
+    /// # Errors
+    /// UNAVAILABLE.
+    pub async fn check(&self) -> Result<(), Error> {
+        Ok(self.0.repository.check().await?)
+    }
+
+    /// Send Message (specification 3.1.1).
+    ///
+    /// # Errors
+    /// ContentTypeNotSupported, UnsupportedOperation (the task is terminal), TaskNotFound, InvalidParams,
+    /// PushNotificationNotSupported, RESOURCE_EXHAUSTED, UNAVAILABLE.
+    pub async fn send_message(
+        &self,
+        call: &CallContext,
+        request: SendMessageRequest,
+    ) -> Result<SendMessageResponse, Error> {
+        let admission = self.0.admit(call, Method::SendMessage, &request.tenant)?;
+        self.0.send_message(call, &admission, request).await
+    }
+
+    /// Send Streaming Message (specification 3.1.2).
+    ///
+    /// # Errors
+    /// As for [`AgentService::send_message`], and UnsupportedOperation without the streaming capability.
+    pub async fn send_streaming_message(
+        &self,
+        call: &CallContext,
+        request: SendMessageRequest,
+    ) -> Result<EventStream, Error> {
+        let admission = self.0.admit(call, Method::SendStreamingMessage, &request.tenant)?;
+        let permit = self.0.streams.open(&call.principal)?;
+        Ok(self.0.send_streaming_message(call, &admission, request).await?.holding(permit))
+    }
+
+    /// Get Task (specification 3.1.3).
+    ///
+    /// # Errors
+    /// TaskNotFound, InvalidParams.
+    pub async fn get_task(&self, call: &CallContext, request: GetTaskRequest) -> Result<Task, Error> {
+        let admission = self.0.admit(call, Method::GetTask, &request.tenant)?;
+        self.0.get_task(&admission, request).await
+    }
+
+    /// List Tasks (specification 3.1.4).
+    ///
+    /// # Errors
+    /// InvalidParams for sizes, states and tokens that are not valid.
+    pub async fn list_tasks(&self, call: &CallContext, request: ListTasksRequest) -> Result<ListTasksResponse, Error> {
+        let admission = self.0.admit(call, Method::ListTasks, &request.tenant)?;
+        self.0.list_tasks(&admission, request).await
+    }
+
+    /// Cancel Task (specification 3.1.5).
+    ///
+    /// # Errors
+    /// TaskNotFound, TaskNotCancelable.
+    pub async fn cancel_task(&self, call: &CallContext, request: CancelTaskRequest) -> Result<Task, Error> {
+        let admission = self.0.admit(call, Method::CancelTask, &request.tenant)?;
+        self.0.cancel_task(call, &admission, request).await
+    }
+
+    /// Subscribe to Task (specification 3.1.6).
+    ///
+    /// # Errors
+    /// TaskNotFound, UnsupportedOperation when the task is terminal or the agent does not stream.
+    pub async fn subscribe_to_task(
+        &self,
+        call: &CallContext,
+        request: SubscribeToTaskRequest,
+    ) -> Result<EventStream, Error> {
+        let admission = self.0.admit(call, Method::SubscribeToTask, &request.tenant)?;
+        let permit = self.0.streams.open(&call.principal)?;
+        Ok(self.0.subscribe_to_task(call, &admission, request).await?.holding(permit))
+    }
+
+    /// Create Push Notification Config (specification 3.1.7).
+    ///
+    /// # Errors
+    /// PushNotificationNotSupported, TaskNotFound, InvalidParams, RESOURCE_EXHAUSTED.
+    pub async fn create_task_push_notification_config(
+        &self,
+        call: &CallContext,
+        request: TaskPushNotificationConfig,
+    ) -> Result<TaskPushNotificationConfig, Error> {
+        let admission = self.0.admit(call, Method::CreateTaskPushNotificationConfig, &request.tenant)?;
+        self.0.create_push_config(&admission, request).await
+    }
+
+    /// Get Push Notification Config (specification 3.1.8).
+    ///
+    /// # Errors
+    /// PushNotificationNotSupported; TaskNotFound for the task and for the configuration.
+    pub async fn get_task_push_notification_config(
+        &self,
+        call: &CallContext,
+        request: GetTaskPushNotificationConfigRequest,
+    ) -> Result<TaskPushNotificationConfig, Error> {
+        let admission = self.0.admit(call, Method::GetTaskPushNotificationConfig, &request.tenant)?;
+        self.0.get_push_config(&admission, request).await
+    }
+
+    /// List Push Notification Configs (specification 3.1.9).
+    ///
+    /// # Errors
+    /// PushNotificationNotSupported, TaskNotFound, InvalidParams.
+    pub async fn list_task_push_notification_configs(
+        &self,
+        call: &CallContext,
+        request: ListTaskPushNotificationConfigsRequest,
+    ) -> Result<ListTaskPushNotificationConfigsResponse, Error> {
+        let admission = self.0.admit(call, Method::ListTaskPushNotificationConfigs, &request.tenant)?;
+        self.0.list_push_configs(&admission, request).await
+    }
+
+    /// Delete Push Notification Config (specification 3.1.10); deleting twice is fine.
+    ///
+    /// # Errors
+    /// PushNotificationNotSupported, TaskNotFound.
+    pub async fn delete_task_push_notification_config(
+        &self,
+        call: &CallContext,
+        request: DeleteTaskPushNotificationConfigRequest,
+    ) -> Result<(), Error> {
+        let admission = self.0.admit(call, Method::DeleteTaskPushNotificationConfig, &request.tenant)?;
+        self.0.delete_push_config(&admission, request).await
+    }
+
+    /// Get Extended Agent Card (specification 3.1.11).
+    ///
+    /// # Errors
+    /// UnsupportedOperation, ExtendedAgentCardNotConfigured.
+    pub async fn get_extended_agent_card(
+        &self,
+        call: &CallContext,
+        request: GetExtendedAgentCardRequest,
+    ) -> Result<AgentCard, Error> {
+        let admission = self.0.admit(call, Method::GetExtendedAgentCard, &request.tenant)?;
+        self.0.extended_card(&admission)
+    }
+}

@@ -1,0 +1,128 @@
+//! What all bindings find in the headers: who calls, in which version, with which extensions, key and cursor.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::context::{Binding, CallContext, Principal, TraceContext};
+use crate::error::Error;
+use crate::server::Peer;
+use crate::task::{check_label, new_id};
+
+pub(super) const VERSION: HeaderName = HeaderName::from_static("a2a-version");
+pub(super) const EXTENSIONS: HeaderName = HeaderName::from_static("a2a-extensions");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The cursor of a resuming SSE reader; the generation that stood in the last `id:` line.
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// The cursor of a resuming gRPC reader, and the cursor in the answers' metadata.
+pub(super) const LAST_GENERATION: HeaderName = HeaderName::from_static("a2ad-last-generation");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// The most extensions that one call may declare.
+const EXTENSIONS_MAX: usize = 64;
+
+/// Headers that decide something: a second one would let a proxy and us decide differently.
+const SINGLE: [HeaderName; 4] = [VERSION, IDEMPOTENCY_KEY, LAST_EVENT_ID, LAST_GENERATION];
+
+/// Where a request came from, before anything of its body is known.
+pub(super) struct Origin<'a> {
+    pub(super) binding: Binding,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) peer: Option<&'a Arc<Peer>>,
+    /// The agent that the path names.
+    pub(super) path_agent: Option<&'a str>,
+    /// The version that the query names (specification 3.6.1); the header comes first.
+    pub(super) query_version: Option<&'a str>,
+    pub(super) id_bytes_max: usize,
+}
+
+impl Origin<'_> {
+    /// The context of the call.
+    ///
+    /// # Errors
+    /// InvalidParams when a header is repeated, too long, or not text.
+    pub(super) fn context(&self) -> Result<CallContext, Error> {
+        for name in &SINGLE {
+            if self.headers.get_all(name).iter().nth(1).is_some() {
+                return Err(Error::invalid(name.as_str(), "the header is there more than once; send it once"));
+            }
+        }
+        let version = self.text(&VERSION)?.or(self.query_version).map(Arc::from);
+        Ok(CallContext {
+            principal: self.principal(),
+            binding: self.binding,
+            peer: self.peer.and_then(|peer| peer.addr),
+            request_id: self.request_id(),
+            trace: self.trace(),
+            version,
+            extensions: self.extensions()?,
+            path_agent: self.path_agent.map(Arc::from),
+            idempotency_key: self.idempotency_key()?,
+            last_generation: self.last_generation()?,
+        })
+    }
+
+    fn principal(&self) -> Principal {
+        let identity = self.peer.and_then(|peer| peer.identity.as_ref());
+        identity.map_or_else(Principal::anonymous, |identity| identity.principal())
+    }
+
+    fn text(&self, name: &HeaderName) -> Result<Option<&str>, Error> {
+        let value = self.headers.get(name).map(|value| value.to_str());
+        value.transpose().map_err(|_| Error::invalid(name.as_str(), "the header is not visible ASCII"))
+    }
+
+    /// The caller's own id if it is a sane one; else a new one.
+    fn request_id(&self) -> Arc<str> {
+        let named = self.headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+        let sane = |id: &&str| {
+            (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/+=-".contains(&b))
+        };
+        match named.filter(sane) {
+            Some(id) => Arc::from(id),
+            None => Arc::from(new_id()),
+        }
+    }
+
+    /// A trace context that is not well formed is as good as none (W3C Trace Context 4.3).
+    fn trace(&self) -> Option<Arc<TraceContext>> {
+        let traceparent = self.headers.get(&TRACEPARENT)?.to_str().ok()?;
+        let tracestate = self.headers.get(&TRACESTATE).and_then(|value| value.to_str().ok());
+        TraceContext::parse(traceparent, tracestate).map(Arc::new)
+    }
+
+    fn extensions(&self) -> Result<Arc<[String]>, Error> {
+        let mut declared = Vec::new();
+        for value in self.headers.get_all(&EXTENSIONS) {
+            let text = value.to_str().map_err(|_| Error::invalid(EXTENSIONS.as_str(), "the header is not visible ASCII"))?;
+            declared.extend(text.split(',').map(str::trim).filter(|uri| !uri.is_empty()).map(str::to_owned));
+            if declared.len() > EXTENSIONS_MAX {
+                return Err(Error::invalid(
+                    EXTENSIONS.as_str(),
+                    format!("at most {EXTENSIONS_MAX} extensions can be declared"),
+                ));
+            }
+        }
+        Ok(Arc::from(declared))
+    }
+
+    fn idempotency_key(&self) -> Result<Option<Arc<str>>, Error> {
+        let Some(key) = self.text(&IDEMPOTENCY_KEY)? else { return Ok(None) };
+        if key.is_empty() {
+            return Err(Error::invalid(IDEMPOTENCY_KEY.as_str(), "an idempotency key must not be empty"));
+        }
+        check_label(key, self.id_bytes_max).map_err(|why| Error::invalid(IDEMPOTENCY_KEY.as_str(), why))?;
+        Ok(Some(Arc::from(key)))
+    }
+
+    fn last_generation(&self) -> Result<Option<u64>, Error> {
+        let name = if self.binding == Binding::Grpc { &LAST_GENERATION } else { &LAST_EVENT_ID };
+        let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let generation = text.parse().ok().filter(|_| text.bytes().all(|digit| digit.is_ascii_digit()));
+        generation
+            .map(Some)
+            .ok_or_else(|| Error::invalid(name.as_str(), "give the generation of the last event as a whole number"))
+    }
+}

@@ -1,0 +1,59 @@
+//! The limits of requests.
+
+use std::time::Duration;
+
+use crate::pb::inspect::InspectLimits;
+
+/// How requests are bounded. Every limit is a configuration key of `[limits]` or `[server]`.
+#[derive(Clone, Debug)]
+pub struct ServiceSettings {
+    /// Depth, nodes and parts of a message.
+    pub inspect: InspectLimits,
+    /// Bytes of one part.
+    pub part_bytes_max: usize,
+    /// Tasks on a page when the caller names no size.
+    pub page_size_default: u32,
+    /// Tasks on a page at most.
+    pub page_size_max: u32,
+    /// Tasks counted for the total of a listing.
+    pub list_count_max: usize,
+    /// Messages of a history returned at most.
+    pub history_length_max: u32,
+    /// Streams of one caller.
+    pub streams_per_caller_max: usize,
+    /// Push configurations of one task.
+    pub push_configs_per_task_max: usize,
+    /// Bytes of an id or label.
+    pub id_bytes_max: usize,
+    /// How long an idempotency key is remembered.
+    pub idempotency_ttl: Duration,
+    /// How long a blocking send may wait; `None` as long as the client stays.
+    pub blocking_wait_max: Option<Duration>,
+    /// gRPC calls must name the version too.
+    pub strict_version: bool,
+    /// Webhooks on loopback by plain http are taken: for tests and development only.
+    pub allow_loopback_webhooks: bool,
+    /// The key that authenticates page tokens; `None` makes a random one.
+    pub page_token_key: Option<[u8; 32]>,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self {
+            inspect: InspectLimits::default(),
+            part_bytes_max: 1 << 20,
+            page_size_default: 50,
+            page_size_max: 100,
+            list_count_max: 10_000,
+            history_length_max: 10_000,
+            streams_per_caller_max: 1_000,
+            push_configs_per_task_max: 16,
+            id_bytes_max: 128,
+            idempotency_ttl: Duration::from_secs(24 * 60 * 60),
+            blocking_wait_max: None,
+            strict_version: false,
+            allow_loopback_webhooks: false,
+            page_token_key: None,
+        }
+    }
+}
