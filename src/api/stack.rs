@@ -1,0 +1,3 @@
+//! temp
+/// temp
+pub struct Api;
