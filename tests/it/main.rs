@@ -2,6 +2,9 @@
 
 mod config_files;
 mod demo_agents;
+mod descriptor;
+mod json_forms;
 mod mtls_sockets;
+mod openapi;
 mod server_sockets;
 mod sockets;
