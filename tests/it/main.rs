@@ -6,5 +6,6 @@ mod descriptor;
 mod json_forms;
 mod mtls_sockets;
 mod openapi;
+mod python;
 mod server_sockets;
 mod sockets;
