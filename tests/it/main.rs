@@ -1,11 +1,17 @@
 //! Every integration test of the crate, in one binary: it links once.
 
+mod binary;
 mod config_files;
 mod demo_agents;
 mod descriptor;
 mod json_forms;
+mod kill;
 mod mtls_sockets;
 mod openapi;
+mod peers;
+mod peers_grpc;
+mod peers_mtls;
+mod peers_sdk;
 mod python;
 mod server_sockets;
 mod sockets;
