@@ -9,14 +9,20 @@ use crate::error::Error;
 use crate::server::Peer;
 use crate::task::{check_label, new_id};
 
+/// Declared by the caller, and echoed as far as activated.
+pub(super) const EXTENSIONS_KEY: &str = "a2a-extensions";
+/// The generation of a gRPC stream's first event, in the metadata before it; the others follow densely.
+pub(super) const FIRST_GENERATION_KEY: &str = "a2ad-first-generation";
+/// The cursor of a resuming gRPC reader, and of a stream that ends early, in its trailers.
+pub(super) const LAST_GENERATION_KEY: &str = "a2ad-last-generation";
+
 pub(super) const VERSION: HeaderName = HeaderName::from_static("a2a-version");
-pub(super) const EXTENSIONS: HeaderName = HeaderName::from_static("a2a-extensions");
+pub(super) const EXTENSIONS: HeaderName = HeaderName::from_static(EXTENSIONS_KEY);
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The cursor of a resuming SSE reader; the generation that stood in the last `id:` line.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// The cursor of a resuming gRPC reader, and the cursor in the answers' metadata.
-pub(super) const LAST_GENERATION: HeaderName = HeaderName::from_static("a2ad-last-generation");
+pub(super) const LAST_GENERATION: HeaderName = HeaderName::from_static(LAST_GENERATION_KEY);
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 

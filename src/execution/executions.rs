@@ -149,6 +149,19 @@ impl Executions {
         }
     }
 
+    /// The events of a task from the first one on, also when it has ended: the answer to a repeated streaming send.
+    ///
+    /// # Errors
+    /// TaskNotFound.
+    pub async fn replay(&self, agent: &Arc<Agent>, scope: &Scope, task_id: &str) -> Result<EventStream, Error> {
+        let task_id: Arc<str> = Arc::from(task_id);
+        let subscription = self.subscription(agent, scope, &task_id);
+        let stored = self.0.repository.get(scope, &task_id).await?;
+        let generation = stored.ok_or_else(|| Error::task_not_found(&task_id))?.generation;
+        subscription.wake(generation);
+        Ok(subscription.from_cursor(0))
+    }
+
     /// Takes up what a dead process left running: restarts or fails it, as its agent says.
     ///
     /// # Errors

@@ -22,12 +22,21 @@ const PAGE: usize = 64;
 type Item = Result<Arc<TaskEvent>, Error>;
 
 /// The events of a task, or one direct message. It ends behind a terminal state, or with one error.
-pub struct EventStream(Pin<Box<dyn Stream<Item = Item> + Send>>);
+pub struct EventStream {
+    events: Pin<Box<dyn Stream<Item = Item> + Send>>,
+    first_generation: Option<u64>,
+}
 
 impl EventStream {
     /// Exactly these events and then the end.
     pub(super) fn whole(events: Vec<Arc<TaskEvent>>) -> Self {
-        Self(Box::pin(stream::iter(events.into_iter().map(Ok))))
+        let first_generation = events.first().map(|event| event.generation).filter(|generation| *generation > 0);
+        Self { events: Box::pin(stream::iter(events.into_iter().map(Ok))), first_generation }
+    }
+
+    /// The generation of the first event; the others follow densely. `None` for a direct message and for nothing.
+    pub fn first_generation(&self) -> Option<u64> {
+        self.first_generation
     }
 
     /// The one direct message of an agent that made no task (specification 3.1.2).
@@ -38,9 +47,10 @@ impl EventStream {
     /// Keeps `guard` for as long as the stream exists.
     #[must_use]
     pub fn holding<G: Send + 'static>(self, guard: G) -> Self {
-        Self(Box::pin(self.0.inspect(move |_| {
+        let events = self.events.inspect(move |_| {
             let _held = &guard;
-        })))
+        });
+        Self { events: Box::pin(events), ..self }
     }
 }
 
@@ -48,7 +58,7 @@ impl Stream for EventStream {
     type Item = Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        self.0.as_mut().poll_next(cx)
+        self.events.as_mut().poll_next(cx)
     }
 }
 
@@ -120,10 +130,15 @@ impl Subscription {
     }
 
     fn stream(self) -> EventStream {
-        EventStream(Box::pin(stream::unfold(self, |mut reader| async move {
+        let first_generation = match &self.opening {
+            Some(task) => task.generation,
+            None => self.cursor + 1,
+        };
+        let events = stream::unfold(self, |mut reader| async move {
             let item = reader.next().await?;
             Some((item, reader))
-        })))
+        });
+        EventStream { events: Box::pin(events), first_generation: Some(first_generation) }
     }
 
     async fn next(&mut self) -> Option<Item> {

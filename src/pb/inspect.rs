@@ -277,3 +277,6 @@ impl Inspector<'_> {
         within
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,13 @@
 //! ProtoJSON text in and out (specification sections 5.5 to 5.7).
 //!
-//! Every message of [`crate::pb`] is `Serialize` and `Deserialize` in its ProtoJSON form, straight from and to the prost
-//! struct. These functions are to be preferred over serde_json's: they name the place of an error and keep what the
-//! sender wrote out of the message.
+//! Every message of [`crate::pb`] is `Serialize` and `Deserialize` in its ProtoJSON form, straight from and to the
+//! prost struct. These functions are to be preferred over serde_json's: they name the place of an error and keep what
+//! the sender wrote out of the message.
 //!
 //! Out: camelCase, enum names, times in UTC with milliseconds, standard base64, whole numbers without a fraction;
 //! required fields always, others when they are not at their default. In: camelCase or snake_case, enum names or
-//! numbers, either base64 alphabet, null for absent, int32 as string; unknown fields are ignored. Refused: a field given
-//! twice, two members of a oneof, NaN and infinity.
+//! numbers, either base64 alphabet, null for absent, int32 as string; unknown fields are ignored. Refused: a field
+//! given twice, two members of a oneof, NaN and infinity.
 
 use std::fmt;
 use std::io::Write;

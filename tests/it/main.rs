@@ -2,6 +2,10 @@
 
 mod config_files;
 mod demo_agents;
+mod descriptor;
+mod json_forms;
 mod mtls_sockets;
+mod openapi;
+mod python;
 mod server_sockets;
 mod sockets;

@@ -127,8 +127,8 @@ impl Visitor<'_> for Int32Visitor {
 
 /// Writes a double so that whole numbers look whole: `1`, not `1.0`.
 ///
-/// From 2^53 on a double is no longer every integer, and the shortest form that reads back the same is written; -0 keeps
-/// its sign. NaN and infinity have no JSON form.
+/// From 2^53 on a double is no longer every integer, and the shortest form that reads back the same is written; -0
+/// keeps its sign. NaN and infinity have no JSON form.
 pub(super) fn serialize_double<S: Serializer>(value: f64, serializer: S) -> Result<S::Ok, S::Error> {
     const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
     if !value.is_finite() {

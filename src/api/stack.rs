@@ -1,0 +1,182 @@
+//! The one stack that every request passes, whatever its binding.
+//!
+//! In this order: the limit of requests in flight (so that overload is refused before it costs anything), then gRPC
+//! by its content type, gRPC-Web translated to gRPC, and everything else to the JSON bindings.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response};
+use tonic::codegen::StdError;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tonic_web::GrpcWebLayer;
+use tower::{Layer, Service};
+
+use super::{ApiSettings, Body, grpc, http as json};
+use crate::error::Error;
+use crate::pb;
+use crate::service::AgentService;
+use crate::shutdown::Shutdown;
+
+/// All bindings as one tower service. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    service: AgentService,
+    settings: ApiSettings,
+    shutdown: Shutdown,
+    /// Health and reflection.
+    beside: Routes,
+    health: HealthReporter,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// What keeps the API from being built.
+#[derive(Debug, thiserror::Error)]
+#[error("gRPC reflection can't be set up: {0}")]
+pub struct SetupError(#[from] tonic_reflection::server::Error);
+
+impl Api {
+    /// The bindings over a service.
+    ///
+    /// # Errors
+    /// When the descriptors that were compiled in are damaged.
+    pub async fn new(service: AgentService, settings: ApiSettings, shutdown: Shutdown) -> Result<Self, SetupError> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_service_status("", ServingStatus::Serving).await;
+        health.set_service_status(grpc::SERVICE, ServingStatus::Serving).await;
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        // Old clients speak only v1alpha; each version lists what is registered with it.
+        let beside = Routes::new(health_service)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .prepare();
+        let in_flight = Arc::default();
+        Ok(Self(Arc::new(Inner { service, settings, shutdown, beside, health, in_flight })))
+    }
+
+    /// Tells health checks that no more requests should be sent here.
+    pub async fn not_serving(&self) {
+        for service in ["", grpc::SERVICE] {
+            self.0.health.set_service_status(service, ServingStatus::NotServing).await;
+        }
+    }
+
+    /// Serves one request.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + std::fmt::Display + Send + 'static,
+    {
+        let content_type = request.headers().get(CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
+        let kind = content_type.strip_prefix(b"application/grpc");
+        let Some(_permit) = self.enter() else { return self.overloaded(kind.is_some(), request.headers()) };
+        match kind {
+            Some([] | [b'+' | b';', ..]) => grpc::handle(self, request).await,
+            Some([b'-', b'w', b'e', b'b', ..]) => json::cors::around(self, request, Self::grpc_web).await,
+            _ => json::handle(self, request).await,
+        }
+    }
+
+    async fn grpc_web<B>(self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + std::fmt::Display + Send + 'static,
+    {
+        let mut translator = GrpcWebLayer::new().layer(GrpcOnly(self));
+        match translator.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn enter(&self) -> Option<InFlight> {
+        let count = &self.0.in_flight;
+        let entered = InFlight(count.clone());
+        (count.fetch_add(1, Ordering::Relaxed) < self.0.settings.in_flight_max).then_some(entered)
+    }
+
+    fn overloaded(&self, is_grpc: bool, headers: &http::HeaderMap) -> Response<Body> {
+        let limit = self.0.settings.in_flight_max;
+        let error =
+            Error::unavailable(format!("{limit} requests are being served, the limit (in_flight_max); try again"));
+        if is_grpc { grpc::refuse(&error, "") } else { json::refuse(&error, headers) }
+    }
+
+    pub(super) fn service(&self) -> &AgentService {
+        &self.0.service
+    }
+
+    pub(super) fn settings(&self) -> &ApiSettings {
+        &self.0.settings
+    }
+
+    pub(super) fn shutdown(&self) -> &Shutdown {
+        &self.0.shutdown
+    }
+
+    pub(super) fn beside(&self) -> Routes {
+        self.0.beside.clone()
+    }
+}
+
+/// One request in flight. The head of a stream's answer ends it: streams are counted by caller, in the core.
+struct InFlight(Arc<AtomicUsize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+type Answer<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Infallible>> + Send>>;
+
+impl<B> Service<Request<B>> for Api
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + std::fmt::Display + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer<Body>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let api = self.clone();
+        Box::pin(async move { Ok(api.handle(request).await) })
+    }
+}
+
+/// The gRPC binding alone, for the translator of gRPC-Web.
+#[derive(Clone)]
+struct GrpcOnly(Api);
+
+impl Service<Request<Body>> for GrpcOnly {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer<Body>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let api = self.0.clone();
+        Box::pin(async move { Ok(grpc::handle(&api, request).await) })
+    }
+}

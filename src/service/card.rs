@@ -1,0 +1,86 @@
+//! Agent cards, ready to be sent (specification 4.4, 8.6).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::Inner;
+use super::guard::Admission;
+use crate::agent::Agents;
+use crate::error::{Error, Kind};
+use crate::pb::{AgentCard, json};
+
+/// A public card with what HTTP caches want to know.
+#[derive(Clone, Debug)]
+pub struct CardDocument {
+    /// The card as JSON.
+    pub json: Bytes,
+    /// A strong entity tag over the JSON, with its quotes.
+    pub etag: String,
+    /// When the card came into being, as an HTTP date.
+    pub last_modified: String,
+}
+
+/// All public cards, rendered once.
+pub(super) struct Cards {
+    by_agent: HashMap<Arc<str>, CardDocument>,
+    default: Arc<str>,
+}
+
+impl Cards {
+    pub(super) fn new(agents: &Agents, now_ms: i64) -> Result<Self, Error> {
+        let last_modified = http_date(now_ms);
+        let mut by_agent = HashMap::new();
+        for agent in agents.iter() {
+            let json = json::to_vec(&agent.card).map_err(|error| Error::internal(&error))?;
+            let digest = digest::digest(&digest::SHA256, &json);
+            let etag: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let document = CardDocument {
+                json: Bytes::from(json),
+                etag: format!("\"{etag}\""),
+                last_modified: last_modified.clone(),
+            };
+            by_agent.insert(agent.name.clone(), document);
+        }
+        Ok(Self { by_agent, default: agents.default_agent().name.clone() })
+    }
+
+    pub(super) fn get(&self, agent: Option<&str>) -> Option<&CardDocument> {
+        self.by_agent.get(agent.unwrap_or(&self.default))
+    }
+}
+
+impl Inner {
+    /// The card for callers who are let in; that the agent declares it was checked at the door.
+    pub(super) fn extended_card(&self, admission: &Admission) -> Result<AgentCard, Error> {
+        admission.agent.options.extended_card.clone().ok_or_else(|| {
+            Error::new(
+                Kind::ExtendedAgentCardNotConfigured,
+                "the agent declares an extended card and none is configured; use the public card",
+            )
+        })
+    }
+}
+
+/// A date as HTTP writes it (RFC 9110 5.6.7).
+fn http_date(at_ms: i64) -> String {
+    let format = format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1_000))
+        .ok()
+        .and_then(|at| at.format(&format).ok())
+        .unwrap_or_else(|| "Thu, 01 Jan 1970 00:00:00 GMT".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_as_http_wants_them() {
+        assert_eq!(http_date(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+}

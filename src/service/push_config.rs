@@ -1,0 +1,139 @@
+//! The four operations on push notification configurations (specification 3.1.7 to 3.1.10).
+
+use super::guard::Admission;
+use super::{Inner, ServiceSettings, push_url};
+use crate::error::{Error, Violation};
+use crate::pb::inspect::inspect;
+use crate::pb::{
+    DeleteTaskPushNotificationConfigRequest, GetTaskPushNotificationConfigRequest,
+    ListTaskPushNotificationConfigsRequest, ListTaskPushNotificationConfigsResponse, TaskPushNotificationConfig,
+};
+use crate::task::{check_id, new_id};
+
+/// Checks a configuration and gives it an id if it has none.
+pub(super) fn complete(
+    mut config: TaskPushNotificationConfig,
+    at: &str,
+    settings: &ServiceSettings,
+) -> Result<TaskPushNotificationConfig, Error> {
+    let field = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+    if config.id.is_empty() {
+        config.id = new_id();
+    }
+    check_id(&config.id, settings.id_bytes_max).map_err(|why| Error::invalid(field("id"), why))?;
+    push_url::check(&config.url, &field("url"), settings.allow_loopback_webhooks)?;
+    let secrets = [
+        ("token", Some(&config.token)),
+        ("authentication.scheme", config.authentication.as_ref().map(|auth| &auth.scheme)),
+        ("authentication.credentials", config.authentication.as_ref().map(|auth| &auth.credentials)),
+    ];
+    for (name, text) in secrets {
+        if text.is_some_and(|text| text.len() > 4_096 || text.chars().any(char::is_control)) {
+            return Err(Error::invalid(field(name), "at most 4096 bytes and no control characters are allowed here"));
+        }
+    }
+    // The tenant is where the configuration is kept, not a part of it.
+    config.tenant.clear();
+    Ok(config)
+}
+
+impl Inner {
+    pub(super) async fn create_push_config(
+        &self,
+        admission: &Admission,
+        request: TaskPushNotificationConfig,
+    ) -> Result<TaskPushNotificationConfig, Error> {
+        inspect(&request, &self.settings.inspect).map_err(Error::violations)?;
+        self.check_task_id(&request.task_id, "taskId", Vec::new())?;
+        let tenant = request.tenant.clone();
+        let config = complete(request, "", &self.settings)?;
+        let limit = self.settings.push_configs_per_task_max;
+        if !self.repository.put_push_config(&admission.scope, &config, limit).await? {
+            return Err(Error::task_not_found(&config.task_id));
+        }
+        Ok(TaskPushNotificationConfig { tenant, ..config })
+    }
+
+    pub(super) async fn get_push_config(
+        &self,
+        admission: &Admission,
+        request: GetTaskPushNotificationConfigRequest,
+    ) -> Result<TaskPushNotificationConfig, Error> {
+        self.check_push_ids(&request.task_id, &request.id)?;
+        let configs = self.all_push_configs(admission, &request.task_id).await?;
+        let found = configs.into_iter().find(|config| config.id == request.id);
+        let config = found.ok_or_else(|| {
+            Error::new(
+                crate::error::Kind::TaskNotFound,
+                "the task has no push notification configuration of this id; list them to see which it has",
+            )
+            .with("taskId", &request.task_id)
+            .with("pushNotificationConfigId", &request.id)
+        })?;
+        Ok(TaskPushNotificationConfig { tenant: request.tenant, ..config })
+    }
+
+    /// One page; a task has few configurations, so the page token is simply the last id of the page before.
+    pub(super) async fn list_push_configs(
+        &self,
+        admission: &Admission,
+        request: ListTaskPushNotificationConfigsRequest,
+    ) -> Result<ListTaskPushNotificationConfigsResponse, Error> {
+        let most = i32::try_from(self.settings.page_size_max).unwrap_or(i32::MAX);
+        let mut violations = Vec::new();
+        // The field has no presence: 0 means that the caller named no size.
+        if !(0..=most).contains(&request.page_size) {
+            violations.push(Violation {
+                field: "pageSize".into(),
+                description: format!("must be between 1 and {most}, got {}", request.page_size),
+            });
+        }
+        if !request.page_token.is_empty() && check_id(&request.page_token, self.settings.id_bytes_max).is_err() {
+            violations.push(Violation {
+                field: "pageToken".into(),
+                description: "not a token of this listing; use nextPageToken as it came".into(),
+            });
+        }
+        self.check_task_id(&request.task_id, "taskId", violations)?;
+        let mut configs = self.all_push_configs(admission, &request.task_id).await?;
+        configs.retain(|config| config.id > request.page_token);
+        let size = if request.page_size == 0 { most } else { request.page_size };
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let more = configs.len() > size;
+        configs.truncate(size);
+        for config in &mut configs {
+            config.tenant.clone_from(&request.tenant);
+        }
+        let next_page_token = configs.last().filter(|_| more).map(|last| last.id.clone()).unwrap_or_default();
+        Ok(ListTaskPushNotificationConfigsResponse { configs, next_page_token })
+    }
+
+    pub(super) async fn delete_push_config(
+        &self,
+        admission: &Admission,
+        request: DeleteTaskPushNotificationConfigRequest,
+    ) -> Result<(), Error> {
+        self.check_push_ids(&request.task_id, &request.id)?;
+        if !self.repository.delete_push_config(&admission.scope, &request.task_id, &request.id).await? {
+            return Err(Error::task_not_found(&request.task_id));
+        }
+        Ok(())
+    }
+
+    async fn all_push_configs(
+        &self,
+        admission: &Admission,
+        task_id: &str,
+    ) -> Result<Vec<TaskPushNotificationConfig>, Error> {
+        let configs = self.repository.push_configs(&admission.scope, task_id).await?;
+        configs.ok_or_else(|| Error::task_not_found(task_id))
+    }
+
+    fn check_push_ids(&self, task_id: &str, id: &str) -> Result<(), Error> {
+        let mut violations = Vec::new();
+        if let Err(description) = check_id(id, self.settings.id_bytes_max) {
+            violations.push(Violation { field: "id".into(), description });
+        }
+        self.check_task_id(task_id, "taskId", violations)
+    }
+}
