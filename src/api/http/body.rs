@@ -26,7 +26,11 @@ where
 {
     let is_gzip = media::is_gzip(headers)?;
     let sent = read(body, bytes_max).await?;
-    if is_gzip { gunzip(&sent, bytes_max) } else { Ok(sent) }
+    if is_gzip {
+        gunzip(&sent, bytes_max)
+    } else {
+        Ok(sent)
+    }
 }
 
 /// Reads a body of at most `bytes_max` bytes.
@@ -46,7 +50,9 @@ where
     let mut joined = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|error| broken(error.into()))?.into_data() else {
+            continue;
+        };
         length += data.len();
         if length > bytes_max {
             return Err(too_large(bytes_max));
@@ -60,7 +66,11 @@ where
             joined.extend_from_slice(data.chunk());
         }
     }
-    Ok(if joined.is_empty() { first } else { Bytes::from(joined) })
+    Ok(if joined.is_empty() {
+        first
+    } else {
+        Bytes::from(joined)
+    })
 }
 
 /// Decompresses a body of at most `bytes_max` bytes, and no more than a hundred times what was sent.
@@ -71,9 +81,12 @@ fn gunzip(compressed: &[u8], bytes_max: usize) -> Result<Bytes, Error> {
     let limit = bytes_max.min(compressed.len().saturating_mul(RATIO_MAX));
     let mut plain = Vec::new();
     let mut reader = MultiGzDecoder::new(compressed).take(limit as u64 + 1);
-    reader
-        .read_to_end(&mut plain)
-        .map_err(|_| Error::new(Kind::ParseError, "the body is not gzip, as its content-encoding says"))?;
+    reader.read_to_end(&mut plain).map_err(|_| {
+        Error::new(
+            Kind::ParseError,
+            "the body is not gzip, as its content-encoding says",
+        )
+    })?;
     if plain.len() > limit {
         return Err(too_large(limit));
     }
@@ -81,7 +94,8 @@ fn gunzip(compressed: &[u8], bytes_max: usize) -> Result<Bytes, Error> {
 }
 
 fn too_large(bytes_max: usize) -> Error {
-    Error::too_large(format!("the body is larger than {bytes_max} bytes")).with("bytesMax", bytes_max.to_string())
+    Error::too_large(format!("the body is larger than {bytes_max} bytes"))
+        .with("bytesMax", bytes_max.to_string())
 }
 
 fn broken(cause: BoxError) -> Error {
@@ -102,8 +116,13 @@ mod tests {
 
     use super::*;
 
-    fn pieces(pieces: &[&'static str]) -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send + use<> {
-        let frames: Vec<_> = pieces.iter().map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes())))).collect();
+    fn pieces(
+        pieces: &[&'static str],
+    ) -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send + use<> {
+        let frames: Vec<_> = pieces
+            .iter()
+            .map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))))
+            .collect();
         StreamBody::new(stream::iter(frames))
     }
 
@@ -118,8 +137,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_limit_is_exact() {
-        assert_eq!(read(Full::new(Bytes::from_static(b"abcdef")), 5).await.unwrap_err().http_status(), 413);
-        assert_eq!(read(pieces(&["abc", "def"]), 5).await.unwrap_err().http_status(), 413);
+        assert_eq!(
+            read(Full::new(Bytes::from_static(b"abcdef")), 5)
+                .await
+                .unwrap_err()
+                .http_status(),
+            413
+        );
+        assert_eq!(
+            read(pieces(&["abc", "def"]), 5).await.unwrap_err().http_status(),
+            413
+        );
     }
 
     #[test]
@@ -131,8 +159,16 @@ mod tests {
         };
         assert_eq!(gunzip(&pack(b"{}"), 100).unwrap(), "{}");
         assert_eq!(gunzip(&pack(b"abc"), 2).unwrap_err().http_status(), 413);
-        assert_eq!(gunzip(&pack(&vec![b' '; 3 << 20]), 4 << 20).unwrap_err().http_status(), 413);
+        assert_eq!(
+            gunzip(&pack(&vec![b' '; 3 << 20]), 4 << 20)
+                .unwrap_err()
+                .http_status(),
+            413
+        );
         assert_eq!(gunzip(b"{}", 100).unwrap_err().kind, Kind::ParseError);
-        assert_eq!(gunzip(&pack(b"{\"a\":1}")[..15], 100).unwrap_err().kind, Kind::ParseError);
+        assert_eq!(
+            gunzip(&pack(b"{\"a\":1}")[..15], 100).unwrap_err().kind,
+            Kind::ParseError
+        );
     }
 }

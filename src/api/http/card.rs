@@ -22,7 +22,10 @@ pub(super) fn answer(
         reply::document(Media::Json, card.json.clone(), is_head)
     };
     let fields = [
-        (header::CACHE_CONTROL, format!("public, max-age={}", settings.card_max_age_s)),
+        (
+            header::CACHE_CONTROL,
+            format!("public, max-age={}", settings.card_max_age_s),
+        ),
         (header::ETAG, card.etag.clone()),
         (header::LAST_MODIFIED, card.last_modified.clone()),
     ];
@@ -37,11 +40,17 @@ pub(super) fn answer(
 /// Whether the client has this very document (RFC 9110, section 13.2.2): dates only count where no tag is given.
 fn is_unchanged(request: &HeaderMap, etag: &str, last_modified: &str) -> bool {
     if request.contains_key(header::IF_NONE_MATCH) {
-        let mut values = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let mut values = request
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         return values.any(|value| value.split(',').any(|tag| is_same(tag.trim(), etag)));
     }
     let date = |text| OffsetDateTime::parse(text, &Rfc2822).ok();
-    let since = request.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok()).and_then(date);
+    let since = request
+        .get(header::IF_MODIFIED_SINCE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(date);
     matches!((since, date(last_modified)), (Some(since), Some(modified)) if modified <= since)
 }
 
@@ -58,7 +67,10 @@ mod tests {
     const MODIFIED: &str = "Fri, 20 Nov 2026 10:00:00 GMT";
 
     fn unchanged(fields: &[(header::HeaderName, &'static str)]) -> bool {
-        let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        let headers = fields
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect();
         is_unchanged(&headers, "\"abc\"", MODIFIED)
     }
 
@@ -82,7 +94,10 @@ mod tests {
         ] {
             assert_eq!(unchanged(&[(header::IF_MODIFIED_SINCE, since)]), same, "{since}");
         }
-        assert!(!unchanged(&[(header::IF_NONE_MATCH, "\"x\""), (header::IF_MODIFIED_SINCE, MODIFIED)]));
+        assert!(!unchanged(&[
+            (header::IF_NONE_MATCH, "\"x\""),
+            (header::IF_MODIFIED_SINCE, MODIFIED)
+        ]));
         assert!(!unchanged(&[]));
     }
 }

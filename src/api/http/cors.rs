@@ -79,7 +79,10 @@ fn allowed(settings: &ApiSettings, origin: &HeaderValue) -> Option<HeaderValue> 
     if origins.iter().any(|known| known == "*") {
         return Some(HeaderValue::from_static("*"));
     }
-    origins.iter().any(|known| known.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+    origins
+        .iter()
+        .any(|known| known.as_bytes() == origin.as_bytes())
+        .then(|| origin.clone())
 }
 
 #[cfg(test)]
@@ -88,13 +91,19 @@ mod tests {
 
     fn settings(origins: &[&str]) -> ApiSettings {
         let cors_origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
-        ApiSettings { cors_origins, ..ApiSettings::default() }
+        ApiSettings {
+            cors_origins,
+            ..ApiSettings::default()
+        }
     }
 
     fn asking(origin: &'static str) -> HeaderMap {
         HeaderMap::from_iter([
             (header::ORIGIN, HeaderValue::from_static(origin)),
-            (header::ACCESS_CONTROL_REQUEST_METHOD, HeaderValue::from_static("POST")),
+            (
+                header::ACCESS_CONTROL_REQUEST_METHOD,
+                HeaderValue::from_static("POST"),
+            ),
         ])
     }
 
@@ -104,12 +113,23 @@ mod tests {
         let ask = |origin| preflight(&settings, &Method::OPTIONS, &asking(origin)).unwrap();
         let yes = ask("https://a.example");
         assert_eq!(yes.status(), 204);
-        assert_eq!(yes.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://a.example");
+        assert_eq!(
+            yes.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN],
+            "https://a.example"
+        );
         assert_eq!(yes.headers()[header::VARY], "origin");
         assert!(yes.headers().contains_key(header::ACCESS_CONTROL_ALLOW_HEADERS));
-        for other in ["https://b.example", "https://a.example.evil", "null", "http://a.example"] {
+        for other in [
+            "https://b.example",
+            "https://a.example.evil",
+            "null",
+            "http://a.example",
+        ] {
             let no = ask(other);
-            assert!(!no.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN), "{other}");
+            assert!(
+                !no.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN),
+                "{other}"
+            );
         }
     }
 
@@ -120,7 +140,11 @@ mod tests {
         assert!(preflight(&settings(&[]), &Method::OPTIONS, &asking("https://x.example")).is_none());
         assert!(preflight(&settings(&["*"]), &Method::POST, &asking("https://x.example")).is_none());
         let mut headers = HeaderMap::new();
-        decorate(&settings(&[]), Some(&HeaderValue::from_static("https://x.example")), &mut headers);
+        decorate(
+            &settings(&[]),
+            Some(&HeaderValue::from_static("https://x.example")),
+            &mut headers,
+        );
         assert!(headers.is_empty());
     }
 }

@@ -10,7 +10,11 @@ use crate::pb;
 
 /// The description of the HTTP+JSON binding.
 pub(super) fn open_api(is_head: bool) -> Response<Body> {
-    reply::document(Media::Json, Bytes::from_static(pb::OPENAPI_JSON.as_bytes()), is_head)
+    reply::document(
+        Media::Json,
+        Bytes::from_static(pb::OPENAPI_JSON.as_bytes()),
+        is_head,
+    )
 }
 
 /// Whether to send requests here: not while draining, and not while the database is away.
@@ -23,6 +27,8 @@ pub(super) async fn health(api: &Api, is_head: bool) -> Response<Body> {
     };
     let mut response = reply::document(Media::Json, Bytes::from_static(text.as_bytes()), is_head);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -60,7 +60,9 @@ pub(super) fn root(text: &[u8], entries_max: usize) -> Result<Root<'_>, Error> {
         return Ok(Root::One(text));
     }
     let mut json = serde_json::Deserializer::from_slice(text);
-    let batch = Entries(entries_max).deserialize(&mut json).and_then(|batch| json.end().map(|()| batch));
+    let batch = Entries(entries_max)
+        .deserialize(&mut json)
+        .and_then(|batch| json.end().map(|()| batch));
     batch.map_err(|error| malformed(&error))
 }
 
@@ -88,7 +90,10 @@ pub(super) fn read(text: &[u8]) -> Result<Request<'_>, Refused<'_>> {
     };
     let params = members.params.map(RawValue::get);
     if params.is_some_and(|params| !params.starts_with('{')) {
-        return Err(refuse(reply_id, Error::invalid("params", "the parameters of every method are an object")));
+        return Err(refuse(
+            reply_id,
+            Error::invalid("params", "the parameters of every method are an object"),
+        ));
     }
     Ok(Request { id, method, params })
 }
@@ -144,7 +149,10 @@ fn first_byte(text: &[u8]) -> Option<u8> {
 }
 
 fn invalid(why: &'static str) -> Error {
-    Error::new(Kind::InvalidRequest, format!("this is not a JSON-RPC 2.0 request: {why}"))
+    Error::new(
+        Kind::InvalidRequest,
+        format!("this is not a JSON-RPC 2.0 request: {why}"),
+    )
 }
 
 fn malformed(error: &serde_json::Error) -> Error {
@@ -214,7 +222,10 @@ mod tests {
             assert_eq!(read(text.as_bytes()).unwrap().id, Some(id));
         }
         let notification = read(br#" {"method":"Get\u0054ask","jsonrpc":"2.0","later":1} "#).unwrap();
-        assert_eq!((notification.id, notification.method.as_ref(), notification.params), (None, "GetTask", None));
+        assert_eq!(
+            (notification.id, notification.method.as_ref(), notification.params),
+            (None, "GetTask", None)
+        );
     }
 
     #[test]
@@ -232,36 +243,86 @@ mod tests {
             (r#"{"id":1}"#, "1", -32600),
             (r#"{"jsonrpc":"1.0","id":1,"method":"GetTask"}"#, "1", -32600),
             (r#"{"jsonrpc":2.0,"id":"a","method":"GetTask"}"#, r#""a""#, -32600),
-            (r#"{"jsonrpc":"2.0","id":true,"method":"GetTask"}"#, "null", -32600),
-            (r#"{"jsonrpc":"2.0","id":{"a":1},"method":"GetTask"}"#, "null", -32600),
+            (
+                r#"{"jsonrpc":"2.0","id":true,"method":"GetTask"}"#,
+                "null",
+                -32600,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":{"a":1},"method":"GetTask"}"#,
+                "null",
+                -32600,
+            ),
             (r#"{"jsonrpc":"2.0","id":[1],"method":"GetTask"}"#, "null", -32600),
             (r#"{"jsonrpc":"2.0","id":1}"#, "1", -32600),
             (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, "1", -32600),
-            (r#"{"jsonrpc":"2.0","id":1,"id":1,"method":"GetTask"}"#, "null", -32600),
-            (r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"GetTask"}"#, "null", -32600),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#, "null", -32600),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"GetTask","params":[1]}"#, "1", -32602),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"GetTask","params":null}"#, "1", -32602),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"GetTask","params":"x"}"#, "1", -32602),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"id":1,"method":"GetTask"}"#,
+                "null",
+                -32600,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"GetTask"}"#,
+                "null",
+                -32600,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
+                "null",
+                -32600,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"GetTask","params":[1]}"#,
+                "1",
+                -32602,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"GetTask","params":null}"#,
+                "1",
+                -32602,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"GetTask","params":"x"}"#,
+                "1",
+                -32602,
+            ),
         ] {
             assert_eq!(refusal(text), (id.to_owned(), code), "{text}");
         }
-        assert_eq!(read(b"{\"jsonrpc\":\"2.0\",\"id\":\"\xff\"}").unwrap_err().error.json_rpc_code(), -32700);
-        let long = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"GetTask"}}"#, "x".repeat(ID_BYTES_MAX));
+        assert_eq!(
+            read(b"{\"jsonrpc\":\"2.0\",\"id\":\"\xff\"}")
+                .unwrap_err()
+                .error
+                .json_rpc_code(),
+            -32700
+        );
+        let long = format!(
+            r#"{{"jsonrpc":"2.0","id":"{}","method":"GetTask"}}"#,
+            "x".repeat(ID_BYTES_MAX)
+        );
         assert_eq!(refusal(&long), ("null".to_owned(), -32600));
     }
 
     #[test]
     fn a_batch_is_counted_beyond_its_limit() {
         let batch = |text: &'static str| match root(text.as_bytes(), 2) {
-            Ok(Root::Many(entries, count)) => Some((entries.iter().map(|entry| entry.get()).collect(), count)),
+            Ok(Root::Many(entries, count)) => {
+                Some((entries.iter().map(|entry| entry.get()).collect(), count))
+            }
             _ => None,
         };
         assert_eq!(batch("[]"), Some((vec![], 0)));
-        assert_eq!(batch(r#" [ {"a" : 1} , 2 ] "#), Some((vec![r#"{"a" : 1}"#, "2"], 2)));
+        assert_eq!(
+            batch(r#" [ {"a" : 1} , 2 ] "#),
+            Some((vec![r#"{"a" : 1}"#, "2"], 2))
+        );
         assert_eq!(batch("[1,2,3,4]"), Some((vec!["1", "2"], 4)));
         for bad in ["[", "[1,]", "[1,2,3", "[1] x"] {
-            assert_eq!(root(bad.as_bytes(), 2).unwrap_err().kind, Kind::ParseError, "{bad}");
+            assert_eq!(
+                root(bad.as_bytes(), 2).unwrap_err().kind,
+                Kind::ParseError,
+                "{bad}"
+            );
         }
         assert!(matches!(root(b"{}", 2), Ok(Root::One(b"{}"))));
     }

@@ -44,9 +44,12 @@ where
     };
     let mut response = match answer {
         Answer::Json(json) => reply::json(StatusCode::OK, media, json),
-        Answer::Stream(events) => {
-            stream::answer(events, Envelope::Plain, request_id.clone(), api.settings().sse_keepalive)
-        }
+        Answer::Stream(events) => stream::answer(
+            events,
+            Envelope::Plain,
+            request_id.clone(),
+            api.settings().sse_keepalive,
+        ),
     };
     reply::set_extensions(response.headers_mut(), &activated);
     response
@@ -59,7 +62,13 @@ where
 {
     /// Room for a task of the usual size, so that the buffer grows once at most.
     const BYTES_AHEAD: usize = 1_024;
-    let Request { head, call, pairs, method, names } = request;
+    let Request {
+        head,
+        call,
+        pairs,
+        method,
+        names,
+    } = request;
     let has_body = head.method == http::Method::POST;
     if has_body {
         media::check(&head.headers, body.is_end_stream())?;
@@ -75,6 +84,12 @@ where
         Method::CancelTask | Method::SubscribeToTask if text.is_empty() => Source::Empty,
         _ => Source::Json(&text),
     };
-    let operation = Operation { service: api.service(), call: &call, method, source, names };
+    let operation = Operation {
+        service: api.service(),
+        call: &call,
+        method,
+        source,
+        names,
+    };
     operation.perform(Vec::with_capacity(BYTES_AHEAD)).await
 }

@@ -1,5 +1,6 @@
 //! The JSON-RPC 2.0 binding (specification 9), with notifications and batches.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,10 +32,23 @@ struct Exchange<'a> {
 enum Reply<'a> {
     /// It was a notification.
     Nothing,
-    Result { json: Vec<u8>, activated: Vec<String> },
-    Stream { id: &'a str, events: EventStream, activated: Vec<String> },
-    Error { id: &'a str, error: Error },
+    Result {
+        json: Vec<u8>,
+        activated: Vec<String>,
+    },
+    Stream {
+        id: &'a str,
+        events: EventStream,
+        activated: Vec<String>,
+    },
+    Error {
+        id: &'a str,
+        error: Error,
+    },
 }
+
+/// One request of a batch that is being answered.
+type Call<'a> = Pin<Box<dyn Future<Output = Reply<'a>> + Send + 'a>>;
 
 impl<'a> From<Refused<'a>> for Reply<'a> {
     fn from(Refused { id, error }: Refused<'a>) -> Self {
@@ -54,14 +68,19 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<BoxError>,
 {
-    let exchange = Exchange { api, call, request_id };
+    let exchange = Exchange {
+        api,
+        call,
+        request_id,
+    };
     let text = match read(api, headers, body).await {
         Ok(text) => text,
         Err(error) => return exchange.refuse(NO_ID, &error),
     };
     match envelope::root(&text, api.settings().batch_requests_max) {
         Ok(Root::One(text)) => exchange.respond(exchange.reply(text, true).await),
-        Ok(Root::Many(entries, count)) => exchange.batch(&entries, count).await,
+        // Boxed, so that a single request does not carry the room that a batch needs.
+        Ok(Root::Many(entries, count)) => Box::pin(exchange.batch(&entries, count)).await,
         Err(error) => exchange.refuse(NO_ID, &error),
     }
 }
@@ -82,10 +101,17 @@ impl Exchange<'_> {
             Reply::Nothing => return reply::empty(StatusCode::NO_CONTENT),
             Reply::Error { id, error } => return self.refuse(id, &error),
             Reply::Result { json, activated } => (reply::json(StatusCode::OK, Media::Json, json), activated),
-            Reply::Stream { id, events, activated } => {
+            Reply::Stream {
+                id,
+                events,
+                activated,
+            } => {
                 let keepalive = self.api.settings().sse_keepalive;
                 let envelope = Envelope::JsonRpc(id.into());
-                (stream::answer(events, envelope, self.request_id.clone(), keepalive), activated)
+                (
+                    stream::answer(events, envelope, self.request_id.clone(), keepalive),
+                    activated,
+                )
             }
         };
         reply::set_extensions(response.headers_mut(), &activated);
@@ -103,17 +129,22 @@ impl Exchange<'_> {
     async fn batch(&self, entries: &[&RawValue], count: usize) -> Response<Body> {
         let settings = self.api.settings();
         if count == 0 {
-            return self.refuse(NO_ID, &Error::new(Kind::InvalidRequest, "a batch has at least one request"));
+            return self.refuse(
+                NO_ID,
+                &Error::new(Kind::InvalidRequest, "a batch has at least one request"),
+            );
         }
         if count > settings.batch_requests_max {
             let limit = settings.batch_requests_max;
             let message = format!("the batch has {count} requests; at most {limit} are allowed");
             return self.refuse(NO_ID, &Error::too_large(message));
         }
-        let replies: Vec<_> = futures::iter(entries.iter().map(|entry| self.reply(entry.get().as_bytes(), false)))
-            .buffered(settings.batch_concurrency_max.max(1))
-            .collect()
-            .await;
+        let calls: Vec<Call<'_>> = entries
+            .iter()
+            .map(|entry| Box::pin(self.reply(entry.get().as_bytes(), false)) as Call<'_>)
+            .collect();
+        let concurrency = settings.batch_concurrency_max.max(1);
+        let replies = futures::iter(calls).buffered(concurrency).collect().await;
         self.respond(self.join(replies))
     }
 
@@ -138,7 +169,10 @@ impl Exchange<'_> {
         json.push(b']');
         extensions.sort_unstable();
         extensions.dedup();
-        Reply::Result { json, activated: extensions }
+        Reply::Result {
+            json,
+            activated: extensions,
+        }
     }
 
     async fn reply<'t>(&self, text: &'t [u8], may_stream: bool) -> Reply<'t> {
@@ -152,8 +186,18 @@ impl Exchange<'_> {
         };
         match self.perform(&request, id, may_stream).await {
             Err(error) => Reply::Error { id, error },
-            Ok(Outcome { answer: Answer::Stream(events), activated }) => Reply::Stream { id, events, activated },
-            Ok(Outcome { answer: Answer::Json(mut json), activated }) => {
+            Ok(Outcome {
+                answer: Answer::Stream(events),
+                activated,
+            }) => Reply::Stream {
+                id,
+                events,
+                activated,
+            },
+            Ok(Outcome {
+                answer: Answer::Json(mut json),
+                activated,
+            }) => {
                 json.extend_from_slice(envelope::END);
                 Reply::Result { json, activated }
             }
@@ -204,7 +248,9 @@ impl Exchange<'_> {
             service: self.api.service(),
             call: self.call.as_ref().map_err(Error::clone)?,
             method,
-            source: request.params.map_or(Source::Empty, |params| Source::Json(params.as_bytes())),
+            source: request
+                .params
+                .map_or(Source::Empty, |params| Source::Json(params.as_bytes())),
             names: Names::default(),
         })
     }

@@ -30,13 +30,17 @@ impl Media {
     fn named(value: &str) -> Option<Self> {
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
         let essence = essence.trim();
-        let media = Self::ALL.into_iter().find(|media| media.as_str().eq_ignore_ascii_case(essence))?;
+        let media = Self::ALL
+            .into_iter()
+            .find(|media| media.as_str().eq_ignore_ascii_case(essence))?;
         parameters.split(';').all(is_harmless).then_some(media)
     }
 }
 
 fn is_harmless(parameter: &str) -> bool {
-    let Some((name, value)) = parameter.split_once('=') else { return true };
+    let Some((name, value)) = parameter.split_once('=') else {
+        return true;
+    };
     let value = value.trim().trim_matches('"');
     !name.trim().eq_ignore_ascii_case("charset")
         || value.eq_ignore_ascii_case("utf-8")
@@ -49,7 +53,11 @@ fn is_harmless(parameter: &str) -> bool {
 /// UnsupportedMediaType, unless there is no body at all and nothing is said about it.
 pub(super) fn check(headers: &HeaderMap, is_empty: bool) -> Result<(), Error> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return if is_empty { Ok(()) } else { Err(unsupported("the request has a body and no content-type")) };
+        return if is_empty {
+            Ok(())
+        } else {
+            Err(unsupported("the request has a body and no content-type"))
+        };
     };
     match value.to_str().ok().and_then(Media::named) {
         Some(_) => Ok(()),
@@ -67,7 +75,9 @@ fn unsupported(what: &str) -> Error {
 /// # Errors
 /// UnsupportedMediaType for every other encoding but `identity`.
 pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, Error> {
-    let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(false) };
+    let Some(value) = headers.get(header::CONTENT_ENCODING) else {
+        return Ok(false);
+    };
     match value.as_bytes() {
         encoding if encoding.eq_ignore_ascii_case(b"gzip") => Ok(true),
         encoding if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") => Ok(false),
@@ -86,7 +96,10 @@ pub(super) fn answer(headers: &HeaderMap) -> Media {
         return media;
     }
     let accepted = text(header::ACCEPT).unwrap_or_default();
-    accepted.split(',').find_map(Media::named).unwrap_or(Media::A2aJson)
+    accepted
+        .split(',')
+        .find_map(Media::named)
+        .unwrap_or(Media::A2aJson)
 }
 
 #[cfg(test)]
@@ -94,7 +107,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(header::HeaderName, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -106,7 +122,11 @@ mod tests {
             "application/json; charset=\"utf-8\"; profile=x",
             "application/json;",
         ] {
-            assert_eq!(check(&headers(&[(header::CONTENT_TYPE, good)]), true), Ok(()), "{good}");
+            assert_eq!(
+                check(&headers(&[(header::CONTENT_TYPE, good)]), true),
+                Ok(()),
+                "{good}"
+            );
         }
         for bad in [
             "",
@@ -136,7 +156,12 @@ mod tests {
 
     #[test]
     fn an_answer_comes_in_the_form_of_the_request() {
-        let typed = |value| answer(&headers(&[(header::CONTENT_TYPE, value), (header::ACCEPT, "application/a2a+json")]));
+        let typed = |value| {
+            answer(&headers(&[
+                (header::CONTENT_TYPE, value),
+                (header::ACCEPT, "application/a2a+json"),
+            ]))
+        };
         assert_eq!(typed("application/json"), Media::Json);
         let accepting = |value| answer(&headers(&[(header::ACCEPT, value)]));
         for (accept, media) in [

@@ -48,7 +48,10 @@ where
     }
     let mut response = answer(api, &head, body).await;
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     cors::decorate(api.settings(), head.headers.get(header::ORIGIN), headers);
     response
 }
@@ -59,11 +62,19 @@ where
     B::Error: Into<BoxError>,
 {
     let service = api.service();
-    let route = router::route(&head.method, head.uri.path(), |name| service.agents().get(name).is_some());
+    let route = router::route(&head.method, head.uri.path(), |name| {
+        service.agents().get(name).is_some()
+    });
     let pairs = percent::query_pairs(head.uri.query().unwrap_or_default());
     let named_version = pairs.as_ref().ok().and_then(|pairs| version_of(pairs));
     let origin = Origin {
-        binding: if matches!(route, Ok(Route { target: Target::JsonRpc, .. })) {
+        binding: if matches!(
+            route,
+            Ok(Route {
+                target: Target::JsonRpc,
+                ..
+            })
+        ) {
             Binding::JsonRpc
         } else {
             Binding::HttpJson
@@ -86,7 +97,13 @@ where
         Ok(route) => match route.target {
             Target::JsonRpc => json_rpc::answer(api, call, &request_id, &head.headers, body).await,
             Target::Operation { method, names } => {
-                let request = http_json::Request { head, call, pairs, method, names };
+                let request = http_json::Request {
+                    head,
+                    call,
+                    pairs,
+                    method,
+                    names,
+                };
                 http_json::answer(api, request, &request_id, media, body).await
             }
             Target::Card => match service.card(route.agent) {
@@ -110,24 +127,35 @@ pub(super) fn refuse(error: &Error, headers: &HeaderMap) -> Response<Body> {
 }
 
 fn version_of(pairs: &[(String, String)]) -> Option<&str> {
-    pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(QUERY_VERSION)).map(|(_, version)| version.as_str())
+    pairs
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(QUERY_VERSION))
+        .map(|(_, version)| version.as_str())
 }
 
 fn no_such_agent() -> Error {
-    Error::new(Kind::NotFound, "no such agent; GET /.well-known/agent-card.json has the default agent's card")
+    Error::new(
+        Kind::NotFound,
+        "no such agent; GET /.well-known/agent-card.json has the default agent's card",
+    )
 }
 
 fn missed(miss: &Miss, media: media::Media, request_id: &str) -> Response<Body> {
     match miss {
         Miss::Unknown => {
-            let error = Error::new(Kind::MethodNotFound, "no such route; GET /openapi.json lists those that exist");
+            let error = Error::new(
+                Kind::MethodNotFound,
+                "no such route; GET /openapi.json lists those that exist",
+            );
             render::http_json(&error, media, request_id)
         }
         Miss::Malformed(error) => render::http_json(error, media, request_id),
         Miss::NotAllowed(allow) => {
             let error = Error::new(Kind::MethodNotAllowed, format!("this route takes {allow} only"));
             let mut response = render::http_json(&error, media, request_id);
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static(allow));
             response
         }
     }

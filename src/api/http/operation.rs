@@ -11,8 +11,8 @@ use crate::execution::EventStream;
 use crate::pb::json::{Empty, ErrorKind, JsonError};
 use crate::pb::{
     self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
-    GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest, ListTasksRequest,
-    SendMessageRequest, SubscribeToTaskRequest, TaskPushNotificationConfig,
+    GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
+    ListTasksRequest, SendMessageRequest, SubscribeToTaskRequest, TaskPushNotificationConfig,
 };
 use crate::service::{AgentService, Method};
 
@@ -60,31 +60,43 @@ impl Operation<'_> {
         let active = &mut activated;
         let answer = match self.method {
             Method::SendMessage => json(out, &service.send_message(call, self.read(active)?).await?),
-            Method::SendStreamingMessage => {
-                Ok(Answer::Stream(service.send_streaming_message(call, self.read(active)?).await?))
-            }
+            Method::SendStreamingMessage => Ok(Answer::Stream(
+                service.send_streaming_message(call, self.read(active)?).await?,
+            )),
             Method::GetTask => json(out, &service.get_task(call, self.read(active)?).await?),
             Method::ListTasks => json(out, &service.list_tasks(call, self.read(active)?).await?),
             Method::CancelTask => json(out, &service.cancel_task(call, self.read(active)?).await?),
-            Method::SubscribeToTask => {
-                Ok(Answer::Stream(service.subscribe_to_task(call, self.read(active)?).await?))
-            }
-            Method::CreateTaskPushNotificationConfig => {
-                json(out, &service.create_task_push_notification_config(call, self.read(active)?).await?)
-            }
-            Method::GetTaskPushNotificationConfig => {
-                json(out, &service.get_task_push_notification_config(call, self.read(active)?).await?)
-            }
-            Method::ListTaskPushNotificationConfigs => {
-                json(out, &service.list_task_push_notification_configs(call, self.read(active)?).await?)
-            }
+            Method::SubscribeToTask => Ok(Answer::Stream(
+                service.subscribe_to_task(call, self.read(active)?).await?,
+            )),
+            Method::CreateTaskPushNotificationConfig => json(
+                out,
+                &service
+                    .create_task_push_notification_config(call, self.read(active)?)
+                    .await?,
+            ),
+            Method::GetTaskPushNotificationConfig => json(
+                out,
+                &service
+                    .get_task_push_notification_config(call, self.read(active)?)
+                    .await?,
+            ),
+            Method::ListTaskPushNotificationConfigs => json(
+                out,
+                &service
+                    .list_task_push_notification_configs(call, self.read(active)?)
+                    .await?,
+            ),
             Method::DeleteTaskPushNotificationConfig => {
-                service.delete_task_push_notification_config(call, self.read(active)?).await?;
+                service
+                    .delete_task_push_notification_config(call, self.read(active)?)
+                    .await?;
                 json(out, &Empty)
             }
-            Method::GetExtendedAgentCard => {
-                json(out, &service.get_extended_agent_card(call, self.read(active)?).await?)
-            }
+            Method::GetExtendedAgentCard => json(
+                out,
+                &service.get_extended_agent_card(call, self.read(active)?).await?,
+            ),
         }?;
         Ok(Outcome { answer, activated })
     }
@@ -110,7 +122,10 @@ fn json(mut out: Vec<u8>, message: &impl Serialize) -> Result<Answer, Error> {
 
 fn refused(error: JsonError) -> Error {
     match error.kind {
-        ErrorKind::Syntax => Error::new(Kind::ParseError, format!("the body is not JSON: {}", error.message)),
+        ErrorKind::Syntax => Error::new(
+            Kind::ParseError,
+            format!("the body is not JSON: {}", error.message),
+        ),
         ErrorKind::Data => Error::invalid(error.path, error.message),
     }
 }
@@ -155,7 +170,10 @@ fn fill(field: &mut String, name: &'static str, from_path: &str) -> Result<(), E
     if field.is_empty() {
         from_path.clone_into(field);
     } else if !from_path.is_empty() && field != from_path {
-        return Err(Error::invalid(name, "the value is not the one that the path names; leave it out"));
+        return Err(Error::invalid(
+            name,
+            "the value is not the one that the path names; leave it out",
+        ));
     }
     Ok(())
 }
@@ -166,7 +184,10 @@ mod tests {
 
     #[test]
     fn the_path_fills_in_and_never_gives_way() {
-        let names = Names { task: "t".into(), config: "c".into() };
+        let names = Names {
+            task: "t".into(),
+            config: "c".into(),
+        };
         let mut request = DeleteTaskPushNotificationConfigRequest::default();
         request.bind(&names).unwrap();
         assert_eq!((request.task_id.as_str(), request.id.as_str()), ("t", "c"));

@@ -20,13 +20,21 @@ pub(super) fn segment(text: &str) -> Result<Cow<'_, str>, Error> {
 pub(super) fn query_pairs(query: &str) -> Result<Vec<(String, String)>, Error> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((decode(name, true)?.into_owned(), decode(value, true)?.into_owned()))
+        Some((
+            decode(name, true)?.into_owned(),
+            decode(value, true)?.into_owned(),
+        ))
     });
-    pairs.collect::<Option<_>>().ok_or_else(|| Error::invalid("query", "the query is not percent-encoded UTF-8"))
+    pairs
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::invalid("query", "the query is not percent-encoded UTF-8"))
 }
 
 fn decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
-    if !text.bytes().any(|byte| byte == b'%' || (plus_is_space && byte == b'+')) {
+    if !text
+        .bytes()
+        .any(|byte| byte == b'%' || (plus_is_space && byte == b'+'))
+    {
         return Some(Cow::Borrowed(text));
     }
     let mut decoded = Vec::with_capacity(text.len());
@@ -42,7 +50,9 @@ fn decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

@@ -33,7 +33,14 @@ pub(super) fn http_json_object(error: &Error, request_id: &str) -> Bytes {
     }
     let details = Details { error, request_id };
     let status = status_name(error.kind.grpc_code());
-    written(&Body { error: Status { code: error.http_status(), status, message: &error.message, details } })
+    written(&Body {
+        error: Status {
+            code: error.http_status(),
+            status,
+            message: &error.message,
+            details,
+        },
+    })
 }
 
 /// An error as a JSON-RPC response object; `id` is JSON text.
@@ -45,15 +52,30 @@ pub(super) fn json_rpc_object(error: &Error, id: &str, request_id: &str) -> Byte
         data: Details<'a>,
     }
     let data = Details { error, request_id };
-    let member = written(&Member { code: error.json_rpc_code(), message: &error.message, data });
-    Bytes::from([br#"{"jsonrpc":"2.0","id":"#, id.as_bytes(), br#","error":"#, &member, b"}"].concat())
+    let member = written(&Member {
+        code: error.json_rpc_code(),
+        message: &error.message,
+        data,
+    });
+    Bytes::from(
+        [
+            br#"{"jsonrpc":"2.0","id":"#,
+            id.as_bytes(),
+            br#","error":"#,
+            &member,
+            b"}",
+        ]
+        .concat(),
+    )
 }
 
 /// The HTTP status of a JSON-RPC error. The field expects 200 for what the envelope already says; the others are for
 /// proxies, rate limiters and credential helpers, which don't read envelopes.
 pub(super) fn json_rpc_status(error: &Error) -> StatusCode {
     match error.http_status() {
-        status @ (401 | 403 | 413 | 415 | 429 | 503) => StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
+        status @ (401 | 403 | 413 | 415 | 429 | 503) => {
+            StatusCode::from_u16(status).unwrap_or(StatusCode::OK)
+        }
         _ => StatusCode::OK,
     }
 }
@@ -82,7 +104,12 @@ struct Details<'a> {
 
 impl Serialize for Details<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Error { kind, violations, retry_after, .. } = self.error;
+        let Error {
+            kind,
+            violations,
+            retry_after,
+            ..
+        } = self.error;
         let mut details = serializer.serialize_seq(None)?;
         details.serialize_element(&Detail::ErrorInfo {
             reason: kind.reason(),
@@ -90,10 +117,14 @@ impl Serialize for Details<'_> {
             metadata: Metadata(self),
         })?;
         if !violations.is_empty() {
-            details.serialize_element(&Detail::BadRequest { field_violations: Violations(violations) })?;
+            details.serialize_element(&Detail::BadRequest {
+                field_violations: Violations(violations),
+            })?;
         }
         if let Some(delay) = retry_after {
-            details.serialize_element(&Detail::RetryInfo { retry_delay: format!("{}s", delay.as_secs_f64()) })?;
+            details.serialize_element(&Detail::RetryInfo {
+                retry_delay: format!("{}s", delay.as_secs_f64()),
+            })?;
         }
         details.end()
     }
@@ -103,7 +134,11 @@ impl Serialize for Details<'_> {
 #[serde(tag = "@type", rename_all_fields = "camelCase")]
 enum Detail<'a> {
     #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
-    ErrorInfo { reason: &'static str, domain: &'static str, metadata: Metadata<'a> },
+    ErrorInfo {
+        reason: &'static str,
+        domain: &'static str,
+        metadata: Metadata<'a>,
+    },
     #[serde(rename = "type.googleapis.com/google.rpc.BadRequest")]
     BadRequest { field_violations: Violations<'a> },
     #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo")]
@@ -132,11 +167,11 @@ impl Serialize for Violations<'_> {
             field: &'a str,
             description: &'a str,
         }
-        let each = |violation| {
-            let Violation { field, description } = violation;
-            One { field, description }
-        };
-        serializer.collect_seq(self.0.iter().map(each))
+        let each = self
+            .0
+            .iter()
+            .map(|Violation { field, description }| One { field, description });
+        serializer.collect_seq(each)
     }
 }
 
@@ -218,12 +253,17 @@ mod tests {
             );
             assert_eq!(
                 json_rpc_object(&error, "1.50", "r"),
-                format!(r#"{{"jsonrpc":"2.0","id":1.50,"error":{{"code":{rpc},"message":"why","data":{details}}}}}"#)
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":1.50,"error":{{"code":{rpc},"message":"why","data":{details}}}}}"#
+                )
             );
             let response = http_json(&error, Media::A2aJson, "r");
             assert_eq!(response.status().as_u16(), code);
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/a2a+json");
-            assert_eq!(response.headers().contains_key(header::WWW_AUTHENTICATE), code == 401);
+            assert_eq!(
+                response.headers().contains_key(header::WWW_AUTHENTICATE),
+                code == 401
+            );
         }
         let expected: String = TABLE.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
         assert_eq!(table, expected);
@@ -231,7 +271,8 @@ mod tests {
 
     #[test]
     fn details_follow_the_error() {
-        let mut error = Error::invalid("message.parts", "at least one part is \"required\"").with("limit", "1");
+        let mut error =
+            Error::invalid("message.parts", "at least one part is \"required\"").with("limit", "1");
         error.retry_after = Some(Duration::from_millis(1_500));
         let details = concat!(
             r#"[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_PARAMS","domain":"a2ad","#,
@@ -241,14 +282,28 @@ mod tests {
             r#"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.5s"}]"#
         );
         let body = http_json_object(&error, "r");
-        assert!(std::str::from_utf8(&body).unwrap().ends_with(&format!(r#""details":{details}}}}}"#)), "{body:?}");
-        assert_eq!(http_json(&error, Media::Json, "r").headers()[header::RETRY_AFTER], "2");
+        assert!(
+            std::str::from_utf8(&body)
+                .unwrap()
+                .ends_with(&format!(r#""details":{details}}}}}"#)),
+            "{body:?}"
+        );
+        assert_eq!(
+            http_json(&error, Media::Json, "r").headers()[header::RETRY_AFTER],
+            "2"
+        );
     }
 
     #[test]
     fn too_large_is_413_and_an_invalid_request() {
         let error = Error::too_large("big");
-        assert_eq!((error.http_status(), json_rpc_status(&error).as_u16()), (413, 413));
-        assert!(json_rpc_object(&error, "null", "r").starts_with(br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"#));
+        assert_eq!(
+            (error.http_status(), json_rpc_status(&error).as_u16()),
+            (413, 413)
+        );
+        assert!(
+            json_rpc_object(&error, "null", "r")
+                .starts_with(br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"#)
+        );
     }
 }

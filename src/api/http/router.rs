@@ -21,7 +21,10 @@ pub(super) struct Route<'p> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target<'p> {
     /// An operation of the HTTP+JSON binding.
-    Operation { method: Method, names: Names<'p> },
+    Operation {
+        method: Method,
+        names: Names<'p>,
+    },
     JsonRpc,
     Card,
     OpenApi,
@@ -77,15 +80,23 @@ pub(super) fn route<'p>(
     let count = split(path, &mut segments).ok_or(Miss::Unknown)?;
     let segments = &segments[..count];
     if let Some(resource) = resource(segments) {
-        return Ok(Route { agent: None, target: target(resource, verb)? });
+        return Ok(Route {
+            agent: None,
+            target: target(resource, verb)?,
+        });
     }
-    let [agent, rest @ ..] = segments else { return Err(Miss::Unknown) };
+    let [agent, rest @ ..] = segments else {
+        return Err(Miss::Unknown);
+    };
     match resource(rest).ok_or(Miss::Unknown)? {
         Resource::OpenApi | Resource::Health => Err(Miss::Unknown),
         // A word that is no agent's name is most likely a mistyped route.
         Resource::JsonRpc if !is_hosted(agent) => Err(Miss::Unknown),
         _ if !could_be_agent(agent) => Err(Miss::Unknown),
-        resource => Ok(Route { agent: Some(agent), target: target(resource, verb)? }),
+        resource => Ok(Route {
+            agent: Some(agent),
+            target: target(resource, verb)?,
+        }),
     }
 }
 
@@ -108,7 +119,10 @@ fn split<'p>(path: &'p str, segments: &mut [&'p str; SEGMENTS_MAX]) -> Option<us
 }
 
 fn could_be_agent(name: &str) -> bool {
-    name.len() <= 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
+    name.len() <= 64
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
 }
 
 fn resource<'p>(segments: &[&'p str]) -> Option<Resource<'p>> {
@@ -143,7 +157,13 @@ fn task(name: &str) -> Option<Resource<'_>> {
 fn target<'p>(resource: Resource<'p>, verb: &Verb) -> Result<Target<'p>, Miss> {
     let operation = |method, task: &'p str, config: &'p str| {
         let decode = |text| percent::segment(text).map_err(Miss::Malformed);
-        Ok(Target::Operation { method, names: Names { task: decode(task)?, config: decode(config)? } })
+        Ok(Target::Operation {
+            method,
+            names: Names {
+                task: decode(task)?,
+                config: decode(config)?,
+            },
+        })
     };
     match (resource, verb.as_str()) {
         (Resource::Send, "POST") => operation(Method::SendMessage, "", ""),
@@ -207,17 +227,41 @@ mod tests {
             (Verb::POST, "/tasks/a:cancel", r#"CancelTask "a" """#),
             (Verb::GET, "/tasks/a:subscribe", r#"SubscribeToTask "a" """#),
             (Verb::POST, "/tasks/a:subscribe", r#"SubscribeToTask "a" """#),
-            (Verb::GET, "/tasks/a/pushNotificationConfigs", r#"ListTaskPushNotificationConfigs "a" """#),
-            (Verb::POST, "/tasks/a/pushNotificationConfigs", r#"CreateTaskPushNotificationConfig "a" """#),
-            (Verb::GET, "/tasks/a/pushNotificationConfigs/b", r#"GetTaskPushNotificationConfig "a" "b""#),
-            (Verb::DELETE, "/tasks/a/pushNotificationConfigs/b", r#"DeleteTaskPushNotificationConfig "a" "b""#),
+            (
+                Verb::GET,
+                "/tasks/a/pushNotificationConfigs",
+                r#"ListTaskPushNotificationConfigs "a" """#,
+            ),
+            (
+                Verb::POST,
+                "/tasks/a/pushNotificationConfigs",
+                r#"CreateTaskPushNotificationConfig "a" """#,
+            ),
+            (
+                Verb::GET,
+                "/tasks/a/pushNotificationConfigs/b",
+                r#"GetTaskPushNotificationConfig "a" "b""#,
+            ),
+            (
+                Verb::DELETE,
+                "/tasks/a/pushNotificationConfigs/b",
+                r#"DeleteTaskPushNotificationConfig "a" "b""#,
+            ),
             (Verb::GET, "/extendedAgentCard", r#"GetExtendedAgentCard "" """#),
             (Verb::GET, "/.well-known/agent-card.json", "Card"),
             (Verb::POST, "/rpc", "JsonRpc"),
         ] {
             assert_eq!(find(&verb, path), format!("- {expected}"), "{path}");
-            assert_eq!(find(&verb, &format!("{path}/")), format!("- {expected}"), "{path}/");
-            assert_eq!(find(&verb, &format!("/echo{path}")), format!("echo {expected}"), "/echo{path}");
+            assert_eq!(
+                find(&verb, &format!("{path}/")),
+                format!("- {expected}"),
+                "{path}/"
+            );
+            assert_eq!(
+                find(&verb, &format!("/echo{path}")),
+                format!("echo {expected}"),
+                "/echo{path}"
+            );
         }
         assert_eq!(find(&Verb::POST, "/"), "- JsonRpc");
         assert_eq!(find(&Verb::POST, "/echo"), "echo JsonRpc");
@@ -267,7 +311,11 @@ mod tests {
             (Verb::GET, "/rpc", "POST"),
             (Verb::POST, "/echo/.well-known/agent-card.json", "GET, HEAD"),
         ] {
-            assert_eq!(route(&verb, path, |name| name == "echo"), Err(Miss::NotAllowed(allow)), "{verb} {path}");
+            assert_eq!(
+                route(&verb, path, |name| name == "echo"),
+                Err(Miss::NotAllowed(allow)),
+                "{verb} {path}"
+            );
         }
     }
 }

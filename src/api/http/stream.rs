@@ -38,7 +38,12 @@ pub(super) enum Envelope {
 }
 
 /// A response that streams `events`.
-pub(super) fn answer<S>(events: S, envelope: Envelope, request_id: Arc<str>, keepalive: Duration) -> Response<Body>
+pub(super) fn answer<S>(
+    events: S,
+    envelope: Envelope,
+    request_id: Arc<str>,
+    keepalive: Duration,
+) -> Response<Body>
 where
     S: Stream<Item = Result<Arc<TaskEvent>, Error>> + Send + Unpin + 'static,
 {
@@ -53,7 +58,10 @@ where
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
@@ -76,7 +84,10 @@ where
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let body = self.get_mut();
         if body.ready.is_empty() {
             body.collect(cx);
@@ -165,13 +176,19 @@ where
 fn json_of(event: &TaskEvent) -> Result<&Bytes, Error> {
     // Nothing has an empty form in JSON, so that empty can stand for a form that could not be made.
     let json = event.json(|event| {
-        let response = event.decode().map(|payload| StreamResponse { payload: Some(payload) });
-        let text = response.ok().and_then(|response| pb::json::to_vec(&response).ok());
+        let response = event.decode().map(|payload| StreamResponse {
+            payload: Some(payload),
+        });
+        let text = response
+            .ok()
+            .and_then(|response| pb::json::to_vec(&response).ok());
         text.map_or_else(Bytes::new, Bytes::from)
     });
     if json.is_empty() {
         let generation = event.generation;
-        return Err(Error::internal(&format_args!("event {generation} of a task has no JSON form")));
+        return Err(Error::internal(&format_args!(
+            "event {generation} of a task has no JSON form"
+        )));
     }
     Ok(json)
 }
@@ -186,7 +203,11 @@ mod tests {
     use crate::pb::{Message, Role};
 
     fn event(generation: u64, id: &str) -> Arc<TaskEvent> {
-        let message = Message { message_id: id.to_owned(), role: Role::Agent.into(), ..Message::default() };
+        let message = Message {
+            message_id: id.to_owned(),
+            role: Role::Agent.into(),
+            ..Message::default()
+        };
         Arc::new(TaskEvent::encode(generation, &Payload::Message(message)))
     }
 
@@ -201,7 +222,10 @@ mod tests {
     async fn events_go_out_in_their_envelope() {
         let json = r#"{"message":{"messageId":"m","role":"ROLE_AGENT","parts":[]}}"#;
         let events = || vec![Ok(event(0, "m")), Ok(event(3, "m"))];
-        assert_eq!(text(events(), Envelope::Plain).await, format!("data: {json}\n\nid: 3\ndata: {json}\n\n"));
+        assert_eq!(
+            text(events(), Envelope::Plain).await,
+            format!("data: {json}\n\nid: 3\ndata: {json}\n\n")
+        );
         let wrapped = format!(r#"{{"jsonrpc":"2.0","id":"x","result":{json}}}"#);
         assert_eq!(
             text(events(), Envelope::JsonRpc(r#""x""#.into())).await,
@@ -227,14 +251,27 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_the_last_event() {
-        let events = || vec![Ok(event(1, "m")), Err(Error::unavailable("over")), Ok(event(2, "m"))];
+        let events = || {
+            vec![
+                Ok(event(1, "m")),
+                Err(Error::unavailable("over")),
+                Ok(event(2, "m")),
+            ]
+        };
         let plain = text(events(), Envelope::Plain).await;
         assert!(plain.contains("\n\ndata: {\"error\":{\"code\":503,"), "{plain}");
         assert!(!plain.contains("id: 2"), "{plain}");
         let wrapped = text(events(), Envelope::JsonRpc("1".into())).await;
-        assert!(wrapped.contains("\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,"), "{wrapped}");
+        assert!(
+            wrapped.contains("\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,"),
+            "{wrapped}"
+        );
         let damaged = TaskEvent::new(9, Bytes::from_static(b"\xff"), None, None);
-        assert!(text(vec![Ok(Arc::new(damaged))], Envelope::Plain).await.contains("\"reason\":\"INTERNAL\""));
+        assert!(
+            text(vec![Ok(Arc::new(damaged))], Envelope::Plain)
+                .await
+                .contains("\"reason\":\"INTERNAL\"")
+        );
     }
 
     #[tokio::test(start_paused = true)]
