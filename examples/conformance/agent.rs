@@ -16,7 +16,7 @@ use a2ad::pb::part::Content;
 use a2ad::pb::{Message, Role};
 use bytes::Bytes;
 
-pub use card::{CardVariant, card, extended_card};
+pub use card::{card, extended_card};
 use script::{DEFAULT, Script};
 
 /// Plays the script that the message asks for.

@@ -81,7 +81,7 @@ impl Origin<'_> {
     }
 
     /// The caller's own id if it is a sane one; else a new one.
-    fn request_id(&self) -> Arc<str> {
+    pub(super) fn request_id(&self) -> Arc<str> {
         let named = self.headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
         let sane = |id: &&str| {
             (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/+=-".contains(&b))

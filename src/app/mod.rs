@@ -1,1 +1,54 @@
-//! Placeholder while the room is being built.
+//! The composition root: builds a runtime out of all rooms, serves, and takes it apart again.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # async fn example(executor: Arc<dyn a2ad::agent::AgentExecutor>) -> Result<(), a2ad::app::StartError> {
+//! use a2ad::app::{HostedAgent, Runtime};
+//!
+//! let agent = HostedAgent::new("shout", a2ad::pb::AgentCard::default(), executor);
+//! let runtime = Runtime::start(a2ad::config::Config::default(), vec![agent]).await?;
+//! println!("listening on {}", runtime.address());
+//! runtime.serve_until_signal().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod cards;
+mod error;
+mod recovery;
+mod runtime;
+mod settings;
+mod signals;
+
+use std::sync::Arc;
+
+use crate::agent::AgentExecutor;
+use crate::pb::AgentCard;
+
+pub use error::StartError;
+pub use runtime::Runtime;
+
+/// The extension by which a card says that sends with the same `idempotency-key` give the same task.
+pub const IDEMPOTENCY_EXTENSION: &str = "urn:a2ad:extension:idempotency-key:v1";
+
+/// The extension by which a card says that streams can be resumed from a generation.
+pub const RESUME_EXTENSION: &str = "urn:a2ad:extension:resume:v1";
+
+/// An agent that is to be hosted: its card without interfaces, which the runtime knows better.
+pub struct HostedAgent {
+    /// The name that addresses it.
+    pub name: String,
+    /// The public card.
+    pub card: AgentCard,
+    /// The card for authenticated callers, if there is one.
+    pub extended_card: Option<AgentCard>,
+    /// What runs.
+    pub executor: Arc<dyn AgentExecutor>,
+}
+
+impl HostedAgent {
+    /// An agent without an extended card.
+    pub fn new(name: impl Into<String>, card: AgentCard, executor: Arc<dyn AgentExecutor>) -> Self {
+        Self { name: name.into(), card, extended_card: None, executor }
+    }
+}

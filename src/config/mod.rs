@@ -15,6 +15,7 @@ mod limits;
 mod loader;
 mod log;
 mod nearest;
+mod push;
 mod render;
 mod schema;
 mod secret;
@@ -31,6 +32,7 @@ pub use error::{Error, Problem};
 pub use limits::Limits;
 pub use loader::{Loaded, Loader, Source};
 pub use log::{Log, LogFormat};
+pub use push::Push;
 pub use render::reference;
 pub use schema::{Field, Shape};
 pub use secret::{DatabaseUrl, MASK, Secret};
@@ -40,7 +42,8 @@ pub use tls::{ClientCertificates, Tls};
 schema::section! {
     /// Everything that can be set.
     pub struct Config {
-        /// Name of the agent that answers when a request names none; absent: the only one, if there is only one.
+        /// Name of the agent that answers when a request names none; absent: the first
+        /// one that is hosted.
         default_agent: Option<String> = None;
         /// The listening socket, what one connection may use, and how the server drains.
         server: Server = Server::default();
@@ -52,6 +55,8 @@ schema::section! {
         limits: Limits = Limits::default();
         /// How agent cards are served.
         card: Card = Card::default();
+        /// Where webhooks may be.
+        push: Push = Push::default();
         /// What is logged, and for whom.
         log: Log = Log::default();
         /// Agents by name: what an operator says differently from their own cards.

@@ -177,6 +177,11 @@ impl Executions {
         self.0.registry.len()
     }
 
+    /// Waits until no task has a writer in this process.
+    pub async fn idle(&self) {
+        self.0.registry.idle().await;
+    }
+
     pub(super) fn subscription(&self, agent: &Arc<Agent>, scope: &Scope, task_id: &Arc<str>) -> Subscription {
         let shared = &self.0;
         Subscription::register(

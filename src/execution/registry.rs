@@ -1,10 +1,11 @@
 //! Which tasks have a writer in this process, and how to reach it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::command::Command;
 use crate::context::Scope;
@@ -19,6 +20,7 @@ type Key = (Scope, Arc<str>);
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     writers: DashMap<Key, mpsc::Sender<Command>>,
+    emptied: Notify,
 }
 
 /// The receiving end of a writer that is registered.
@@ -58,7 +60,23 @@ impl Registry {
         // Behind this no new sender is handed out; what old ones still send fails, and they ask for a route again.
         self.writers.remove_if(&mailbox.key, |_, _| mailbox.commands.is_empty());
         mailbox.commands.close();
+        if self.writers.is_empty() {
+            self.emptied.notify_waiters();
+        }
         true
+    }
+
+    /// Waits until no writer runs.
+    pub(super) async fn idle(&self) {
+        loop {
+            let mut emptied = pin!(self.emptied.notified());
+            // Registered before the look, so that the last writer can't retire in between unnoticed.
+            emptied.as_mut().enable();
+            if self.writers.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// How many writers run.

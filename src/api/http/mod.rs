@@ -1,10 +1,162 @@
-//! temp
-use http::{HeaderMap, Request, Response};
+//! The two JSON bindings, and the documents around them: cards, OpenAPI, health.
+//!
+//! [`handle`] takes every request that is not gRPC. The [`router`] says what a path means; [`http_json`] and
+//! [`json_rpc`] read their own envelope and meet in [`operation`], the one place that calls the core. Errors become
+//! bytes in [`render`], streams in [`sse`]. Nothing in here decides anything about tasks.
+
+mod body;
+mod card;
+pub(super) mod cors;
+mod document;
+mod envelope;
+mod head;
+mod http_json;
+mod json_rpc;
+mod media;
+mod operation;
+mod percent;
+mod render;
+mod reply;
+mod router;
+mod sse;
+mod stream;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use tower::BoxError;
+
+use super::call::Origin;
 use super::{Api, Body};
-use crate::error::Error;
-pub(super) mod cors {
-    use super::*;
-    pub(in crate::api) async fn around<B, F: Future<Output=Response<Body>>>(api: &Api, request: Request<B>, inner: impl FnOnce(Api, Request<B>) -> F) -> Response<Body> { inner(api.clone(), request).await }
+use crate::context::Binding;
+use crate::error::{Error, Kind};
+use crate::task::new_id;
+use router::{Miss, Route, Target};
+
+/// The query parameter that may stand in for the header of the same name (specification 3.6.1).
+const QUERY_VERSION: &str = "A2A-Version";
+
+/// Answers a request of either JSON binding, or for one of the documents.
+pub(super) async fn handle<B>(api: &Api, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<BoxError>,
+{
+    let (head, body) = request.into_parts();
+    if let Some(response) = cors::preflight(api.settings(), &head.method, &head.headers) {
+        return response;
+    }
+    let mut response = answer(api, &head, body).await;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    cors::decorate(api.settings(), head.headers.get(header::ORIGIN), headers);
+    response
 }
-pub(super) fn refuse(_e: &Error, _h: &HeaderMap) -> Response<Body> { Response::new(Body::empty()) }
-pub(super) async fn handle<B>(_api: &Api, _request: Request<B>) -> Response<Body> { Response::new(Body::empty()) }
+
+async fn answer<B>(api: &Api, head: &Parts, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<BoxError>,
+{
+    let service = api.service();
+    let route = router::route(&head.method, head.uri.path(), |name| {
+        service.agents().get(name).is_some()
+    });
+    let pairs = percent::query_pairs(head.uri.query().unwrap_or_default());
+    let named_version = pairs.as_ref().ok().and_then(|pairs| version_of(pairs));
+    let origin = Origin {
+        binding: if matches!(
+            route,
+            Ok(Route {
+                target: Target::JsonRpc,
+                ..
+            })
+        ) {
+            Binding::JsonRpc
+        } else {
+            Binding::HttpJson
+        },
+        headers: &head.headers,
+        peer: head.extensions.get(),
+        path_agent: route.as_ref().ok().and_then(|route| route.agent),
+        query_version: named_version,
+        id_bytes_max: api.settings().id_bytes_max,
+    };
+    let call = head::check(&head.headers).and_then(|()| origin.context());
+    let request_id = match &call {
+        Ok(call) => call.request_id.clone(),
+        Err(_) => origin.request_id(),
+    };
+    let media = media::answer(&head.headers);
+    let is_head = head.method == http::Method::HEAD;
+    let mut response = match route {
+        Err(miss) => missed(&miss, media, &request_id),
+        Ok(route) => match route.target {
+            Target::JsonRpc => json_rpc::answer(api, call, &request_id, &head.headers, body).await,
+            Target::Operation { method, names } => {
+                let request = http_json::Request {
+                    head,
+                    call,
+                    pairs,
+                    method,
+                    names,
+                };
+                http_json::answer(api, request, &request_id, media, body).await
+            }
+            Target::Card => match service.card(route.agent) {
+                Some(card) => card::answer(api.settings(), card, &head.headers, is_head),
+                None => render::http_json(&no_such_agent(), media, &request_id),
+            },
+            Target::OpenApi => document::open_api(is_head),
+            Target::Health => document::health(api, is_head).await,
+        },
+    };
+    reply::set_request_id(response.headers_mut(), &request_id);
+    response
+}
+
+/// Refuses a request that was not looked at. Nothing is known of its binding, so it gets the plain form.
+pub(super) fn refuse(error: &Error, headers: &HeaderMap) -> Response<Body> {
+    let request_id = new_id();
+    let mut response = render::http_json(error, media::answer(headers), &request_id);
+    reply::set_request_id(response.headers_mut(), &request_id);
+    response
+}
+
+fn version_of(pairs: &[(String, String)]) -> Option<&str> {
+    pairs
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(QUERY_VERSION))
+        .map(|(_, version)| version.as_str())
+}
+
+fn no_such_agent() -> Error {
+    Error::new(
+        Kind::NotFound,
+        "no such agent; GET /.well-known/agent-card.json has the default agent's card",
+    )
+}
+
+fn missed(miss: &Miss, media: media::Media, request_id: &str) -> Response<Body> {
+    match miss {
+        Miss::Unknown => {
+            let error = Error::new(
+                Kind::MethodNotFound,
+                "no such route; GET /openapi.json lists those that exist",
+            );
+            render::http_json(&error, media, request_id)
+        }
+        Miss::Malformed(error) => render::http_json(error, media, request_id),
+        Miss::NotAllowed(allow) => {
+            let error = Error::new(Kind::MethodNotAllowed, format!("this route takes {allow} only"));
+            let mut response = render::http_json(&error, media, request_id);
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static(allow));
+            response
+        }
+    }
+}

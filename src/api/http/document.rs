@@ -1,0 +1,34 @@
+//! Documents about the server itself: its OpenAPI description and its health.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::media::Media;
+use super::reply;
+use crate::api::{Api, Body};
+use crate::pb;
+
+/// The description of the HTTP+JSON binding.
+pub(super) fn open_api(is_head: bool) -> Response<Body> {
+    reply::document(
+        Media::Json,
+        Bytes::from_static(pb::OPENAPI_JSON.as_bytes()),
+        is_head,
+    )
+}
+
+/// Whether to send requests here: not while draining, and not while the database is away.
+pub(super) async fn health(api: &Api, is_head: bool) -> Response<Body> {
+    let serving = !api.shutdown().is_draining() && api.service().check().await.is_ok();
+    let (status, text) = if serving {
+        (StatusCode::OK, r#"{"status":"SERVING"}"#)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"NOT_SERVING"}"#)
+    };
+    let mut response = reply::document(Media::Json, Bytes::from_static(text.as_bytes()), is_head);
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

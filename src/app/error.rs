@@ -1,0 +1,48 @@
+//! Why a runtime did not start.
+
+use std::net::SocketAddr;
+
+use crate::{agent, api, config, error, repository, server, tls};
+
+/// Why a runtime did not start; the text says what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The agents can't be hosted together.
+    #[error(transparent)]
+    Agents(#[from] agent::RegistryError),
+    /// An agent that the configuration speaks of does not exist.
+    #[error("[agents.{0}] configures an agent that is not hosted; hosted are: {1}")]
+    UnknownAgent(String, String),
+    /// The address is taken, or not ours.
+    #[error("can't listen on {address}: {cause}; choose another with --listen or server.listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The address would be reachable by others without TLS.
+    #[error(transparent)]
+    Exposure(#[from] server::Error),
+    /// The certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// The database can't be used.
+    #[error(transparent)]
+    Database(#[from] repository::sea_orm::OpenError),
+    /// The database has no implementation in this build.
+    #[error("database.url: {0}")]
+    Backend(String),
+    /// What a dead process left behind can't be taken up.
+    #[error("tasks of the last run can't be recovered: {0}")]
+    Recovery(error::Error),
+    /// The operations can't be set up.
+    #[error(transparent)]
+    Service(#[from] error::Error),
+    /// The bindings can't be set up.
+    #[error(transparent)]
+    Api(#[from] api::SetupError),
+}

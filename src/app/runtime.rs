@@ -1,0 +1,203 @@
+//! A runtime from its start to its end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::{HostedAgent, StartError, cards, recovery, settings, signals::Signals};
+use crate::agent::Agents;
+use crate::api::Api;
+use crate::bus::LocalBus;
+use crate::clock::Clock;
+use crate::config::{Backend, Config};
+use crate::execution::Executions;
+use crate::repository::TaskRepository;
+use crate::repository::memory::MemoryRepository;
+use crate::repository::sea_orm::SeaOrmRepository;
+use crate::server;
+use crate::service::AgentService;
+use crate::shutdown::Shutdown;
+use crate::tls::TlsSource;
+
+/// How long background tasks get to end when everything was told to stop.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// A runtime that has its socket, its database and its agents. It serves once [`Runtime::serve`] is polled.
+pub struct Runtime {
+    config: Config,
+    address: SocketAddr,
+    base_url: String,
+    listener: TcpListener,
+    tls: Option<Arc<TlsSource>>,
+    api: Api,
+    service: AgentService,
+    executions: Executions,
+    repository: Arc<dyn TaskRepository>,
+    shutdown: Shutdown,
+}
+
+impl Runtime {
+    /// Opens everything that the configuration names, and takes up what the last run left.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing keeps running then.
+    pub async fn start(config: Config, hosted: Vec<HostedAgent>) -> Result<Self, StartError> {
+        config.validate()?;
+        let shutdown = Shutdown::new();
+        let tls = open_tls(&config, &shutdown).await?;
+        let listener = listen(&config, tls.is_some()).await?;
+        let address = listener.local_addr().map_err(|cause| listen_error(config.server.listen, cause))?;
+        let base_url = config.server.public_url(address, tls.is_some());
+        let agents = Agents::new(cards::agents(hosted, &config, &base_url)?, config.default_agent.as_deref())?;
+        let repository = open_repository(&config, &shutdown).await?;
+        let clock = Clock::system();
+        let executions = Executions::new(
+            repository.clone(),
+            Arc::new(LocalBus::new()),
+            clock.clone(),
+            shutdown.clone(),
+            settings::execution(&config),
+        );
+        let taken_up =
+            recovery::recover(&repository, &executions, &agents).await.map_err(StartError::Recovery)?;
+        if taken_up > 0 {
+            tracing::info!(tasks = taken_up, "took up the tasks that the last run left running");
+        }
+        let service = AgentService::new(
+            agents,
+            executions.clone(),
+            repository.clone(),
+            clock,
+            shutdown.clone(),
+            settings::service(&config),
+        )?;
+        let api = Api::new(service.clone(), settings::api(&config), shutdown.clone()).await?;
+        Ok(Self { config, address, base_url, listener, tls, api, service, executions, repository, shutdown })
+    }
+
+    /// The address that the socket is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL that stands in the cards.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// True if the socket speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The bindings, for callers in the same process.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The operations, for callers in the same process.
+    pub fn service(&self) -> &AgentService {
+        &self.service
+    }
+
+    /// The handle that ends the runtime.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains; a second signal stops at once.
+    pub async fn serve_until_signal(self) {
+        let mut signals = Signals::listen();
+        let shutdown = self.shutdown.clone();
+        let (stop, stopped) = oneshot::channel();
+        let watch = async {
+            signals.next().await;
+            tracing::info!("draining; a second signal stops at once");
+            let _ = stop.send(());
+            signals.next().await;
+            shutdown.abort();
+            std::future::pending::<()>().await;
+        };
+        let serve = self.serve_until(async {
+            let _ = stopped.await;
+        });
+        tokio::select! {
+            () = serve => {}
+            () = watch => {}
+        }
+    }
+
+    /// Serves until `stop` resolves, then drains: health says NOT_SERVING, nothing new is taken, streams end with
+    /// their cursor, executions get `server.drain_timeout_ms` to finish. What still runs then is left to the next
+    /// start, which takes it up.
+    pub async fn serve_until(self, stop: impl Future<Output = ()>) {
+        let Self { config, listener, tls, api, executions, repository, shutdown, .. } = self;
+        let delay = Duration::from_millis(config.server.drain_delay_ms);
+        let limit = Duration::from_millis(config.server.drain_timeout_ms);
+        let serving = server::serve(listener, tls, api.clone(), settings::server(&config), shutdown.clone());
+        let draining = async {
+            stop.await;
+            api.not_serving().await;
+            tokio::time::sleep(delay).await;
+            shutdown.drain();
+            executions.idle().await;
+        };
+        let too_long = async {
+            shutdown.draining().await;
+            tokio::time::sleep(limit).await;
+        };
+        tokio::select! {
+            _ = async { tokio::join!(serving, draining) } => {}
+            () = shutdown.aborted() => tracing::warn!("stopped without draining"),
+            () = too_long => {
+                tracing::warn!(tasks = executions.running(), "stopped after the drain timeout; the next start takes up what ran");
+            }
+        }
+        end(&shutdown, &repository).await;
+    }
+}
+
+/// Stops what still runs; what was handed to the database is written before it closes.
+async fn end(shutdown: &Shutdown, repository: &Arc<dyn TaskRepository>) {
+    shutdown.abort();
+    if tokio::time::timeout(LAST_WAIT, repository.close()).await.is_err() {
+        tracing::warn!("the database did not close in time");
+    }
+    if !shutdown.finished(LAST_WAIT).await {
+        tracing::warn!(tasks = shutdown.running(), "background tasks did not end in time");
+    }
+}
+
+async fn open_tls(config: &Config, shutdown: &Shutdown) -> Result<Option<Arc<TlsSource>>, StartError> {
+    let Some(settings) = settings::tls(config) else { return Ok(None) };
+    let source = Arc::new(TlsSource::open(settings).await?);
+    source.watch(shutdown);
+    Ok(Some(source))
+}
+
+async fn listen(config: &Config, is_tls: bool) -> Result<TcpListener, StartError> {
+    let address = config.server.listen;
+    server::check_exposure(address, is_tls, config.server.allow_plaintext)?;
+    TcpListener::bind(address).await.map_err(|cause| listen_error(address, cause))
+}
+
+fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
+    StartError::Listen { address, cause }
+}
+
+async fn open_repository(config: &Config, shutdown: &Shutdown) -> Result<Arc<dyn TaskRepository>, StartError> {
+    match config.database.backend().map_err(StartError::Backend)? {
+        Backend::Memory => Ok(Arc::new(MemoryRepository::new())),
+        Backend::Sqlite(path) => {
+            let path: &Path = &path;
+            Ok(Arc::new(SeaOrmRepository::open_sqlite(path, &settings::database(config), shutdown).await?))
+        }
+        Backend::Postgres(_) => {
+            Err(StartError::Backend("PostgreSQL is not part of this build; use sqlite://PATH or memory".to_owned()))
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! From the one configuration to each room's settings.
+
+use std::time::Duration;
+
+use crate::api::ApiSettings;
+use crate::config::{self, Config};
+use crate::execution::ExecutionSettings;
+use crate::pb::inspect::InspectLimits;
+use crate::repository::sea_orm::DatabaseSettings;
+use crate::server::ServerSettings;
+use crate::service::ServiceSettings;
+use crate::tls::{ClientCertificates, TlsSettings};
+
+pub(super) fn execution(config: &Config) -> ExecutionSettings {
+    let limits = &config.limits;
+    ExecutionSettings {
+        updates_queue_max: limits.updates_queue_max,
+        inbox_messages_max: limits.inbox_messages_max,
+        ring_events_max: limits.ring_events_max,
+        ring_bytes_max: limits.ring_bytes_max,
+        snapshot_every_events: limits.snapshot_every_events as usize,
+        cancel_timeout: Duration::from_millis(limits.cancel_timeout_ms),
+        artifacts_max: limits.artifacts_max,
+        task_bytes_max: limits.task_bytes_max,
+    }
+}
+
+pub(super) fn service(config: &Config) -> ServiceSettings {
+    let limits = &config.limits;
+    let wait = limits.blocking_wait_ms_max;
+    ServiceSettings {
+        inspect: InspectLimits {
+            depth_max: limits.depth_max,
+            nodes_max: limits.nodes_max,
+            parts_max: limits.parts_max,
+        },
+        part_bytes_max: limits.part_bytes_max,
+        page_size_default: limits.page_size_default,
+        page_size_max: limits.page_size_max,
+        list_count_max: limits.list_count_max,
+        history_length_max: limits.history_length_max,
+        streams_per_caller_max: limits.streams_per_caller_max,
+        push_configs_per_task_max: limits.push_configs_per_task_max,
+        id_bytes_max: limits.id_bytes_max,
+        idempotency_ttl: Duration::from_millis(limits.idempotency_ttl_ms),
+        blocking_wait_max: (wait > 0).then(|| Duration::from_millis(wait)),
+        strict_version: config.server.strict_version,
+        allow_loopback_webhooks: config.push.allow_loopback_webhooks,
+        page_token_key: config.server.page_token_key_bytes().map(|key| *key.expose()),
+    }
+}
+
+pub(super) fn api(config: &Config) -> ApiSettings {
+    ApiSettings {
+        body_bytes_max: config.server.body_bytes_max,
+        request_timeout_max: Duration::from_millis(config.server.request_timeout_ms_max),
+        in_flight_max: config.server.in_flight_max,
+        batch_requests_max: config.limits.batch_requests_max,
+        batch_concurrency_max: config.limits.batch_concurrency_max,
+        sse_keepalive: Duration::from_millis(config.limits.sse_keepalive_ms),
+        id_bytes_max: config.limits.id_bytes_max,
+        card_max_age_s: config.card.max_age_s,
+        cors_origins: config.server.cors_origins.clone(),
+    }
+}
+
+pub(super) fn database(config: &Config) -> DatabaseSettings {
+    let database = &config.database;
+    DatabaseSettings {
+        readers: database.readers,
+        commit_batch_max: database.commit_batch_max,
+        commit_queue_max: database.commit_queue_max,
+        read_timeout: Duration::from_millis(database.read_timeout_ms),
+    }
+}
+
+pub(super) fn server(config: &Config) -> ServerSettings {
+    let server = &config.server;
+    ServerSettings {
+        connections_max: u32::try_from(server.connections_max).unwrap_or(u32::MAX),
+        handshakes_max: u32::try_from(server.handshakes_pending_max).unwrap_or(u32::MAX),
+        handshake_timeout_ms: server.handshake_timeout_ms,
+        header_timeout_ms: server.header_timeout_ms,
+        streams_max: server.streams_per_connection_max,
+        ping_interval_ms: server.keepalive_interval_ms,
+        ping_timeout_ms: server.keepalive_timeout_ms,
+        connection_age_ms: server.connection_age_max_ms,
+        ..ServerSettings::default()
+    }
+}
+
+/// The TLS settings; `None` in the clear. Validation has seen to it that certificate and key come together.
+pub(super) fn tls(config: &Config) -> Option<TlsSettings> {
+    let tls = &config.tls;
+    let (cert_file, key_file) = (tls.cert_file.clone()?, tls.key_file.clone()?);
+    Some(TlsSettings {
+        client_ca_file: tls.client_ca_file.clone(),
+        client_certificates: match tls.client_certificates {
+            config::ClientCertificates::Required => ClientCertificates::Required,
+            config::ClientCertificates::Optional => ClientCertificates::Optional,
+            config::ClientCertificates::Off => ClientCertificates::Off,
+        },
+        crl_files: tls.crl_files.clone(),
+        allow_tls12: tls.allow_tls12,
+        reload_interval_ms: tls.reload_interval_ms,
+        ..TlsSettings::server_only(cert_file, key_file)
+    })
+}

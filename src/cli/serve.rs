@@ -1,0 +1,84 @@
+//! `a2ad serve`.
+
+use a2ad::app::{HostedAgent, Runtime};
+use a2ad::telemetry;
+use clap::Args;
+
+use super::settings::Settings;
+use super::{Outcome, demo};
+
+/// Serve agents by gRPC, JSON-RPC and HTTP+JSON on one port
+#[derive(Args)]
+pub struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+    /// Host the example agents: echo, bench and conformance
+    #[arg(long)]
+    demo: bool,
+    /// Address and port to listen on [default: 127.0.0.1:8420]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where tasks are kept: memory, or sqlite://PATH [default: sqlite://a2ad.db]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// The agent that answers when a request names none [default: echo]
+    #[arg(long, value_name = "NAME")]
+    default_agent: Option<String>,
+    /// Take webhooks on loopback; for development and tests
+    #[arg(long)]
+    allow_loopback_webhooks: bool,
+    /// What the cards declare: full, none, or required-extension
+    #[arg(long, value_name = "WHICH")]
+    card_capabilities: Option<String>,
+}
+
+impl Serve {
+    pub async fn run(self) -> Outcome {
+        let mut loader = self.settings.loader();
+        let flags = [
+            ("server.listen", self.listen),
+            ("database.url", self.database),
+            ("default_agent", self.default_agent),
+            ("card.capabilities", self.card_capabilities),
+        ];
+        for (key, value) in flags {
+            if let Some(value) = value {
+                loader = loader.set_text(key, value);
+            }
+        }
+        if self.allow_loopback_webhooks {
+            loader = loader.set("push.allow_loopback_webhooks", true);
+        }
+        let config = loader.load()?.config;
+        telemetry::init(&config.log)?;
+        let agents = if self.demo { demo::agents() } else { Vec::new() };
+        let tenant = tenant(&config.default_agent, &agents);
+        let runtime = Runtime::start(config, agents).await?;
+        greet(&runtime, &tenant);
+        runtime.serve_until_signal().await;
+        Ok(())
+    }
+}
+
+fn tenant(default: &Option<String>, agents: &[HostedAgent]) -> String {
+    default.clone().or_else(|| agents.first().map(|agent| agent.name.clone())).unwrap_or_default()
+}
+
+/// Says where the server is, and three calls that work as they stand.
+fn greet(runtime: &Runtime, agent: &str) {
+    let (address, url) = (runtime.address(), runtime.base_url());
+    eprintln!("ready {address}");
+    let message = r#"{"message":{"messageId":"1","role":"ROLE_USER","parts":[{"text":"hello world"}]}}"#;
+    let (plaintext, files) = if runtime.is_tls() {
+        ("-cacert ca.pem -cert client.pem -key client.key", "--cacert ca.pem --cert client.pem --key client.key ")
+    } else {
+        ("-plaintext", "")
+    };
+    let ours = if runtime.is_tls() { " --ca ca.pem --cert client.pem --key client.key" } else { "" };
+    eprintln!(
+        "\nThe agent {agent} answers; three calls to try:\n\n  \
+         grpcurl {plaintext} -d '{message}' {address} lf.a2a.v1.A2AService/SendMessage\n\n  \
+         curl {files}{url}/message:send -H 'Content-Type: application/json' -H 'A2A-Version: 1.0' -d '{message}'\n\n  \
+         a2ad send {url} 'hello world'{ours}\n"
+    );
+}
