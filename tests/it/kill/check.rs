@@ -51,9 +51,18 @@ async fn unfinished(client: &Client) -> i32 {
 
 /// Every acknowledged task is there, and in the state that is final for it. Their number.
 pub(super) async fn acknowledged(client: &Client, ledger: &Ledger) -> usize {
-    let all = ledger.all();
-    let count = all.len();
-    let problems: Vec<String> = stream::iter(all)
+    let count = ledger.len();
+    assert_eq!(
+        lost(client, ledger).await,
+        Vec::<String>::new(),
+        "of {count} acknowledged tasks"
+    );
+    count
+}
+
+/// A sentence for each acknowledged task that is not there, or not in the state that is final for it.
+pub(super) async fn lost(client: &Client, ledger: &Ledger) -> Vec<String> {
+    stream::iter(ledger.all())
         .map(|(id, kind, told)| async move {
             let request = GetTaskRequest {
                 id: id.clone(),
@@ -72,9 +81,7 @@ pub(super) async fn acknowledged(client: &Client, ledger: &Ledger) -> usize {
         .try_filter_map(|problem| async move { Ok(problem) })
         .try_collect()
         .await
-        .unwrap_or_else(|never| match never {});
-    assert_eq!(problems, Vec::<String>::new(), "of {count} acknowledged tasks");
-    count
+        .unwrap_or_else(|never| match never {})
 }
 
 /// A terminal state never changes, nor does one that waits for its client, who said nothing more.

@@ -72,7 +72,7 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    fn note(&self, id: &str, kind: Kind, state: TaskState) {
+    pub(super) fn note(&self, id: &str, kind: Kind, state: TaskState) {
         let mut tasks = self.tasks.lock().expect("no client panics with the lock");
         tasks.insert(id.to_owned(), (kind, state));
         self.count.send_replace(tasks.len());
@@ -162,7 +162,7 @@ impl Client {
         }
     }
 
-    async fn acknowledged(
+    pub(super) async fn acknowledged(
         &self,
         kind: Kind,
         text: &str,

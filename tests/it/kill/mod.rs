@@ -9,6 +9,7 @@ mod log;
 use std::path::Path;
 use std::time::Duration;
 
+use a2ad::pb::TaskState;
 use tokio::task::JoinSet;
 
 use crate::binary::Server;
@@ -46,6 +47,10 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
             "{broken:?}"
         );
 
+        if cycle % 3 == 2 {
+            // A crash while the last one is being repaired.
+            start(&database).kill();
+        }
         let server = start(&database);
         let client = Client::connect(&server).await;
         check::nothing_is_unfinished(&client).await;
@@ -120,6 +125,22 @@ async fn a_drain_under_load_ends_well_and_loses_nothing() {
     check::acknowledged(&client, &ledger).await;
     let found = log::check(&database).await;
     assert_eq!(found.problems, Vec::<String>::new());
+}
+
+/// The checker's own test: it must notice a task that is gone and one that changed its mind.
+#[tokio::test]
+async fn a_lost_task_is_noticed() {
+    let server = Server::start(&["--database", "memory", "--default-agent", "bench"]);
+    let client = Client::connect(&server).await;
+    let ledger = Ledger::default();
+    let id = client
+        .acknowledged(Kind::Blocking, "hello", false, &ledger)
+        .await
+        .unwrap();
+    assert_eq!(check::lost(&client, &ledger).await, Vec::<String>::new());
+    ledger.note(&id, Kind::Blocking, TaskState::Canceled);
+    ledger.note("no-such-task", Kind::Blocking, TaskState::Completed);
+    assert_eq!(check::lost(&client, &ledger).await.len(), 2);
 }
 
 /// The held task never ends by itself, so that this timeout is what ends the drain.
