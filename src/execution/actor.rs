@@ -77,7 +77,7 @@ impl Actor {
         name(&mut incoming.message, &task_id, &context_id);
         let shared = &executions.0;
         let extras = extras(&mut incoming, &task_id);
-        let gated = extras.key.is_some();
+        let gated = !extras.keys.is_empty();
         let message = incoming.message.clone();
         let writer =
             Writer::create(scope.clone(), (task_id, context_id), message, shared.clock.clone(), &shared.settings);
@@ -502,7 +502,7 @@ impl Actor {
         name(&mut incoming.message, &task_id, &context_id);
         let extras = extras(&mut incoming, &task_id);
         self.writer.receive(incoming.message.clone()).map_err(|fault| too_long(&fault))?;
-        self.gated = permit.is_some() && extras.key.is_some();
+        self.gated = permit.is_some() && !extras.keys.is_empty();
         self.writer.attach(extras);
         let request = self.request(incoming, true);
         match permit {
@@ -619,7 +619,7 @@ fn extras(incoming: &mut Incoming, task_id: &Arc<str>) -> Extras {
     let configs = std::mem::take(&mut incoming.push_configs).into_iter();
     let push_configs =
         configs.map(|config| TaskPushNotificationConfig { task_id: task_id.to_string(), ..config }).collect();
-    Extras { key: incoming.key.take(), push_configs }
+    Extras { keys: incoming.key.take().into_iter().collect(), push_configs }
 }
 
 fn not_cancelable(task_id: &Arc<str>, reason: &str) -> Error {

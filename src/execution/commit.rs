@@ -54,9 +54,9 @@ impl Commit {
         self
     }
 
-    /// Tries again without the idempotency key, which another task holds.
+    /// Tries again without idempotency keys, one of which another task holds.
     pub(super) fn without_key(mut self, repository: &Arc<dyn TaskRepository>) -> Self {
-        self.write.key = None;
+        self.write.keys.clear();
         Self::start(repository, self.write, self.accepted, self.task)
     }
 

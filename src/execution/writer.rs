@@ -24,7 +24,7 @@ const SNAPSHOT_AT_END_EVENTS: usize = 16;
 /// Side rows that go along with the next write.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
-    pub(super) key: Option<IdempotencyKey>,
+    pub(super) keys: Vec<IdempotencyKey>,
     pub(super) push_configs: Vec<TaskPushNotificationConfig>,
 }
 
@@ -178,7 +178,7 @@ impl Writer {
 
     /// Lets side rows go along with the next write.
     pub(super) fn attach(&mut self, extras: Extras) {
-        self.extras.key = self.extras.key.take().or(extras.key);
+        self.extras.keys.extend(extras.keys);
         self.extras.push_configs.extend(extras.push_configs);
     }
 
@@ -246,7 +246,7 @@ impl Writer {
             status_ms: self.status_ms,
             snapshot,
             snapshot_generation: self.tail.snapshot_generation,
-            key: extras.key,
+            keys: extras.keys,
             push_configs: extras.push_configs,
         })
     }

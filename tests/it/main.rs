@@ -3,5 +3,7 @@
 mod config_files;
 mod demo_agents;
 mod mtls_sockets;
+mod repositories;
 mod server_sockets;
 mod sockets;
+mod support;

@@ -51,12 +51,14 @@ async fn write_one(connection: &DatabaseConnection, write: &TaskWrite) -> Result
 }
 
 async fn key_taken(connection: &DatabaseConnection, write: &TaskWrite) -> Error {
-    let key = write.key.as_ref().map_or("", |key| &*key.key);
-    match side::known_key(connection, &write.scope, key, write.status_ms).await {
-        Ok(Some(known)) => Error::KeyTaken(known.task_id),
-        Ok(None) => Error::Stale,
-        Err(error) => error,
+    for key in &write.keys {
+        match side::known_key(connection, &write.scope, &key.key, write.status_ms).await {
+            Ok(Some(known)) => return Error::KeyTaken(known.task_id),
+            Ok(None) => {}
+            Err(error) => return error,
+        }
     }
+    Error::Stale
 }
 
 async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Result<(), Failure> {
@@ -73,7 +75,7 @@ async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> 
 async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Result<(), Failure> {
     let (created, moved): (Vec<&TaskWrite>, Vec<&TaskWrite>) =
         writes.iter().partition(|write| write.expected_generation == 0);
-    let keys = writes.iter().filter_map(|write| key_row(write)).flatten().collect();
+    let keys = writes.iter().flat_map(|write| key_rows(write)).collect();
     let push = writes.iter().flat_map(|write| push_rows(write)).collect();
     execute(transaction, &INSERT_TASK, rows(&created, task_row), Conflict::Task).await?;
     execute(transaction, &UPDATE_TASK, rows(&moved, move_row), Conflict::Task).await?;
@@ -126,9 +128,11 @@ fn task_row(write: &TaskWrite) -> [Value; 10] {
     ]
 }
 
-fn move_row(write: &TaskWrite) -> [Value; 8] {
+fn move_row(write: &TaskWrite) -> [Value; 10] {
     [
         text(&write.task_id),
+        text(&write.scope.agent),
+        text(write.scope.owner.as_str()),
         number(write.expected_generation),
         number(write.expected_epoch),
         Value::from(i64::from(i32::from(write.state))),
@@ -149,17 +153,18 @@ fn log_row(write: &TaskWrite) -> [Value; 5] {
     ]
 }
 
-fn key_row(write: &TaskWrite) -> Option<[Value; 7]> {
-    let key = write.key.as_ref()?;
-    Some([
-        text(&write.scope.agent),
-        text(write.scope.owner.as_str()),
-        text(&key.key),
-        text(&write.task_id),
-        Value::from(key.fingerprint.to_vec()),
-        Value::from(write.status_ms),
-        Value::from(key.expires_ms),
-    ])
+fn key_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
+    write.keys.iter().flat_map(|key| {
+        [
+            text(&write.scope.agent),
+            text(write.scope.owner.as_str()),
+            text(&key.key),
+            text(&write.task_id),
+            Value::from(key.fingerprint.to_vec()),
+            Value::from(write.status_ms),
+            Value::from(key.expires_ms),
+        ]
+    })
 }
 
 fn push_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
