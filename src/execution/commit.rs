@@ -64,6 +64,11 @@ impl Commit {
         self.write.expected_generation == 0
     }
 
+    /// True for a write of one event and nothing else.
+    pub(super) fn is_single(&self) -> bool {
+        self.write.events.len() == 1
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.write.generation()
     }

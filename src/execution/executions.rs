@@ -11,7 +11,7 @@ use super::command::{Answer, Command, Incoming, Reply, Wait};
 use super::live::Hub;
 use super::registry::{Registry, Route};
 use super::subscription::{EventStream, Subscription};
-use crate::agent::Agent;
+use crate::agent::{Agent, Recovery};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::context::{CallContext, Scope};
@@ -149,14 +149,19 @@ impl Executions {
         }
     }
 
-    /// Takes up what a dead process left running: restarts or fails it, as its agent says.
+    /// Takes up what a dead process left running: restarts or fails it, as its agent says. A restart waits until the
+    /// agent may run once more.
     ///
     /// # Errors
     /// As the repository's.
     pub async fn recover(&self, agent: &Arc<Agent>, left: &Unfinished, call: &CallContext) -> Result<(), Error> {
+        let permit = match agent.executor.recovery() {
+            Recovery::Restart => agent.permits.clone().acquire_owned().await.ok(),
+            Recovery::Fail => None,
+        };
         let call = Box::new(call.clone());
         let task_id = Arc::from(left.task_id.as_str());
-        self.ask(agent, &left.scope, &task_id, |reply| Command::Recover { call, reply }).await.map(|_| ())
+        self.ask(agent, &left.scope, &task_id, |reply| Command::Recover { call, permit, reply }).await.map(|_| ())
     }
 
     /// How many tasks have a writer in this process now.
@@ -199,16 +204,17 @@ impl Executions {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             loop {
-                let (sender, fresh) = match self.0.registry.route(scope, task_id) {
-                    Route::Running(sender) => (sender, None),
-                    Route::Start(sender, mailbox) => (sender, Some(mailbox)),
+                let sender = match self.0.registry.route(scope, task_id) {
+                    Route::Running(sender) => sender,
+                    // No wait lies between the route and the start: others may have filled the mailbox already.
+                    Route::Start(mut mailbox) => {
+                        mailbox.begin_with(command);
+                        let work =
+                            Actor::open(self.clone(), agent.clone(), scope.clone(), task_id.clone(), mailbox);
+                        return self.0.shutdown.spawn("task", work);
+                    }
                 };
-                let sent = sender.send(command).await;
-                if let Some(mailbox) = fresh {
-                    let work = Actor::open(self.clone(), agent.clone(), scope.clone(), task_id.clone(), mailbox);
-                    self.0.shutdown.spawn("task", work);
-                }
-                match sent {
+                match sender.send(command).await {
                     Ok(()) => return,
                     // The writer has just retired; there is another one now, or none.
                     Err(mpsc::error::SendError(returned)) => command = returned,

@@ -91,6 +91,11 @@ impl Live {
     /// Keeps committed events for readers; [`Live::wake`] tells them.
     pub(super) fn keep(&self, events: &[Arc<TaskEvent>]) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = ring.events.back().map(|newest| newest.generation + 1);
+        if next.is_some() && next != events.first().map(|first| first.generation) {
+            // Somebody else wrote in between; the ring has no holes, so it begins anew.
+            *ring = Ring::default();
+        }
         for event in events {
             ring.bytes += event.size();
             ring.events.push_back(event.clone());
@@ -172,6 +177,17 @@ mod tests {
         live.wake(3);
         assert_eq!(live.after(0, 9), Tail::Behind);
         assert_eq!(live.after(1, 9), Tail::Events(vec![event(2), event(3)]));
+    }
+
+    /// A bug once: readers were handed the events behind a hole, and the hole never.
+    #[test]
+    fn a_ring_with_a_hole_begins_anew() {
+        let live = live(10);
+        live.keep(&[event(1), event(2)]);
+        live.keep(&[event(5)]);
+        live.wake(5);
+        assert_eq!(live.after(2, 9), Tail::Behind);
+        assert_eq!(live.after(4, 9), Tail::Events(vec![event(5)]));
     }
 
     #[test]

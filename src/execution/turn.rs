@@ -35,6 +35,8 @@ pub(super) struct Turn {
     execution: Option<Execution>,
     updates: UpdateReceiver,
     ended: Option<Ended>,
+    /// The agent's last word in this turn was a terminal or interrupted state.
+    pub(super) settled: bool,
     buffer: Vec<Box<TaskUpdate>>,
     permit: OwnedSemaphorePermit,
 }
@@ -63,6 +65,7 @@ impl Turn {
             execution: Some(Box::pin(execution)),
             updates,
             ended: None,
+            settled: false,
             buffer: Vec::new(),
             permit,
         }

@@ -214,10 +214,16 @@ impl Writer {
 
     /// Takes a caller's message into the history; the task is WORKING from here on.
     pub(super) fn receive(&mut self, message: Message) -> Result<(), Fault> {
+        let bytes = message.encoded_len();
+        if self.bytes + bytes > self.bytes_max {
+            return Err(Fault::TooLarge(self.bytes_max));
+        }
         self.update(TaskUpdate::Status { state: TaskState::Working, message: None, metadata: None })?;
         if let Some(event) = self.pending.pop() {
             self.pending.push(Arc::new((*event).clone().with_received(&message)));
         }
+        self.bytes += bytes;
+        self.tail.bytes += bytes;
         receive(&mut self.cell.lock(), message);
         Ok(())
     }

@@ -226,7 +226,7 @@ impl TaskRepository for MemoryRepository {
         let Some(mut row) = self.tasks.get_mut(config.task_id.as_str()).filter(|row| row.scope == *scope) else {
             return Ok(false);
         };
-        if row.push_configs.len() >= limit && !row.push_configs.contains_key(&config.id) {
+        if row.push_configs.keys().filter(|id| **id != config.id).count() >= limit {
             return Err(Error::TooMany(limit));
         }
         row.push_configs.insert(config.id.clone(), config.clone());

@@ -141,6 +141,11 @@ pub async fn push_configs_are_bounded(repository: Repository) {
     let more = push_config("t", "c", "one");
     assert_eq!(repository.put_push_config(&scope, &more, 2).await, Err(Error::TooMany(2)));
     assert_eq!(repository.put_push_config(&scope, &push_config("t", "a", "two"), 2).await, Ok(true));
+    // With a limit that was lowered since, others count as they do for a new one.
+    assert_eq!(
+        repository.put_push_config(&scope, &push_config("t", "a", "three"), 1).await,
+        Err(Error::TooMany(1))
+    );
     assert_eq!(repository.delete_push_config(&scope, "t", "b").await, Ok(true));
     assert_eq!(repository.put_push_config(&scope, &more, 2).await, Ok(true));
     let configs = ok(repository.push_configs(&scope, "t").await);

@@ -1,5 +1,4 @@
 //! What several tests need.
 
-#[allow(missing_docs)]
 pub mod engine;
 pub mod observed;
