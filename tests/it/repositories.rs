@@ -28,7 +28,9 @@ mod sqlite {
 }
 
 async fn open(path: &Path) -> SeaOrmRepository {
-    SeaOrmRepository::open_sqlite(path, &DatabaseSettings::default(), &Shutdown::new()).await.unwrap()
+    SeaOrmRepository::open_sqlite(path, &DatabaseSettings::default(), &Shutdown::new())
+        .await
+        .unwrap()
 }
 
 /// A database in a folder that goes away with it.
@@ -46,8 +48,11 @@ async fn a_reopened_database_has_everything() {
     let repository = open(&path).await;
     let mut sketch = Sketch::new(&scope, "t");
     let config = push_config("t", "p", "https://example.org");
-    let create =
-        TaskWrite { keys: vec![key("k")], push_configs: vec![config.clone()], ..sketch.create() };
+    let create = TaskWrite {
+        keys: vec![key("k")],
+        push_configs: vec![config.clone()],
+        ..sketch.create()
+    };
     repository.commit(create).await.unwrap();
     let chunks = sketch.chunks(&["a", "b"]);
     repository.commit(sketch.with_snapshot(chunks)).await.unwrap();
@@ -72,7 +77,10 @@ async fn a_database_belongs_to_one_process_at_a_time() {
     let path = folder.path().join("tasks.db");
     let first = open(&path).await;
     let second = SeaOrmRepository::open_sqlite(&path, &DatabaseSettings::default(), &Shutdown::new()).await;
-    assert!(matches!(&second, Err(OpenError::Locked(locked)) if *locked == path), "{second:?}");
+    assert!(
+        matches!(&second, Err(OpenError::Locked(locked)) if *locked == path),
+        "{second:?}"
+    );
     assert!(matches!(migrate_sqlite(&path).await, Err(OpenError::Locked(_))));
     first.close().await;
     drop(first);
@@ -88,17 +96,27 @@ async fn migrations_apply_once() {
     assert!(applied > 0);
     assert_eq!(migrate_sqlite(&path).await.unwrap(), 0);
     let repository = open(&path).await;
-    repository.commit(Sketch::new(&scope("ada"), "t").create()).await.unwrap();
+    repository
+        .commit(Sketch::new(&scope("ada"), "t").create())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn what_is_no_database_is_an_error_that_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tasks.db");
-    std::fs::write(&path, "this is a letter to my grandmother, not a database".repeat(100)).unwrap();
+    std::fs::write(
+        &path,
+        "this is a letter to my grandmother, not a database".repeat(100),
+    )
+    .unwrap();
     assert!(matches!(migrate_sqlite(&path).await, Err(OpenError::Database(_))));
     let missing = folder.path().join("no/such/folder/tasks.db");
-    assert!(matches!(migrate_sqlite(&missing).await, Err(OpenError::Lock { .. })));
+    assert!(matches!(
+        migrate_sqlite(&missing).await,
+        Err(OpenError::Lock { .. })
+    ));
 }
 
 /// A dropped commit future stands for a client that went away: what was queued is written whole, the rest not at
@@ -106,20 +124,29 @@ async fn what_is_no_database_is_an_error_that_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_commits_are_whole_or_absent() {
     const TASKS: usize = 1_000;
-    let repository = fresh_sqlite().await;
+    let folder = tempfile::tempdir().unwrap();
+    let repository = open(&folder.path().join("tasks.db")).await;
     let scope = scope("ada");
     let mut present = 0;
     for n in 0..TASKS {
         let mut sketch = Sketch::new(&scope, &format!("t{n:04}"));
-        let _create = sketch.create();
+        let create = sketch.create();
         let second = sketch.chunks(&["x", "y"]);
         // One write that creates the task with three events, so that a torn one would show.
-        let events = _create.events.iter().chain(&second.events).cloned().collect();
-        let write = TaskWrite { events, keys: vec![key(&format!("k{n}"))], expected_generation: 0, ..second };
-        poll_and_drop(&*repository, write, n * 7919 % 5).await;
+        let events = create.events.iter().chain(&second.events).cloned().collect();
+        let write = TaskWrite {
+            events,
+            keys: vec![key(&format!("k{n}"))],
+            expected_generation: 0,
+            ..second
+        };
+        poll_and_drop(&repository, write, n * 7919 % 5).await;
     }
     // The committer takes its work in order: this one is behind all that were queued.
-    repository.commit(Sketch::new(&scope, "last").create()).await.unwrap();
+    repository
+        .commit(Sketch::new(&scope, "last").create())
+        .await
+        .unwrap();
     for n in 0..TASKS {
         let id = format!("t{n:04}");
         let stored = repository.get(&scope, &id).await.unwrap();
@@ -129,7 +156,10 @@ async fn dropped_commits_are_whole_or_absent() {
         assert_eq!(stored.is_some(), known.is_some(), "task {n} is torn");
         present += usize::from(stored.is_some());
     }
-    assert!(present >= TASKS / 2 && present < TASKS, "{present} of {TASKS} should see both fates");
+    assert!(
+        present >= TASKS / 2 && present < TASKS,
+        "{present} of {TASKS} should see both fates"
+    );
 }
 
 /// Polls a commit `polls` times, letting others run in between, and drops it.
@@ -147,9 +177,15 @@ async fn poll_and_drop(repository: &dyn TaskRepository, write: TaskWrite, polls:
 async fn batches_of_every_size_write_everything() {
     for commit_batch_max in [1, 7, 256] {
         let folder = tempfile::tempdir().unwrap();
-        let settings = DatabaseSettings { commit_batch_max, commit_queue_max: 16, ..DatabaseSettings::default() };
+        let settings = DatabaseSettings {
+            commit_batch_max,
+            commit_queue_max: 16,
+            ..DatabaseSettings::default()
+        };
         let path = folder.path().join("tasks.db");
-        let repository = SeaOrmRepository::open_sqlite(&path, &settings, &Shutdown::new()).await.unwrap();
+        let repository = SeaOrmRepository::open_sqlite(&path, &settings, &Shutdown::new())
+            .await
+            .unwrap();
         let live = async |n: usize| {
             let mut sketch = Sketch::new(&scope("ada"), &format!("t{n:03}"));
             repository.commit(sketch.create()).await.unwrap();

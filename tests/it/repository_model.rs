@@ -11,20 +11,62 @@ use proptest::prelude::*;
 use crate::repositories::fresh_sqlite;
 
 const OWNERS: [&str; 2] = ["ada", "bob"];
-const STATES: [TaskState; 4] =
-    [TaskState::Working, TaskState::InputRequired, TaskState::Completed, TaskState::Canceled];
+const STATES: [TaskState; 4] = [
+    TaskState::Working,
+    TaskState::InputRequired,
+    TaskState::Completed,
+    TaskState::Canceled,
+];
 
 /// One operation; indices choose among few owners, tasks, keys and times, so that sequences collide.
 #[derive(Clone, Debug)]
 enum Op {
-    Create { owner: usize, task: usize, at: i64, key: Option<usize>, push: Option<usize> },
-    Move { owner: usize, task: usize, change: Change, lie: Lie, keys: Vec<usize>, at: i64, snapshot: bool },
-    Read { owner: usize, task: usize, after: u64, limit: usize },
-    List { owner: usize, query: ListQuery },
-    Key { owner: usize, key: usize, at: i64 },
-    PutPush { owner: usize, task: usize, push: usize, limit: usize },
-    DeletePush { owner: usize, task: usize, push: usize },
-    Unfinished { after: usize, limit: usize },
+    Create {
+        owner: usize,
+        task: usize,
+        at: i64,
+        key: Option<usize>,
+        push: Option<usize>,
+    },
+    Move {
+        owner: usize,
+        task: usize,
+        change: Change,
+        lie: Lie,
+        keys: Vec<usize>,
+        at: i64,
+        snapshot: bool,
+    },
+    Read {
+        owner: usize,
+        task: usize,
+        after: u64,
+        limit: usize,
+    },
+    List {
+        owner: usize,
+        query: ListQuery,
+    },
+    Key {
+        owner: usize,
+        key: usize,
+        at: i64,
+    },
+    PutPush {
+        owner: usize,
+        task: usize,
+        push: usize,
+        limit: usize,
+    },
+    DeletePush {
+        owner: usize,
+        task: usize,
+        push: usize,
+    },
+    Unfinished {
+        after: usize,
+        limit: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +86,11 @@ enum Lie {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    prop_oneof![(0..STATES.len()).prop_map(Change::State), (1..4usize).prop_map(Change::Chunks), Just(Change::Hear)]
+    prop_oneof![
+        (0..STATES.len()).prop_map(Change::State),
+        (1..4usize).prop_map(Change::Chunks),
+        Just(Change::Hear)
+    ]
 }
 
 fn lie() -> impl Strategy<Value = Lie> {
@@ -52,8 +98,10 @@ fn lie() -> impl Strategy<Value = Lie> {
 }
 
 fn query() -> impl Strategy<Value = ListQuery> {
-    let cursor = (0..9i64, 0..6usize)
-        .prop_map(|(at, task)| ListCursor { status_ms: NOW_MS + at, task_id: task_id(task) });
+    let cursor = (0..9i64, 0..6usize).prop_map(|(at, task)| ListCursor {
+        status_ms: NOW_MS + at,
+        task_id: task_id(task),
+    });
     let filters = (
         proptest::option::of((0..3usize).prop_map(|n| format!("c{n}"))),
         proptest::option::of((0..STATES.len()).prop_map(|n| STATES[n])),
@@ -100,7 +148,11 @@ fn task_id(task: usize) -> String {
 
 /// Keys live for a short time, so that some expire within a sequence.
 fn short_key(n: usize, at_ms: i64) -> IdempotencyKey {
-    IdempotencyKey { expires_ms: at_ms + 3, fingerprint: [n as u8; 16], ..key(&format!("k{n}")) }
+    IdempotencyKey {
+        expires_ms: at_ms + 3,
+        fingerprint: [n as u8; 16],
+        ..key(&format!("k{n}"))
+    }
 }
 
 fn pushed(task: usize, push: usize) -> a2ad::pb::TaskPushNotificationConfig {
@@ -117,8 +169,14 @@ struct Pair {
 /// Asks both the same and demands the same answer.
 macro_rules! both {
     ($pair:expr, $repository:ident => $ask:expr) => {{
-        let memory = { let $repository = &$pair.memory; $ask.await };
-        let sqlite = { let $repository = &$pair.sqlite; $ask.await };
+        let memory = {
+            let $repository = &$pair.memory;
+            $ask.await
+        };
+        let sqlite = {
+            let $repository = &$pair.sqlite;
+            $ask.await
+        };
         assert_eq!(memory, sqlite);
         memory
     }};
@@ -127,7 +185,13 @@ macro_rules! both {
 impl Pair {
     async fn run(&mut self, op: Op) {
         match op {
-            Op::Create { owner, task, at, key, push } => {
+            Op::Create {
+                owner,
+                task,
+                at,
+                key,
+                push,
+            } => {
                 let at = NOW_MS + at;
                 let context = format!("c{}", task % 3);
                 let mut sketch = Sketch::at(&scope(OWNERS[owner]), &task_id(task), &context, at);
@@ -138,13 +202,29 @@ impl Pair {
                     self.sketches[task] = Some(sketch);
                 }
             }
-            Op::Move { owner, task, change, lie, keys, at, snapshot } => {
-                self.change(owner, task, change, lie, keys, NOW_MS + at, snapshot).await;
+            Op::Move {
+                owner,
+                task,
+                change,
+                lie,
+                keys,
+                at,
+                snapshot,
+            } => {
+                self.change(owner, task, change, lie, keys, NOW_MS + at, snapshot)
+                    .await;
             }
-            Op::Read { owner, task, after, limit } => {
+            Op::Read {
+                owner,
+                task,
+                after,
+                limit,
+            } => {
                 let (scope, id) = (scope(OWNERS[owner]), task_id(task));
                 let stored = both!(self, repository => repository.get(&scope, &id)).unwrap();
-                let own = self.sketches[task].as_ref().filter(|sketch| sketch.scope == scope);
+                let own = self.sketches[task]
+                    .as_ref()
+                    .filter(|sketch| sketch.scope == scope);
                 assert_eq!(stored, own.map(Sketch::stored));
                 let _ = both!(self, repository => repository.events(&scope, &id, after, limit));
                 let _ = both!(self, repository => repository.push_configs(&scope, &id));
@@ -156,7 +236,12 @@ impl Pair {
                 let name = format!("k{key}");
                 let _ = both!(self, repository => repository.known_key(&scope(OWNERS[owner]), &name, NOW_MS + at));
             }
-            Op::PutPush { owner, task, push, limit } => {
+            Op::PutPush {
+                owner,
+                task,
+                push,
+                limit,
+            } => {
                 let config = pushed(task, push);
                 let _ = both!(self, repository => repository.put_push_config(&scope(OWNERS[owner]), &config, limit));
             }
@@ -181,7 +266,9 @@ impl Pair {
         at_ms: i64,
         snapshot: bool,
     ) {
-        let Some(mut sketch) = self.sketches[task].clone() else { return };
+        let Some(mut sketch) = self.sketches[task].clone() else {
+            return;
+        };
         if a2ad::task::is_terminal(sketch.state()) {
             return;
         }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use a2ad::pb::stream_response::Payload;
 use a2ad::pb::{
-    Artifact, Message, Part, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus, TaskStatusUpdateEvent, part,
+    Artifact, Message, Part, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus, TaskStatusUpdateEvent,
+    part,
 };
-use a2ad::task::{Refusal, TaskEvent, apply, is_interrupted, is_settled, is_terminal, may_follow, receive, replay};
+use a2ad::task::{
+    Refusal, TaskEvent, apply, is_interrupted, is_settled, is_terminal, may_follow, receive, replay,
+};
 use proptest::prelude::*;
 
 const ARTIFACTS_MAX: usize = 3;
@@ -19,18 +22,38 @@ fn every_state() -> Vec<TaskState> {
 }
 
 fn status(state: TaskState, said: Option<String>) -> Payload {
-    let message = said.map(|message_id| Message { message_id, ..Message::default() });
-    let status = TaskStatus { state: state.into(), message, timestamp: None };
-    Payload::StatusUpdate(TaskStatusUpdateEvent { status: Some(status), ..TaskStatusUpdateEvent::default() })
+    let message = said.map(|message_id| Message {
+        message_id,
+        ..Message::default()
+    });
+    let status = TaskStatus {
+        state: state.into(),
+        message,
+        timestamp: None,
+    };
+    Payload::StatusUpdate(TaskStatusUpdateEvent {
+        status: Some(status),
+        ..TaskStatusUpdateEvent::default()
+    })
 }
 
 fn task(state: TaskState) -> Task {
-    let status = TaskStatus { state: state.into(), ..TaskStatus::default() };
-    Task { id: "t".to_owned(), status: Some(status), ..Task::default() }
+    let status = TaskStatus {
+        state: state.into(),
+        ..TaskStatus::default()
+    };
+    Task {
+        id: "t".to_owned(),
+        status: Some(status),
+        ..Task::default()
+    }
 }
 
 fn state(task: &Task) -> TaskState {
-    task.status.as_ref().map(|status| status.state()).unwrap_or_default()
+    task.status
+        .as_ref()
+        .map(|status| status.state())
+        .unwrap_or_default()
 }
 
 /// Walks all sequences of up to `depth` further states, comparing each step with the rules said otherwise.
@@ -78,10 +101,17 @@ fn every_short_sequence_of_states_keeps_the_rules() {
 /// Something that may happen to a task, allowed or not.
 #[derive(Clone, Debug)]
 enum Step {
-    Status { state: TaskState, said: bool },
+    Status {
+        state: TaskState,
+        said: bool,
+    },
     /// A caller's message, which makes the task WORKING.
     Hear,
-    Artifact { id: usize, parts: usize, append: bool },
+    Artifact {
+        id: usize,
+        parts: usize,
+        append: bool,
+    },
     Nonsense(usize),
 }
 
@@ -105,10 +135,19 @@ fn payload(step: &Step, n: usize) -> Payload {
         Step::Hear => status(TaskState::Working, None),
         Step::Artifact { id, parts, append } => {
             let text = |k: usize| Some(part::Content::Text(format!("{n}-{k}")));
-            let parts = (0..*parts).map(|k| Part { content: text(k), ..Part::default() }).collect();
+            let parts = (0..*parts)
+                .map(|k| Part {
+                    content: text(k),
+                    ..Part::default()
+                })
+                .collect();
             // Artifact 0 has no id.
             let artifact_id = if *id == 0 { String::new() } else { format!("a{id}") };
-            let artifact = Artifact { artifact_id, parts, ..Artifact::default() };
+            let artifact = Artifact {
+                artifact_id,
+                parts,
+                ..Artifact::default()
+            };
             Payload::ArtifactUpdate(TaskArtifactUpdateEvent {
                 artifact: Some(artifact),
                 append: *append,
@@ -132,9 +171,16 @@ struct Life {
 impl Life {
     fn begin() -> Self {
         let mut task = task(TaskState::Submitted);
-        task.history.push(Message { message_id: "first".to_owned(), ..Message::default() });
+        task.history.push(Message {
+            message_id: "first".to_owned(),
+            ..Message::default()
+        });
         let log = vec![Arc::new(TaskEvent::creation(&task))];
-        Self { task, log, heard: vec!["first".to_owned()] }
+        Self {
+            task,
+            log,
+            heard: vec!["first".to_owned()],
+        }
     }
 
     fn take(&mut self, step: &Step, n: usize) {
@@ -148,7 +194,10 @@ impl Life {
         assert!(!is_terminal(state(&before)), "a terminal state is final");
         match step {
             Step::Hear => {
-                let message = Message { message_id: format!("heard-{n}"), ..Message::default() };
+                let message = Message {
+                    message_id: format!("heard-{n}"),
+                    ..Message::default()
+                };
                 event = event.with_received(&message);
                 self.heard.push(message.message_id.clone());
                 receive(&mut self.task, message);
@@ -161,28 +210,63 @@ impl Life {
 
     /// The history, and the present status' message if there is one.
     fn messages(&self) -> Vec<String> {
-        let present = self.task.status.as_ref().and_then(|status| status.message.as_ref());
-        self.task.history.iter().chain(present).map(|message| message.message_id.clone()).collect()
+        let present = self
+            .task
+            .status
+            .as_ref()
+            .and_then(|status| status.message.as_ref());
+        self.task
+            .history
+            .iter()
+            .chain(present)
+            .map(|message| message.message_id.clone())
+            .collect()
     }
 
     fn check(&self) {
         let messages = self.messages();
         let distinct: HashSet<&String> = messages.iter().collect();
-        assert_eq!(distinct.len(), messages.len(), "every message stands in one place only");
+        assert_eq!(
+            distinct.len(),
+            messages.len(),
+            "every message stands in one place only"
+        );
         let of = |prefix: &str, list: &[String]| -> Vec<String> {
             list.iter().filter(|id| id.starts_with(prefix)).cloned().collect()
         };
         for prefix in ["first", "heard", "said"] {
-            assert_eq!(of(prefix, &messages), of(prefix, &self.heard), "nothing is lost, and the order is kept");
+            assert_eq!(
+                of(prefix, &messages),
+                of(prefix, &self.heard),
+                "nothing is lost, and the order is kept"
+            );
         }
         assert_eq!(messages.len(), self.heard.len());
-        let ids: HashSet<&str> = self.task.artifacts.iter().map(|artifact| &*artifact.artifact_id).collect();
+        let ids: HashSet<&str> = self
+            .task
+            .artifacts
+            .iter()
+            .map(|artifact| &*artifact.artifact_id)
+            .collect();
         assert_eq!(ids.len(), self.task.artifacts.len(), "artifacts are unique");
         assert!(ids.len() <= ARTIFACTS_MAX && !ids.contains(""));
-        assert!(self.task.artifacts.iter().all(|artifact| !artifact.parts.is_empty()));
-        let ends = self.log.iter().filter(|event| event.state.is_some_and(is_terminal)).count();
+        assert!(
+            self.task
+                .artifacts
+                .iter()
+                .all(|artifact| !artifact.parts.is_empty())
+        );
+        let ends = self
+            .log
+            .iter()
+            .filter(|event| event.state.is_some_and(is_terminal))
+            .count();
         assert_eq!(ends, usize::from(is_terminal(state(&self.task))));
-        assert_eq!(replay(None, 0, &self.log), Ok(Some(self.task.clone())), "the log is the truth");
+        assert_eq!(
+            replay(None, 0, &self.log),
+            Ok(Some(self.task.clone())),
+            "the log is the truth"
+        );
     }
 }
 

@@ -8,8 +8,8 @@ use prost::Message as _;
 use crate::context::{Principal, Scope};
 use crate::pb::stream_response::Payload;
 use crate::pb::{
-    Artifact, Message, Part, Role, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
-    TaskStatusUpdateEvent, Timestamp, part,
+    Artifact, Message, Part, Role, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState,
+    TaskStatus, TaskStatusUpdateEvent, Timestamp, part,
 };
 use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
 use crate::task::{TaskEvent, apply, receive};
@@ -19,17 +19,29 @@ pub const NOW_MS: i64 = 1_790_000_000_000;
 
 /// Somebody's tasks at the agent `echo`.
 pub fn scope(owner: &str) -> Scope {
-    Scope { agent: Arc::from("echo"), owner: Principal::verified(owner) }
+    Scope {
+        agent: Arc::from("echo"),
+        owner: Principal::verified(owner),
+    }
 }
 
 /// A user's message of one text.
 pub fn message(text: &str) -> Message {
-    Message { message_id: format!("m-{text}"), role: Role::User.into(), parts: vec![text_part(text)], ..Message::default() }
+    Message {
+        message_id: format!("m-{text}"),
+        role: Role::User.into(),
+        parts: vec![text_part(text)],
+        ..Message::default()
+    }
 }
 
 /// A key that expires a minute after [`NOW_MS`].
 pub fn key(key: &str) -> IdempotencyKey {
-    IdempotencyKey { key: Arc::from(key), fingerprint: [7; 16], expires_ms: NOW_MS + 60_000 }
+    IdempotencyKey {
+        key: Arc::from(key),
+        fingerprint: [7; 16],
+        expires_ms: NOW_MS + 60_000,
+    }
 }
 
 /// A push configuration of a task.
@@ -75,7 +87,14 @@ impl Sketch {
             history: vec![message("hello")],
             ..Task::default()
         };
-        Self { scope: scope.clone(), task, generation: 0, epoch: 1, status_ms, snapshot_generation: 0 }
+        Self {
+            scope: scope.clone(),
+            task,
+            generation: 0,
+            epoch: 1,
+            status_ms,
+            snapshot_generation: 0,
+        }
     }
 
     /// The write that creates the task.
@@ -105,7 +124,9 @@ impl Sketch {
     /// The write of a caller's message.
     pub fn hear(&mut self, text: &str) -> TaskWrite {
         let heard = message(text);
-        let event = self.status_event(TaskState::Working, self.status_ms + 1).with_received(&heard);
+        let event = self
+            .status_event(TaskState::Working, self.status_ms + 1)
+            .with_received(&heard);
         receive(&mut self.task, heard);
         self.write(vec![event])
     }
@@ -130,7 +151,11 @@ impl Sketch {
 
     /// The state after all writes.
     pub fn state(&self) -> TaskState {
-        self.task.status.as_ref().map(TaskStatus::state).unwrap_or_default()
+        self.task
+            .status
+            .as_ref()
+            .map(TaskStatus::state)
+            .unwrap_or_default()
     }
 
     fn status_event(&mut self, state: TaskState, status_ms: i64) -> TaskEvent {
@@ -144,8 +169,11 @@ impl Sketch {
     }
 
     fn chunk_event(&mut self, text: &str) -> TaskEvent {
-        let artifact =
-            Artifact { artifact_id: "a".to_owned(), parts: vec![text_part(text)], ..Artifact::default() };
+        let artifact = Artifact {
+            artifact_id: "a".to_owned(),
+            parts: vec![text_part(text)],
+            ..Artifact::default()
+        };
         self.event(Payload::ArtifactUpdate(TaskArtifactUpdateEvent {
             task_id: self.task.id.clone(),
             context_id: self.task.context_id.clone(),
@@ -192,10 +220,20 @@ impl Sketch {
 
 fn status(state: TaskState, at_ms: i64) -> TaskStatus {
     let nanos = i32::try_from(at_ms.rem_euclid(1_000)).unwrap_or(0) * 1_000_000;
-    let timestamp = Timestamp { seconds: at_ms.div_euclid(1_000), nanos };
-    TaskStatus { state: state.into(), message: None, timestamp: Some(timestamp) }
+    let timestamp = Timestamp {
+        seconds: at_ms.div_euclid(1_000),
+        nanos,
+    };
+    TaskStatus {
+        state: state.into(),
+        message: None,
+        timestamp: Some(timestamp),
+    }
 }
 
 fn text_part(text: &str) -> Part {
-    Part { content: Some(part::Content::Text(text.to_owned())), ..Part::default() }
+    Part {
+        content: Some(part::Content::Text(text.to_owned())),
+        ..Part::default()
+    }
 }

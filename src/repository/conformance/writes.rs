@@ -36,7 +36,11 @@ pub async fn the_log_replays_to_the_task(repository: Repository) {
     let mut sketch = Sketch::new(&scope, "t");
     commit(&repository, sketch.create()).await;
     for round in 0..10 {
-        let write = if round % 3 == 0 { sketch.hear("again") } else { sketch.chunks(&["x", "y"]) };
+        let write = if round % 3 == 0 {
+            sketch.hear("again")
+        } else {
+            sketch.chunks(&["x", "y"])
+        };
         commit(&repository, write).await;
     }
     let events = ok(repository.events(&scope, "t", 0, 1_000).await);
@@ -64,7 +68,10 @@ pub async fn a_task_that_does_not_exist_is_not_moved(repository: Repository) {
     let scope = scope("ada");
     let mut sketch = Sketch::new(&scope, "t");
     let _never_sent = sketch.create();
-    assert_eq!(repository.commit(sketch.go(TaskState::Working)).await, Err(Error::Stale));
+    assert_eq!(
+        repository.commit(sketch.go(TaskState::Working)).await,
+        Err(Error::Stale)
+    );
     assert_eq!(repository.get(&scope, "t").await, Ok(None));
     assert_eq!(repository.events(&scope, "t", 0, 10).await, Ok(Vec::new()));
 }
@@ -78,7 +85,10 @@ async fn assert_leaves_nothing(repository: &Repository, sketch: &Sketch, mut ref
     let events = ok(repository.events(&sketch.scope, id, 0, 100).await);
     assert_eq!(events.len() as u64, sketch.generation);
     assert_eq!(repository.known_key(&sketch.scope, "refused", 0).await, Ok(None));
-    assert_eq!(repository.push_configs(&sketch.scope, id).await, Ok(Some(Vec::new())));
+    assert_eq!(
+        repository.push_configs(&sketch.scope, id).await,
+        Ok(Some(Vec::new()))
+    );
 }
 
 /// A writer that missed an event writes nothing: no event, no key, no push configuration.
@@ -100,7 +110,10 @@ pub async fn a_stale_epoch_is_refused_and_leaves_nothing(repository: Repository)
     let mut sketch = Sketch::new(&scope, "t");
     commit(&repository, sketch.create()).await;
     for epoch in [0, 2, 9] {
-        let mut stranger = Sketch { epoch, ..sketch.clone() };
+        let mut stranger = Sketch {
+            epoch,
+            ..sketch.clone()
+        };
         assert_leaves_nothing(&repository, &sketch, stranger.go(TaskState::Failed)).await;
     }
 }
@@ -111,14 +124,26 @@ pub async fn a_higher_epoch_takes_the_task_over(repository: Repository) {
     let mut old = Sketch::new(&scope, "t");
     commit(&repository, old.create()).await;
     let mut new = old.clone();
-    let takeover = TaskWrite { epoch: 2, ..new.go(TaskState::Working) };
+    let takeover = TaskWrite {
+        epoch: 2,
+        ..new.go(TaskState::Working)
+    };
     commit(&repository, takeover).await;
     new.epoch = 2;
     assert_eq!(repository.get(&scope, "t").await, Ok(Some(new.stored())));
-    assert_eq!(repository.commit(old.go(TaskState::Completed)).await, Err(Error::Stale));
+    assert_eq!(
+        repository.commit(old.go(TaskState::Completed)).await,
+        Err(Error::Stale)
+    );
     // The old writer does not get in with the right generation either.
-    let mut informed = Sketch { epoch: 1, ..new.clone() };
-    assert_eq!(repository.commit(informed.go(TaskState::Completed)).await, Err(Error::Stale));
+    let mut informed = Sketch {
+        epoch: 1,
+        ..new.clone()
+    };
+    assert_eq!(
+        repository.commit(informed.go(TaskState::Completed)).await,
+        Err(Error::Stale)
+    );
     commit(&repository, new.go(TaskState::Completed)).await;
     assert_eq!(repository.get(&scope, "t").await, Ok(Some(new.stored())));
 }
@@ -128,11 +153,20 @@ pub async fn another_scope_does_not_move_a_task(repository: Repository) {
     let ada = scope("ada");
     let mut sketch = Sketch::new(&ada, "t");
     commit(&repository, sketch.create()).await;
-    let mut other_owner = Sketch { scope: scope("bob"), ..sketch.clone() };
+    let mut other_owner = Sketch {
+        scope: scope("bob"),
+        ..sketch.clone()
+    };
     let mut other_agent = sketch.clone();
     other_agent.scope.agent = Arc::from("bench");
-    assert_eq!(repository.commit(other_owner.go(TaskState::Canceled)).await, Err(Error::Stale));
-    assert_eq!(repository.commit(other_agent.go(TaskState::Canceled)).await, Err(Error::Stale));
+    assert_eq!(
+        repository.commit(other_owner.go(TaskState::Canceled)).await,
+        Err(Error::Stale)
+    );
+    assert_eq!(
+        repository.commit(other_agent.go(TaskState::Canceled)).await,
+        Err(Error::Stale)
+    );
     assert_eq!(repository.get(&ada, "t").await, Ok(Some(sketch.stored())));
 }
 
@@ -158,13 +192,23 @@ pub async fn of_two_writers_at_once_one_wins(repository: Repository) {
 /// Writes that meet in one transaction don't suffer from one that is refused.
 pub async fn a_conflict_does_not_hurt_its_neighbours(repository: Repository) {
     let scope = scope("ada");
-    let mut sketches: Vec<Sketch> = (0..40).map(|n| Sketch::new(&scope, &format!("t{n:02}"))).collect();
-    join_all(sketches.iter_mut().map(|sketch| commit(&repository, sketch.create()))).await;
+    let mut sketches: Vec<Sketch> = (0..40)
+        .map(|n| Sketch::new(&scope, &format!("t{n:02}")))
+        .collect();
+    join_all(
+        sketches
+            .iter_mut()
+            .map(|sketch| commit(&repository, sketch.create())),
+    )
+    .await;
     let writes: Vec<TaskWrite> = sketches
         .iter_mut()
         .enumerate()
         .map(|(n, sketch)| match n % 4 {
-            0 => TaskWrite { expected_epoch: 9, ..sketch.clone().go(TaskState::Failed) },
+            0 => TaskWrite {
+                expected_epoch: 9,
+                ..sketch.clone().go(TaskState::Failed)
+            },
             _ => sketch.go(TaskState::Working),
         })
         .collect();
@@ -172,7 +216,10 @@ pub async fn a_conflict_does_not_hurt_its_neighbours(repository: Repository) {
     for (n, (result, sketch)) in results.iter().zip(&sketches).enumerate() {
         let expected = if n % 4 == 0 { Err(Error::Stale) } else { Ok(()) };
         assert_eq!(*result, expected, "task {n}");
-        assert_eq!(repository.get(&scope, &sketch.task.id).await, Ok(Some(sketch.stored())));
+        assert_eq!(
+            repository.get(&scope, &sketch.task.id).await,
+            Ok(Some(sketch.stored()))
+        );
     }
 }
 
@@ -188,7 +235,10 @@ pub async fn two_hundred_tasks_at_once_are_all_written(repository: Repository) {
     };
     let sketches = join_all((0..200).map(live)).await;
     for sketch in sketches {
-        assert_eq!(repository.get(&scope, &sketch.task.id).await, Ok(Some(sketch.stored())));
+        assert_eq!(
+            repository.get(&scope, &sketch.task.id).await,
+            Ok(Some(sketch.stored()))
+        );
     }
 }
 
@@ -201,7 +251,15 @@ pub async fn a_large_event_is_kept(repository: Repository) {
     commit(&repository, sketch.chunks(&[&large])).await;
     let stored = ok(repository.get(&scope, "t").await).map(|stored| stored.task);
     assert_eq!(stored.as_ref(), Some(&sketch.task));
-    let content = stored.and_then(|task| task.artifacts.into_iter().next()?.parts.into_iter().next()?.content);
+    let content = stored.and_then(|task| {
+        task.artifacts
+            .into_iter()
+            .next()?
+            .parts
+            .into_iter()
+            .next()?
+            .content
+    });
     assert_eq!(content, Some(part::Content::Text(large)));
 }
 
@@ -211,7 +269,10 @@ pub async fn ids_of_any_script_and_length_are_kept(repository: Repository) {
     for id in ["日本語", "Ωmega 🙂", "a'b\"c;--", "%_\\", &long, " "] {
         let scope = scope(&format!("spiffe://{id}"));
         let mut sketch = Sketch::at(&scope, id, &format!("context {id}"), super::NOW_MS);
-        sketch.task.history = vec![Message { message_id: id.to_owned(), ..Message::default() }];
+        sketch.task.history = vec![Message {
+            message_id: id.to_owned(),
+            ..Message::default()
+        }];
         let mut create = sketch.create();
         create.keys = vec![key(id)];
         create.push_configs = vec![push_config(id, id, "https://example.org")];

@@ -12,13 +12,20 @@ use crate::support::observed::Fault;
 #[tokio::test(start_paused = true)]
 async fn a_task_ends_however_often_its_commits_fail() {
     use Fault::{After, Before};
-    let patterns: [&[Fault]; 5] =
-        [&[Before], &[After], &[Before, Before, Before], &[After, Before], &[Before, After]];
+    let patterns: [&[Fault]; 5] = [
+        &[Before],
+        &[After],
+        &[Before, Before, Before],
+        &[After, Before],
+        &[Before, After],
+    ];
     for faults in patterns {
         let (bed, gate) = (Bed::new(), Gate::closed());
         let agent = gated(&gate);
         let mut stream = bed.stream(&agent, "go").await;
-        let Ok(Payload::Task(opening)) = next(&mut stream).await.decode() else { panic!() };
+        let Ok(Payload::Task(opening)) = next(&mut stream).await.decode() else {
+            panic!()
+        };
         bed.reaches(&opening.id, TaskState::Working).await;
         bed.repository.fail(faults.iter().copied());
         gate.open();
@@ -91,11 +98,15 @@ async fn a_taken_key_leads_to_the_other_task() {
     other.repository.fail([Fault::After]);
     let mut new = other.new_task(&agent, "go");
     new.incoming.key = Some(key("k"));
-    let lost = patiently(other.engine.start(new, Wait::Accepted)).await.unwrap_err();
+    let lost = patiently(other.engine.start(new, Wait::Accepted))
+        .await
+        .unwrap_err();
     assert_eq!(lost.kind, Kind::Unavailable);
     let mut again = other.new_task(&agent, "go");
     again.incoming.key = Some(key("k"));
-    let Ok(Answer::Known(id)) = patiently(other.engine.start(again, Wait::Accepted)).await else { panic!() };
+    let Ok(Answer::Known(id)) = patiently(other.engine.start(again, Wait::Accepted)).await else {
+        panic!()
+    };
     second_gate.open();
     other.reaches(&id, TaskState::Completed).await;
     other.quiet().await;

@@ -41,7 +41,11 @@ async fn messages_to_a_working_task_run_in_order() {
     let id = bed.accepted(&agent).await.id;
     for text in ["one", "two", "done"] {
         let accepted = task(bed.send(&agent, &id, text, Wait::Accepted).await);
-        assert_eq!(said(&accepted.history).last().map(String::as_str), Some(text), "accepted is stored");
+        assert_eq!(
+            said(&accepted.history).last().map(String::as_str),
+            Some(text),
+            "accepted is stored"
+        );
         assert_eq!(bed.stored(&id).await.task.history.len(), accepted.history.len());
     }
     let settled = bed.settled(&agent, &id);
@@ -50,7 +54,10 @@ async fn messages_to_a_working_task_run_in_order() {
     }
     let done = task(settled.await);
     assert_eq!(state(&done), TaskState::Completed);
-    assert_eq!(said(&done.history), ["go", "one", "two", "done", "go?", "one?", "two?"]);
+    assert_eq!(
+        said(&done.history),
+        ["go", "one", "two", "done", "go?", "one?", "two?"]
+    );
     bed.log(&id).await;
     bed.quiet().await;
 }
@@ -74,8 +81,13 @@ async fn an_answer_continues_a_task_that_asked() {
 
 #[tokio::test]
 async fn the_inbox_of_a_task_is_bounded() {
-    let (bed, gate) =
-        (Bed::with(ExecutionSettings { inbox_messages_max: 2, ..ExecutionSettings::default() }), Gate::closed());
+    let (bed, gate) = (
+        Bed::with(ExecutionSettings {
+            inbox_messages_max: 2,
+            ..ExecutionSettings::default()
+        }),
+        Gate::closed(),
+    );
     let agent = curious(&gate);
     let id = bed.accepted(&agent).await.id;
     for text in ["one", "two"] {
@@ -92,8 +104,11 @@ async fn the_inbox_of_a_task_is_bounded() {
 /// A bug once: only what agents said counted.
 #[tokio::test]
 async fn messages_count_towards_the_size_of_a_task() {
-    let settings =
-        ExecutionSettings { task_bytes_max: 5_000, inbox_messages_max: 1_000, ..ExecutionSettings::default() };
+    let settings = ExecutionSettings {
+        task_bytes_max: 5_000,
+        inbox_messages_max: 1_000,
+        ..ExecutionSettings::default()
+    };
     let (bed, gate) = (Bed::with(settings), Gate::closed());
     let agent = curious(&gate);
     let id = bed.accepted(&agent).await.id;
@@ -106,7 +121,10 @@ async fn messages_count_towards_the_size_of_a_task() {
     }
     assert!(taken >= 1);
     let error = sends().await.unwrap_err();
-    assert!(error.kind == Kind::ResourceExhausted && error.too_large, "{error:?}");
+    assert!(
+        error.kind == Kind::ResourceExhausted && error.too_large,
+        "{error:?}"
+    );
     // A full task ends like any other.
     assert_eq!(state(&task(bed.cancel(&agent, &id).await)), TaskState::Canceled);
     bed.quiet().await;
@@ -119,26 +137,57 @@ async fn messages_that_fit_nowhere_are_refused() {
     let id = bed.accepted(&agent).await.id;
     let mut elsewhere = incoming("one");
     elsewhere.message.context_id = "another".to_owned();
-    let refused = patiently(bed.engine.send(&agent, &bed.scope, &id, elsewhere, Wait::Accepted)).await;
+    let refused = patiently(
+        bed.engine
+            .send(&agent, &bed.scope, &id, elsewhere, Wait::Accepted),
+    )
+    .await;
     assert_eq!(refused.unwrap_err().kind, Kind::InvalidParams);
-    assert_eq!(bed.send(&agent, "unknown", "x", Wait::Settled).await.unwrap_err().kind, Kind::TaskNotFound);
+    assert_eq!(
+        bed.send(&agent, "unknown", "x", Wait::Settled)
+            .await
+            .unwrap_err()
+            .kind,
+        Kind::TaskNotFound
+    );
 
     // Somebody else's task reads as unknown while it runs, byte for byte.
     let bob = scope("bob");
-    let stranger = patiently(bed.engine.send(&agent, &bob, &id, incoming("x"), Wait::Settled)).await.unwrap_err();
-    let nobody = patiently(bed.engine.send(&agent, &bob, "none", incoming("x"), Wait::Settled)).await.unwrap_err();
-    assert_eq!(format!("{stranger:?}").replace(&id, "none"), format!("{nobody:?}"));
+    let stranger = patiently(bed.engine.send(&agent, &bob, &id, incoming("x"), Wait::Settled))
+        .await
+        .unwrap_err();
+    let nobody = patiently(
+        bed.engine
+            .send(&agent, &bob, "none", incoming("x"), Wait::Settled),
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(
+        format!("{stranger:?}").replace(&id, "none"),
+        format!("{nobody:?}")
+    );
     for error in [
-        patiently(bed.engine.cancel(&agent, &bob, &id, &call())).await.unwrap_err(),
-        patiently(bed.engine.settled(&agent, &bob, &id)).await.unwrap_err(),
-        patiently(bed.engine.subscribe(&agent, &bob, &id, None)).await.unwrap_err(),
-        patiently(bed.engine.subscribe(&agent, &bob, &id, Some(1))).await.unwrap_err(),
+        patiently(bed.engine.cancel(&agent, &bob, &id, &call()))
+            .await
+            .unwrap_err(),
+        patiently(bed.engine.settled(&agent, &bob, &id))
+            .await
+            .unwrap_err(),
+        patiently(bed.engine.subscribe(&agent, &bob, &id, None))
+            .await
+            .unwrap_err(),
+        patiently(bed.engine.subscribe(&agent, &bob, &id, Some(1)))
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(format!("{error:?}").replace(&id, "none"), format!("{nobody:?}"));
     }
 
     let canceled = task(bed.cancel(&agent, &id).await);
-    let refused = bed.send(&agent, &id, "too late", Wait::Accepted).await.unwrap_err();
+    let refused = bed
+        .send(&agent, &id, "too late", Wait::Accepted)
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind, Kind::UnsupportedOperation);
     assert_eq!(bed.stored(&id).await.task, canceled);
     bed.quiet().await;
@@ -147,12 +196,21 @@ async fn messages_that_fit_nowhere_are_refused() {
 #[tokio::test]
 async fn a_message_needs_a_free_execution() {
     let (bed, gate) = (Bed::new(), Gate::closed());
-    let agent = curious_with(&gate, AgentOptions { executions_max: 1, ..AgentOptions::default() });
+    let agent = curious_with(
+        &gate,
+        AgentOptions {
+            executions_max: 1,
+            ..AgentOptions::default()
+        },
+    );
     gate.open();
     let asked = task(bed.start(&agent, "tea", Wait::Settled).await);
     bed.quiet().await;
     let other = bed.accepted(&agent).await.id;
-    let refused = bed.send(&agent, &asked.id, "green", Wait::Accepted).await.unwrap_err();
+    let refused = bed
+        .send(&agent, &asked.id, "green", Wait::Accepted)
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind, Kind::ResourceExhausted);
     assert_eq!(bed.stored(&asked.id).await.task, asked);
     bed.cancel(&agent, &other).await.unwrap();
@@ -186,7 +244,10 @@ async fn an_answer_may_come_before_the_asking_execution_is_over() {
     let settled = bed.settled(&agent, &asked.id);
     gate.open();
     assert_eq!(state(&task(settled.await)), TaskState::Completed);
-    assert_eq!(said(&bed.stored(&asked.id).await.task.history), ["go", "more?", "done"]);
+    assert_eq!(
+        said(&bed.stored(&asked.id).await.task.history),
+        ["go", "more?", "done"]
+    );
     bed.log(&asked.id).await;
     bed.quiet().await;
 }
@@ -215,18 +276,34 @@ async fn a_repeated_message_is_heard_once() {
         let send = async |name: &str| {
             let mut repeated = incoming("again");
             repeated.key = Some(key(name));
-            patiently(bed.engine.send(&agent, &bed.scope, &id, repeated, Wait::Settled)).await.unwrap()
+            patiently(bed.engine.send(&agent, &bed.scope, &id, repeated, Wait::Settled))
+                .await
+                .unwrap()
         };
         let answers = join_all((0..8).map(|_| send("k"))).await;
-        let known = answers.iter().filter(|answer| **answer == Answer::Known(id.clone())).count();
+        let known = answers
+            .iter()
+            .filter(|answer| **answer == Answer::Known(id.clone()))
+            .count();
         assert_eq!(known, 7, "{answers:?}");
         bed.quiet().await;
-        assert_eq!(send("k").await, Answer::Known(id.clone()), "also to a writer that was not there then");
+        assert_eq!(
+            send("k").await,
+            Answer::Known(id.clone()),
+            "also to a writer that was not there then"
+        );
         join_all(["a", "b", "c"].map(send)).await;
         bed.quiet().await;
         for name in ["k", "a", "b", "c"] {
             use a2ad::repository::TaskRepository as _;
-            assert!(bed.repository.known_key(&bed.scope, name, 0).await.unwrap().is_some(), "{name}");
+            assert!(
+                bed.repository
+                    .known_key(&bed.scope, name, 0)
+                    .await
+                    .unwrap()
+                    .is_some(),
+                "{name}"
+            );
         }
         assert_eq!(runs.load(Ordering::Acquire), 5);
         bed.log(&id).await;
@@ -244,7 +321,10 @@ async fn commands_find_a_writer_whenever_they_come() {
             for _ in 0..n % 4 {
                 tokio::task::yield_now().await;
             }
-            assert_eq!(state(&task(bed.settled(&agent, &id).await)), TaskState::InputRequired);
+            assert_eq!(
+                state(&task(bed.settled(&agent, &id).await)),
+                TaskState::InputRequired
+            );
         }
     };
     join_all((0..64).map(ask)).await;

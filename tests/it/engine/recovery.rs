@@ -25,7 +25,9 @@ async fn recover(bed: &Bed, agent: &Arc<Agent>) -> Vec<String> {
     let left = bed.repository.unfinished("", 100).await.unwrap();
     let mut ids = Vec::new();
     for task in left {
-        patiently(bed.engine.recover(agent, &task, &call())).await.unwrap();
+        patiently(bed.engine.recover(agent, &task, &call()))
+            .await
+            .unwrap();
         ids.push(task.task_id);
     }
     ids
@@ -56,7 +58,10 @@ async fn an_agent_that_can_restart_runs_again_with_the_same_message() {
     let [id] = &ids[..] else { panic!("{ids:?}") };
     bed.reaches(id, TaskState::Completed).await;
     let done = bed.stored(id).await;
-    assert_eq!(said(&[done.task.status.and_then(|status| status.message).expect("words")]), ["go"]);
+    assert_eq!(
+        said(&[done.task.status.and_then(|status| status.message).expect("words")]),
+        ["go"]
+    );
     assert_eq!(runs.load(Ordering::Acquire), 2);
     assert_eq!(done.epoch, 2, "the dead writer is fenced off");
     bed.quiet().await;
@@ -85,7 +90,10 @@ async fn restarts_wait_for_a_free_execution() {
     let gate = Gate::closed();
     let many = Scripted::new(completing_behind(&gate)).restarting().agent();
     let bed = crash(&many, 5).await;
-    let one = AgentOptions { executions_max: 1, ..AgentOptions::default() };
+    let one = AgentOptions {
+        executions_max: 1,
+        ..AgentOptions::default()
+    };
     let agent = Scripted::new(completing_behind(&gate)).restarting().with(one);
     for _ in 0..5 {
         gate.open();
@@ -105,13 +113,20 @@ async fn recovering_what_runs_or_has_settled_changes_nothing() {
     let id = bed.accepted(&agent).await.id;
     let left = bed.repository.unfinished("", 9).await.unwrap();
     let before = bed.log(&id).await.len();
-    patiently(bed.engine.recover(&agent, &left[0], &call())).await.unwrap();
-    assert!(bed.log(&id).await.len() <= before + 1, "at most the update that was on its way");
+    patiently(bed.engine.recover(&agent, &left[0], &call()))
+        .await
+        .unwrap();
+    assert!(
+        bed.log(&id).await.len() <= before + 1,
+        "at most the update that was on its way"
+    );
     gate.open();
     bed.settled(&agent, &id).await.unwrap();
     bed.quiet().await;
     let log = bed.log(&id).await;
-    patiently(bed.engine.recover(&agent, &left[0], &call())).await.unwrap();
+    patiently(bed.engine.recover(&agent, &left[0], &call()))
+        .await
+        .unwrap();
     assert_eq!(bed.log(&id).await, log);
     bed.quiet().await;
     // All permits are back.

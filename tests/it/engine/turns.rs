@@ -19,9 +19,14 @@ async fn an_agent_that_only_computes_costs_one_commit() {
         let answer = bed.start(&echo(), "hello", wait).await;
         assert_eq!(bed.repository.commits() - before, 1);
         assert_eq!(bed.shutdown.running(), 0, "no background task is needed");
-        let Ok(Answer::Task(task, generation)) = answer else { panic!("{answer:?}") };
+        let Ok(Answer::Task(task, generation)) = answer else {
+            panic!("{answer:?}")
+        };
         assert_eq!(state(&task), TaskState::Completed);
-        assert_eq!((task.artifacts.len(), said(&task.history)), (1, vec!["hello".to_owned()]));
+        assert_eq!(
+            (task.artifacts.len(), said(&task.history)),
+            (1, vec!["hello".to_owned()])
+        );
         let stored = bed.stored(&task.id).await;
         assert_eq!((&stored.task, stored.generation), (&*task, generation));
         assert_eq!(bed.log(&task.id).await.len(), 3);
@@ -38,7 +43,9 @@ async fn a_caller_is_answered_when_the_task_is_accepted_or_settled() {
     assert_eq!(bed.stored(&task.id).await.task.id, task.id);
     let settled = bed.settled(&agent, &task.id);
     gate.open();
-    let Ok(Answer::Task(ended, generation)) = settled.await else { panic!() };
+    let Ok(Answer::Task(ended, generation)) = settled.await else {
+        panic!()
+    };
     assert_eq!(state(&ended), TaskState::Completed);
     assert_eq!(bed.stored(&task.id).await.generation, generation);
 
@@ -74,8 +81,15 @@ fn task_of(error: &a2ad::error::Error) -> String {
 }
 
 fn chunk(id: &str) -> Artifact {
-    let part = Part { content: Some(part::Content::Text("x".to_owned())), ..Part::default() };
-    Artifact { artifact_id: id.to_owned(), parts: vec![part], ..Artifact::default() }
+    let part = Part {
+        content: Some(part::Content::Text("x".to_owned())),
+        ..Part::default()
+    };
+    Artifact {
+        artifact_id: id.to_owned(),
+        parts: vec![part],
+        ..Artifact::default()
+    }
 }
 
 #[tokio::test]
@@ -118,10 +132,17 @@ async fn a_panic_fails_one_task_and_no_other() {
         let failed = task(bed.start(&agent, "go", Wait::Settled).await);
         assert_eq!(state(&failed), TaskState::Failed);
         let status = failed.status.and_then(|status| status.message).expect("a reason");
-        assert_eq!(said(&[status]), ["the agent panicked"], "the text of the panic is not for callers");
+        assert_eq!(
+            said(&[status]),
+            ["the agent panicked"],
+            "the text of the panic is not for callers"
+        );
     }
     gate.open();
-    assert_eq!(state(&task(bed.settled(&other, &unharmed.id).await)), TaskState::Completed);
+    assert_eq!(
+        state(&task(bed.settled(&other, &unharmed.id).await)),
+        TaskState::Completed
+    );
     bed.quiet().await;
 }
 
@@ -158,8 +179,15 @@ async fn updates_behind_the_end_are_ignored() {
     .agent();
     let done = task(bed.start(&agent, "go", Wait::Settled).await);
     bed.quiet().await;
-    assert_eq!(bed.states(&done.id).await, [TaskState::Submitted, TaskState::Completed]);
-    assert_eq!(told.load(Ordering::Acquire), 1, "the agent is told that the task has ended");
+    assert_eq!(
+        bed.states(&done.id).await,
+        [TaskState::Submitted, TaskState::Completed]
+    );
+    assert_eq!(
+        told.load(Ordering::Acquire),
+        1,
+        "the agent is told that the task has ended"
+    );
 }
 
 /// An execution whose task has ended gets some time to clean up, and is dropped then.
@@ -185,12 +213,21 @@ async fn agent_permits(bed: &Bed, agent: &Arc<a2ad::agent::Agent>) -> usize {
 #[tokio::test]
 async fn executions_are_bounded_per_agent() {
     let (bed, gate) = (Bed::new(), Gate::closed());
-    let options = AgentOptions { executions_max: 2, ..AgentOptions::default() };
+    let options = AgentOptions {
+        executions_max: 2,
+        ..AgentOptions::default()
+    };
     let agent = Scripted::new(completing_behind(&gate)).with(options);
     let tasks = [bed.accepted(&agent).await, bed.accepted(&agent).await];
-    let error = bed.start(&agent, "one too many", Wait::Accepted).await.unwrap_err();
+    let error = bed
+        .start(&agent, "one too many", Wait::Accepted)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, Kind::ResourceExhausted);
-    assert!(error.message.contains("executions_max") && error.retry_after.is_some(), "{error:?}");
+    assert!(
+        error.message.contains("executions_max") && error.retry_after.is_some(),
+        "{error:?}"
+    );
     gate.open();
     gate.open();
     for task in tasks {
@@ -216,12 +253,20 @@ async fn a_direct_answer_leaves_no_task() {
         .agent();
         for wait in [Wait::Accepted, Wait::Settled] {
             let answer = bed.start(&agent, "go", wait).await;
-            let Ok(Answer::Message(message)) = answer else { panic!("{answer:?}") };
-            assert_eq!((said(&[*message.clone()]), &*message.task_id), (vec!["just words".to_owned()], ""));
+            let Ok(Answer::Message(message)) = answer else {
+                panic!("{answer:?}")
+            };
+            assert_eq!(
+                (said(&[*message.clone()]), &*message.task_id),
+                (vec!["just words".to_owned()], "")
+            );
         }
         let events = all(bed.stream(&agent, "go").await).await;
         assert_eq!(events.len(), 1);
-        assert!(matches!(events[0].decode(), Ok(a2ad::pb::stream_response::Payload::Message(_))));
+        assert!(matches!(
+            events[0].decode(),
+            Ok(a2ad::pb::stream_response::Payload::Message(_))
+        ));
     }
     bed.quiet().await;
     assert_eq!(bed.repository.commits(), 0);
@@ -261,7 +306,10 @@ async fn a_direct_answer_under_a_key_completes_the_task() {
     new.incoming.key = Some(a2ad::repository::conformance::key("k"));
     let done = task(patiently(bed.engine.start(new, Wait::Settled)).await);
     assert_eq!(state(&done), TaskState::Completed);
-    assert_eq!(said(&[done.status.and_then(|status| status.message).expect("words")]), ["just words"]);
+    assert_eq!(
+        said(&[done.status.and_then(|status| status.message).expect("words")]),
+        ["just words"]
+    );
     bed.quiet().await;
 }
 
@@ -291,14 +339,21 @@ async fn one_key_at_once_runs_the_agent_once() {
         let ids = join_all((0..16).map(|_| send())).await;
         assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
         assert_eq!(runs.load(Ordering::Acquire), 1);
-        assert_eq!(bed.states(&ids[0]).await, [TaskState::Submitted, TaskState::Completed]);
+        assert_eq!(
+            bed.states(&ids[0]).await,
+            [TaskState::Submitted, TaskState::Completed]
+        );
         bed.quiet().await;
     }
 }
 
 #[tokio::test]
 async fn an_agent_waits_for_the_database_and_its_log_is_bounded() {
-    let settings = ExecutionSettings { updates_queue_max: 4, task_bytes_max: 20_000, ..ExecutionSettings::default() };
+    let settings = ExecutionSettings {
+        updates_queue_max: 4,
+        task_bytes_max: 20_000,
+        ..ExecutionSettings::default()
+    };
     let bed = Bed::with(settings);
     let agent = Scripted::new(|_, updater| async move {
         loop {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use a2ad::agent::{Agent, AgentError, AgentExecutor, AgentOptions, CancelOutcome, Recovery, RequestContext, TaskUpdater};
+use a2ad::agent::{
+    Agent, AgentError, AgentExecutor, AgentOptions, CancelOutcome, Recovery, RequestContext, TaskUpdater,
+};
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::{Binding, CallContext, Principal, Scope};
@@ -24,7 +26,8 @@ use super::observed::Observed;
 /// The longest that anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-type Execute = Box<dyn Fn(RequestContext, TaskUpdater) -> BoxFuture<'static, Result<(), AgentError>> + Send + Sync>;
+type Execute =
+    Box<dyn Fn(RequestContext, TaskUpdater) -> BoxFuture<'static, Result<(), AgentError>> + Send + Sync>;
 type Cancel = Box<dyn Fn() -> BoxFuture<'static, CancelOutcome> + Send + Sync>;
 
 /// An agent made of closures.
@@ -131,7 +134,8 @@ pub fn gated(gate: &Gate) -> Arc<Agent> {
 
 pub fn completing_behind(
     gate: &Gate,
-) -> impl Fn(RequestContext, TaskUpdater) -> BoxFuture<'static, Result<(), AgentError>> + Send + Sync + 'static {
+) -> impl Fn(RequestContext, TaskUpdater) -> BoxFuture<'static, Result<(), AgentError>> + Send + Sync + 'static
+{
     let gate = gate.clone();
     move |_, updater| {
         let gate = gate.clone();
@@ -161,6 +165,13 @@ impl Bed {
         Self::over(Observed::new(Arc::new(MemoryRepository::new())), settings)
     }
 
+    pub async fn sqlite() -> Self {
+        Self::over(
+            crate::repositories::fresh_sqlite().await,
+            ExecutionSettings::default(),
+        )
+    }
+
     pub fn over(repository: Arc<Observed>, settings: ExecutionSettings) -> Self {
         let shutdown = Shutdown::new();
         let engine = Executions::new(
@@ -170,11 +181,21 @@ impl Bed {
             shutdown.clone(),
             settings,
         );
-        Self { engine, repository, shutdown, scope: scope("ada") }
+        Self {
+            engine,
+            repository,
+            shutdown,
+            scope: scope("ada"),
+        }
     }
 
     pub fn new_task(&self, agent: &Arc<Agent>, text: &str) -> NewTask {
-        NewTask { agent: agent.clone(), scope: self.scope.clone(), context_id: None, incoming: incoming(text) }
+        NewTask {
+            agent: agent.clone(),
+            scope: self.scope.clone(),
+            context_id: None,
+            incoming: incoming(text),
+        }
     }
 
     pub async fn start(&self, agent: &Arc<Agent>, text: &str, wait: Wait) -> Result<Answer, Error> {
@@ -203,12 +224,21 @@ impl Bed {
         patiently(self.engine.cancel(agent, &self.scope, id, &call())).await
     }
 
-    pub async fn subscribe(&self, agent: &Arc<Agent>, id: &str, cursor: Option<u64>) -> Result<EventStream, Error> {
+    pub async fn subscribe(
+        &self,
+        agent: &Arc<Agent>,
+        id: &str,
+        cursor: Option<u64>,
+    ) -> Result<EventStream, Error> {
         patiently(self.engine.subscribe(agent, &self.scope, id, cursor)).await
     }
 
     pub async fn stored(&self, id: &str) -> StoredTask {
-        self.repository.get(&self.scope, id).await.unwrap().expect("the task is stored")
+        self.repository
+            .get(&self.scope, id)
+            .await
+            .unwrap()
+            .expect("the task is stored")
     }
 
     pub async fn state(&self, id: &str) -> TaskState {
@@ -217,18 +247,29 @@ impl Bed {
 
     /// The log of a task, which must be sound: dense, foldable to the task, and with at most one end.
     pub async fn log(&self, id: &str) -> Vec<Arc<TaskEvent>> {
-        let events = self.repository.events(&self.scope, id, 0, usize::MAX).await.unwrap();
+        let events = self
+            .repository
+            .events(&self.scope, id, 0, usize::MAX)
+            .await
+            .unwrap();
         assert_dense(&events, 1);
         let stored = self.stored(id).await;
         assert_eq!(stored.generation, events.len() as u64);
         assert_eq!(replay(None, 0, &events), Ok(Some(stored.task)));
-        let ends = events.iter().filter(|event| event.state.is_some_and(is_terminal)).count();
+        let ends = events
+            .iter()
+            .filter(|event| event.state.is_some_and(is_terminal))
+            .count();
         assert!(ends <= 1, "{ends} terminal events");
         events
     }
 
     pub async fn states(&self, id: &str) -> Vec<TaskState> {
-        self.log(id).await.iter().filter_map(|event| event.state).collect()
+        self.log(id)
+            .await
+            .iter()
+            .filter_map(|event| event.state)
+            .collect()
     }
 
     /// Waits until the task is in a state.
@@ -282,7 +323,10 @@ pub fn task(answer: Result<Answer, Error>) -> Task {
 }
 
 pub fn state(task: &Task) -> TaskState {
-    task.status.as_ref().map(|status| status.state()).unwrap_or_default()
+    task.status
+        .as_ref()
+        .map(|status| status.state())
+        .unwrap_or_default()
 }
 
 /// The texts of the history, in order.
@@ -301,7 +345,9 @@ pub fn assert_dense(events: &[Arc<TaskEvent>], first: u64) {
 }
 
 pub async fn patiently<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, work).await.expect("this takes too long")
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .expect("this takes too long")
 }
 
 /// All events of a stream that must end.
@@ -310,7 +356,10 @@ pub async fn all(stream: EventStream) -> Vec<Arc<TaskEvent>> {
 }
 
 pub async fn next(stream: &mut EventStream) -> Arc<TaskEvent> {
-    patiently(stream.next()).await.expect("the stream goes on").unwrap()
+    patiently(stream.next())
+        .await
+        .expect("the stream goes on")
+        .unwrap()
 }
 
 /// Looks again and again until it is so.

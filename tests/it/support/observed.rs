@@ -24,13 +24,14 @@ pub enum Fault {
 pub struct Observed {
     inner: Arc<dyn TaskRepository>,
     commits: AtomicUsize,
+    attempts: AtomicUsize,
     faults: Mutex<VecDeque<Fault>>,
-    _held: Option<Box<dyn Any + Send + Sync>>,
+    _held: Box<dyn Any + Send + Sync>,
 }
 
 impl Observed {
     pub fn new(inner: Arc<dyn TaskRepository>) -> Arc<Self> {
-        Arc::new(Self { inner, commits: AtomicUsize::new(0), faults: Mutex::default(), _held: None })
+        Self::holding(inner, ())
     }
 
     /// Keeps something, a folder for example, for as long as the repository.
@@ -38,8 +39,9 @@ impl Observed {
         Arc::new(Self {
             inner,
             commits: AtomicUsize::new(0),
+            attempts: AtomicUsize::new(0),
             faults: Mutex::default(),
-            _held: Some(Box::new(held)),
+            _held: Box::new(held),
         })
     }
 
@@ -59,6 +61,11 @@ impl TaskRepository for Observed {
     async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
         let fault = self.faults.lock().unwrap().pop_front();
         let unknown = || Error::Unavailable("injected".to_owned());
+        // Some commits are there at once, others let everybody else run first.
+        let pauses = self.attempts.fetch_add(1, Ordering::AcqRel) * 7 % 4;
+        for _ in 0..pauses {
+            tokio::task::yield_now().await;
+        }
         match fault {
             Some(Fault::Before) => return Err(unknown()),
             Some(Fault::After) => {
