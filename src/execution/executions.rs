@@ -84,7 +84,7 @@ impl Executions {
         let wait = Wait::Accepted;
         let ask = self.ask(agent, scope, &task_id, |reply| Command::Message { incoming, wait, reply });
         match ask.await.map_err(Err)? {
-            Answer::Task(task, generation) => Ok(subscription.from_task(generation, *task)),
+            Answer::Task(task, generation) => Ok(subscription.begin_with(generation, *task)),
             Answer::Message(message) => Ok(EventStream::message(*message)),
             Answer::Known(task_id) => Err(Ok(task_id)),
         }
@@ -138,14 +138,14 @@ impl Executions {
             Some(cursor) if cursor == generation && is_terminal(state) => Ok(EventStream::whole(Vec::new())),
             Some(cursor) if cursor > 0 => {
                 subscription.wake(generation);
-                Ok(subscription.from_cursor(cursor))
+                Ok(subscription.continue_behind(cursor))
             }
             _ if is_terminal(state) => Err(Error::new(
                 Kind::UnsupportedOperation,
                 format!("the task is {} and has no more events; use GetTask", state.as_str_name()),
             )
             .with("taskId", &*task_id)),
-            _ => Ok(subscription.from_task(generation, task)),
+            _ => Ok(subscription.begin_with(generation, task)),
         }
     }
 

@@ -31,7 +31,8 @@ impl From<DbErr> for Failure {
 pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Vec<Result<(), Error>> {
     let mut results = vec![Ok(()); writes.len()];
     // The left half comes first: of two writes that want the same key, the earlier one gets it.
-    let mut left = vec![0..writes.len()];
+    let mut left = Vec::with_capacity(16);
+    left.push(0..writes.len());
     while let Some(range) = left.pop() {
         match transaction(connection, &writes[range.clone()]).await {
             Ok(()) => {}

@@ -157,7 +157,7 @@ async fn all_readers_see_the_same() {
         let mut events: Vec<Arc<TaskEvent>> = Vec::new();
         while let Some(event) = stream.next().await {
             events.push(event.unwrap());
-            if events.len() % (n + 1) == 0 {
+            if events.len().is_multiple_of(n + 1) {
                 tokio::task::yield_now().await;
             }
         }
