@@ -3,9 +3,14 @@
 mod config_files;
 mod demo_agents;
 mod descriptor;
+mod engine;
 mod json_forms;
 mod mtls_sockets;
 mod openapi;
 mod python;
+mod repositories;
+mod repository_model;
 mod server_sockets;
 mod sockets;
+mod support;
+mod task_machine;
