@@ -159,7 +159,7 @@ impl Executions {
         let stored = self.0.repository.get(scope, &task_id).await?;
         let generation = stored.ok_or_else(|| Error::task_not_found(&task_id))?.generation;
         subscription.wake(generation);
-        Ok(subscription.from_cursor(0))
+        Ok(subscription.continue_behind(0))
     }
 
     /// Takes up what a dead process left running: restarts or fails it, as its agent says. A restart waits until the
