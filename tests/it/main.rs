@@ -3,6 +3,7 @@
 mod config_files;
 mod demo_agents;
 mod descriptor;
+mod json_bindings;
 mod json_forms;
 mod mtls_sockets;
 mod openapi;
