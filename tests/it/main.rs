@@ -4,6 +4,7 @@ mod config_files;
 mod demo_agents;
 mod descriptor;
 mod engine;
+mod json_bindings;
 mod json_forms;
 mod mtls_sockets;
 mod openapi;
