@@ -12,6 +12,11 @@ pub(super) fn check(text: &str, field: &str, allow_loopback: bool) -> Result<(),
     if text.len() > 2_048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return invalid("a webhook URL has at most 2048 characters and no blanks or control characters");
     }
+    // The parser forgives what browsers forgive; nobody means a webhook that way.
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
+    if authority.is_empty() || authority.starts_with('/') || text.contains('\\') {
+        return invalid("not a URL; give an absolute https URL");
+    }
     let Ok(url) = Url::parse(text) else {
         return invalid("not a URL; give an absolute https URL");
     };

@@ -8,6 +8,6 @@ mod harness;
 #[path = "../../examples/bench/agent.rs"]
 mod bench_agent;
 #[path = "../../examples/conformance/agent.rs"]
-mod conformance_agent;
+pub mod conformance_agent;
 #[path = "../../examples/echo/agent.rs"]
-mod echo_agent;
+pub mod echo_agent;
