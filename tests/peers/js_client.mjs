@@ -178,6 +178,8 @@ const checks = {
   async list_filters(full) {
     const contextId = randomUUID();
     const done = await full.send('tck-artifact-text', { contextId });
+    // Both may well happen within one millisecond, and timestamps are no finer.
+    while (Date.now() <= Date.parse(done.status.timestamp)) await new Promise((resolve) => setTimeout(resolve, 1));
     const asks = await full.send('tck-input-required', { contextId });
     const ids = async (filters) => (await full.list({ contextId, ...filters })).tasks.map((task) => task.id);
     assert.deepEqual(await ids({}), [asks.id, done.id]);
