@@ -36,9 +36,6 @@ pub enum StartError {
     /// The database has no implementation in this build.
     #[error("database.url: {0}")]
     Backend(String),
-    /// What a dead process left behind can't be taken up.
-    #[error("tasks of the last run can't be recovered: {0}")]
-    Recovery(error::Error),
     /// The operations can't be set up.
     #[error(transparent)]
     Service(#[from] error::Error),

@@ -16,17 +16,30 @@ const PAGE: usize = 256;
 /// Tasks that are taken up at once.
 const AT_ONCE: usize = 32;
 
-/// Restarts or fails every task that says it is running; the number of tasks taken up. Called before requests come in,
-/// by a process that owns the database: so nobody is working on any of them.
-pub(super) async fn recover(
+/// Restarts or fails every task that the last process left running. It goes on in the background while requests come
+/// in already: a restart may have to wait until its agent may run once more. Tasks that began after the start are not
+/// looked at; they have writers.
+pub(super) async fn recover(repository: Arc<dyn TaskRepository>, executions: Executions, agents: Agents) {
+    let until = new_id();
+    match every_page(&repository, &executions, &agents, &until).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(tasks = count, "took up the tasks that the last run left running"),
+        Err(error) => tracing::error!(%error, "not all tasks of the last run could be taken up; restart to try again"),
+    }
+}
+
+async fn every_page(
     repository: &Arc<dyn TaskRepository>,
     executions: &Executions,
     agents: &Agents,
+    until: &str,
 ) -> Result<usize, Error> {
     let mut after = String::new();
     let mut count = 0;
     loop {
-        let left = repository.unfinished(&after, PAGE).await?;
+        let mut left = repository.unfinished(&after, PAGE).await?;
+        // Ids are made in the order of time.
+        left.retain(|task| *task.task_id < *until);
         let Some(last) = left.last() else { return Ok(count) };
         after.clone_from(&last.task_id);
         count += left.len();

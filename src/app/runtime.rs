@@ -62,11 +62,8 @@ impl Runtime {
             shutdown.clone(),
             settings::execution(&config),
         );
-        let taken_up =
-            recovery::recover(&repository, &executions, &agents).await.map_err(StartError::Recovery)?;
-        if taken_up > 0 {
-            tracing::info!(tasks = taken_up, "took up the tasks that the last run left running");
-        }
+        let recovery = recovery::recover(repository.clone(), executions.clone(), agents.clone());
+        shutdown.spawn("recovery", recovery);
         let service = AgentService::new(
             agents,
             executions.clone(),

@@ -46,12 +46,15 @@ impl Serve {
                 loader = loader.set_text(key, value);
             }
         }
+        if self.demo {
+            loader = loader.set("demo", true);
+        }
         if self.allow_loopback_webhooks {
             loader = loader.set("push.allow_loopback_webhooks", true);
         }
         let config = loader.load()?.config;
         telemetry::init(&config.log)?;
-        let agents = if self.demo { demo::agents() } else { Vec::new() };
+        let agents = if config.demo { demo::agents() } else { Vec::new() };
         let tenant = tenant(&config.default_agent, &agents);
         let runtime = Runtime::start(config, agents).await?;
         greet(&runtime, &tenant);

@@ -45,6 +45,8 @@ schema::section! {
         /// Name of the agent that answers when a request names none; absent: the first
         /// one that is hosted.
         default_agent: Option<String> = None;
+        /// Hosts the example agents echo, bench and conformance.
+        demo: bool = false;
         /// The listening socket, what one connection may use, and how the server drains.
         server: Server = Server::default();
         /// TLS of the listening socket; on as soon as cert_file is set.

@@ -3,10 +3,12 @@
 //! It drives the agent, applies updates in order, commits while the agent goes on, and answers whoever waits.
 //! Everything that changes a task passes through its one actor, so a cancel and a completion can't both win.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -19,7 +21,7 @@ use super::reader::ScopedReader;
 use super::registry::Mailbox;
 use super::turn::{Ended, Progress, Turn};
 use super::writer::{Extras, Fault, Writer};
-use crate::agent::{Agent, CancelOutcome, Recovery, RequestContext, TaskUpdate};
+use crate::agent::{Agent, CancelOutcome, RequestContext, TaskUpdate};
 use crate::bus::Doorbell;
 use crate::context::{CallContext, Scope};
 use crate::error::{Error, Kind};
@@ -43,6 +45,10 @@ pub(super) struct Actor {
     accepted: Vec<Reply>,
     settlers: Vec<Reply>,
     cancelers: Vec<Reply>,
+    /// Who sent a message under a key that has been taken already.
+    repeated: Vec<Reply>,
+    /// The idempotency keys of the messages that this actor took.
+    keys: HashSet<Arc<str>>,
     direct: Option<Message>,
     fault: Option<Fault>,
     live: Option<Arc<Live>>,
@@ -77,12 +83,12 @@ impl Actor {
         name(&mut incoming.message, &task_id, &context_id);
         let shared = &executions.0;
         let extras = extras(&mut incoming, &task_id);
-        let gated = extras.key.is_some();
+        let gated = !extras.keys.is_empty();
         let message = incoming.message.clone();
         let writer =
             Writer::create(scope.clone(), (task_id, context_id), message, shared.clock.clone(), &shared.settings);
         let mut actor = Self::over(executions, agent, scope, writer);
-        actor.writer.attach(extras);
+        actor.attach(extras);
         actor.gated = gated;
         let request = actor.request(incoming, false);
         actor.begin_turn(request, permit);
@@ -111,7 +117,7 @@ impl Actor {
                 command.refuse(refusal.clone());
             }
         }
-        while let Some(command) = mailbox.try_next() {
+        while let Some(command) = mailbox.next().await {
             command.refuse(refusal.clone());
         }
     }
@@ -130,6 +136,8 @@ impl Actor {
             accepted: Vec::new(),
             settlers: Vec::new(),
             cancelers: Vec::new(),
+            repeated: Vec::new(),
+            keys: HashSet::new(),
             direct: None,
             fault: None,
             live: None,
@@ -198,6 +206,12 @@ impl Actor {
         loop {
             self.begin_commit();
             self.answer_settled();
+            self.answer_untouched();
+            if self.lost {
+                // What waits in the mailbox is for whoever reads the task as it is now.
+                shared.registry.abandon(&mut mailbox);
+                break;
+            }
             if self.is_idle() && shared.registry.retire(&mut mailbox) {
                 break;
             }
@@ -210,7 +224,7 @@ impl Actor {
                 Step::GraceOver => self.end_turn(),
             }
         }
-        while let Some(command) = mailbox.try_next() {
+        while let Some(command) = mailbox.next().await {
             self.executions.forward(&self.agent, &self.scope, self.writer.task_id(), command).await;
         }
     }
@@ -223,17 +237,18 @@ impl Actor {
         tokio::select! {
             biased;
             Some(result) = optional(commit.as_mut().map(Commit::wait)) => Step::Committed(result),
-            Some(progress) = optional(turn.as_mut().filter(|_| runs).map(Turn::next)) => Step::Progress(progress),
             Some(outcome) = optional(cancel.as_mut()) => Step::CancelAnswered(outcome),
-            Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,
+            // Before the agent, which may write without end: a cancel must get through.
             command = mailbox.next() => Step::Command(command),
+            Some(progress) = optional(turn.as_mut().filter(|_| runs).map(Turn::next)) => Step::Progress(progress),
+            Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,
         }
     }
 
     fn is_idle(&self) -> bool {
         let working = self.turn.is_some() || self.cancel.is_some() || !self.inbox.is_empty();
         let writing = self.commit.is_some() || !self.writer.pending().is_empty();
-        self.lost || self.direct.is_some() || !(working || writing)
+        self.direct.is_some() || !(working || writing)
     }
 
     fn shared(&self) -> &Shared {
@@ -286,15 +301,32 @@ impl Actor {
         }
         match update {
             TaskUpdate::Reply(message) => self.reply_directly(message),
-            update => self.writer.update(update),
+            update => {
+                let state = match &update {
+                    TaskUpdate::Status { state, .. } => Some(*state),
+                    _ => None,
+                };
+                self.writer.update(update)?;
+                if let (Some(turn), Some(state)) = (&mut self.turn, state) {
+                    turn.settled = is_settled(state);
+                }
+                Ok(())
+            }
         }
     }
 
-    /// A direct message instead of a task: only if nothing but the beginning has been written, and not even stored.
+    /// A direct message instead of a task: only if nothing but the beginning has been written. A task that had to be
+    /// stored before the agent ran, for its idempotency key, is completed with the message.
     fn reply_directly(&mut self, mut message: Message) -> Result<(), Fault> {
-        let untouched = self.writer.is_unstored() && self.writer.pending().len() == 1;
+        let untouched = self.writer.written() + self.writer.pending().len() as u64 == 1;
         if !untouched || !self.agent.executor.may_reply() {
             return Err(Fault::Reply);
+        }
+        if !self.writer.is_unstored() || self.commit.is_some() {
+            name(&mut message, self.writer.task_id(), self.writer.context_id());
+            let update =
+                TaskUpdate::Status { state: TaskState::Completed, message: Some(message), metadata: None };
+            return self.writer.update(update);
         }
         message.task_id.clear();
         message.context_id = self.writer.context_id().to_string();
@@ -325,7 +357,8 @@ impl Actor {
 
     fn turn_ended(&mut self, ended: &Ended) {
         let unsettled = self.fault.take();
-        self.fault = conclude(&mut self.writer, &self.agent.name, ended).or(unsettled);
+        let settled = self.turn.as_ref().is_some_and(|turn| turn.settled);
+        self.fault = conclude(&mut self.writer, &self.agent.name, ended, settled).or(unsettled);
         let permit = self.turn.take().map(Turn::into_permit);
         self.grace = None;
         if is_terminal(self.writer.state()) {
@@ -369,7 +402,8 @@ impl Actor {
     fn committed(&mut self) {
         let Some(commit) = self.commit.take() else { return };
         self.degraded = false;
-        self.gated = false;
+        // What came while the commit was on its way waits for the next one.
+        self.gated &= !self.writer.pending().is_empty();
         let generation = commit.generation();
         if let Some(live) = &self.live {
             live.keep(commit.events());
@@ -387,7 +421,8 @@ impl Actor {
         let Some(mut commit) = self.commit.take() else { return };
         let repository = self.executions.0.repository.clone();
         match error {
-            repository::Error::KeyTaken(task_id) if commit.creates() => {
+            repository::Error::KeyTaken(task_id) if commit.creates() || (self.gated && commit.is_single()) => {
+                // Nothing but the message would have been written, and nothing has run for it.
                 self.accepted.append(&mut commit.accepted);
                 self.lose(|| Ok(Answer::Known(task_id.clone())));
             }
@@ -416,7 +451,8 @@ impl Actor {
     }
 
     fn answer_all(&mut self, answer: impl Fn() -> Result<Answer, Error>) {
-        let waiting = self.accepted.drain(..).chain(self.settlers.drain(..)).chain(self.cancelers.drain(..));
+        let waiting = self.accepted.drain(..).chain(self.settlers.drain(..));
+        let waiting = waiting.chain(self.cancelers.drain(..)).chain(self.repeated.drain(..));
         for reply in waiting {
             let _ = reply.send(answer());
         }
@@ -455,6 +491,7 @@ impl Actor {
             return command.refuse(Error::unavailable("the database is not available; try again"));
         }
         match command {
+            Command::Message { incoming, reply, .. } if self.is_repeated(&incoming) => self.repeated.push(reply),
             Command::Message { incoming, wait, reply } => match self.message(*incoming) {
                 Ok(()) => self.answer_to(wait, reply),
                 Err(error) => {
@@ -463,19 +500,30 @@ impl Actor {
             },
             Command::Settle { reply } => self.settlers.push(reply),
             Command::Cancel { call, reply } => self.begin_cancel(&call, reply),
-            Command::Recover { call, reply } => {
-                self.recover(&call);
+            Command::Recover { call, permit, reply } => {
+                self.recover(&call, permit);
                 self.accepted.push(reply);
             }
         }
-        self.answer_untouched();
     }
 
-    /// A request that changed nothing has no commit to wait for.
+    fn is_repeated(&self, incoming: &Incoming) -> bool {
+        incoming.key.as_ref().is_some_and(|key| self.keys.contains(&key.key))
+    }
+
+    fn attach(&mut self, extras: Extras) {
+        self.keys.extend(extras.keys.iter().map(|key| key.key.clone()));
+        self.writer.attach(extras);
+    }
+
+    /// A request that changed nothing has no commit to wait for, but for the one that is on its way.
     fn answer_untouched(&mut self) {
         if self.commit.is_none() && self.writer.pending().is_empty() {
             for reply in std::mem::take(&mut self.accepted) {
                 let _ = reply.send(Ok(self.answer()));
+            }
+            for reply in std::mem::take(&mut self.repeated) {
+                let _ = reply.send(Ok(Answer::Known(self.writer.task_id().to_string())));
             }
         }
     }
@@ -502,8 +550,8 @@ impl Actor {
         name(&mut incoming.message, &task_id, &context_id);
         let extras = extras(&mut incoming, &task_id);
         self.writer.receive(incoming.message.clone()).map_err(|fault| too_long(&fault))?;
-        self.gated = permit.is_some() && extras.key.is_some();
-        self.writer.attach(extras);
+        self.gated |= permit.is_some() && !extras.keys.is_empty();
+        self.attach(extras);
         let request = self.request(incoming, true);
         match permit {
             Some(permit) => self.begin_turn(request, permit),
@@ -524,8 +572,10 @@ impl Actor {
         let executor = self.agent.executor.clone();
         let limit = self.shared().settings.cancel_timeout;
         self.cancel = Some(Box::pin(async move {
-            let answer = tokio::time::timeout(limit, executor.cancel(&request)).await;
-            answer.unwrap_or(CancelOutcome::Canceled(None))
+            // An agent that panics or says nothing has no reason to go on.
+            let answer = AssertUnwindSafe(executor.cancel(&request)).catch_unwind();
+            let answer = tokio::time::timeout(limit, answer).await;
+            answer.ok().and_then(Result::ok).unwrap_or(CancelOutcome::Canceled(None))
         }));
     }
 
@@ -560,12 +610,12 @@ impl Actor {
     }
 
     /// Takes up what a dead process left: the task says SUBMITTED or WORKING, and nobody works.
-    fn recover(&mut self, call: &CallContext) {
+    fn recover(&mut self, call: &CallContext, permit: Option<OwnedSemaphorePermit>) {
         if self.turn.is_some() || is_settled(self.writer.state()) {
             return;
         }
-        match (self.agent.executor.recovery(), Shared::permit(&self.agent)) {
-            (Recovery::Restart, Ok(permit)) => {
+        match permit {
+            Some(permit) => {
                 tracing::info!(agent = %self.agent.name, task.id = %self.writer.task_id(), "execution restarted");
                 let request = self.last_request(call);
                 // The restart is an event of its own: it takes the task over from the dead writer.
@@ -577,7 +627,7 @@ impl Actor {
                     Err(fault) => self.broken(fault),
                 }
             }
-            (Recovery::Fail | Recovery::Restart, _) => {
+            None => {
                 tracing::info!(agent = %self.agent.name, task.id = %self.writer.task_id(), "interrupted execution failed");
                 fail(&mut self.writer, "the server stopped while the agent was working, and the agent can't start again");
             }
@@ -619,7 +669,7 @@ fn extras(incoming: &mut Incoming, task_id: &Arc<str>) -> Extras {
     let configs = std::mem::take(&mut incoming.push_configs).into_iter();
     let push_configs =
         configs.map(|config| TaskPushNotificationConfig { task_id: task_id.to_string(), ..config }).collect();
-    Extras { key: incoming.key.take(), push_configs }
+    Extras { keys: incoming.key.take().into_iter().collect(), push_configs }
 }
 
 fn not_cancelable(task_id: &Arc<str>, reason: &str) -> Error {

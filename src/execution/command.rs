@@ -1,6 +1,6 @@
 //! What can be asked of a task, wherever it is at the moment.
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::context::CallContext;
 use crate::error::Error;
@@ -56,8 +56,8 @@ pub(super) enum Command {
     Settle { reply: Reply },
     /// Cancel.
     Cancel { call: Box<CallContext>, reply: Reply },
-    /// Restart or fail what a dead process left running.
-    Recover { call: Box<CallContext>, reply: Reply },
+    /// Restart, with a permit, or fail what a dead process left running.
+    Recover { call: Box<CallContext>, permit: Option<OwnedSemaphorePermit>, reply: Reply },
 }
 
 impl Command {

@@ -54,14 +54,19 @@ impl Commit {
         self
     }
 
-    /// Tries again without the idempotency key, which another task holds.
+    /// Tries again without idempotency keys, one of which another task holds.
     pub(super) fn without_key(mut self, repository: &Arc<dyn TaskRepository>) -> Self {
-        self.write.key = None;
+        self.write.keys.clear();
         Self::start(repository, self.write, self.accepted, self.task)
     }
 
     pub(super) fn creates(&self) -> bool {
         self.write.expected_generation == 0
+    }
+
+    /// True for a write of one event and nothing else.
+    pub(super) fn is_single(&self) -> bool {
+        self.write.events.len() == 1
     }
 
     pub(super) fn generation(&self) -> u64 {

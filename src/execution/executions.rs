@@ -11,7 +11,7 @@ use super::command::{Answer, Command, Incoming, Reply, Wait};
 use super::live::Hub;
 use super::registry::{Registry, Route};
 use super::subscription::{EventStream, Subscription};
-use crate::agent::Agent;
+use crate::agent::{Agent, Recovery};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::context::{CallContext, Scope};
@@ -84,7 +84,7 @@ impl Executions {
         let wait = Wait::Accepted;
         let ask = self.ask(agent, scope, &task_id, |reply| Command::Message { incoming, wait, reply });
         match ask.await.map_err(Err)? {
-            Answer::Task(task, generation) => Ok(subscription.from_task(generation, *task)),
+            Answer::Task(task, generation) => Ok(subscription.begin_with(generation, *task)),
             Answer::Message(message) => Ok(EventStream::message(*message)),
             Answer::Known(task_id) => Err(Ok(task_id)),
         }
@@ -138,14 +138,14 @@ impl Executions {
             Some(cursor) if cursor == generation && is_terminal(state) => Ok(EventStream::whole(Vec::new())),
             Some(cursor) if cursor > 0 => {
                 subscription.wake(generation);
-                Ok(subscription.from_cursor(cursor))
+                Ok(subscription.continue_behind(cursor))
             }
             _ if is_terminal(state) => Err(Error::new(
                 Kind::UnsupportedOperation,
                 format!("the task is {} and has no more events; use GetTask", state.as_str_name()),
             )
             .with("taskId", &*task_id)),
-            _ => Ok(subscription.from_task(generation, task)),
+            _ => Ok(subscription.begin_with(generation, task)),
         }
     }
 
@@ -159,17 +159,22 @@ impl Executions {
         let stored = self.0.repository.get(scope, &task_id).await?;
         let generation = stored.ok_or_else(|| Error::task_not_found(&task_id))?.generation;
         subscription.wake(generation);
-        Ok(subscription.from_cursor(0))
+        Ok(subscription.continue_behind(0))
     }
 
-    /// Takes up what a dead process left running: restarts or fails it, as its agent says.
+    /// Takes up what a dead process left running: restarts or fails it, as its agent says. A restart waits until the
+    /// agent may run once more.
     ///
     /// # Errors
     /// As the repository's.
     pub async fn recover(&self, agent: &Arc<Agent>, left: &Unfinished, call: &CallContext) -> Result<(), Error> {
+        let permit = match agent.executor.recovery() {
+            Recovery::Restart => agent.permits.clone().acquire_owned().await.ok(),
+            Recovery::Fail => None,
+        };
         let call = Box::new(call.clone());
         let task_id = Arc::from(left.task_id.as_str());
-        self.ask(agent, &left.scope, &task_id, |reply| Command::Recover { call, reply }).await.map(|_| ())
+        self.ask(agent, &left.scope, &task_id, |reply| Command::Recover { call, permit, reply }).await.map(|_| ())
     }
 
     /// How many tasks have a writer in this process now.
@@ -217,16 +222,17 @@ impl Executions {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             loop {
-                let (sender, fresh) = match self.0.registry.route(scope, task_id) {
-                    Route::Running(sender) => (sender, None),
-                    Route::Start(sender, mailbox) => (sender, Some(mailbox)),
+                let sender = match self.0.registry.route(scope, task_id) {
+                    Route::Running(sender) => sender,
+                    // No wait lies between the route and the start: others may have filled the mailbox already.
+                    Route::Start(mut mailbox) => {
+                        mailbox.begin_with(command);
+                        let work =
+                            Actor::open(self.clone(), agent.clone(), scope.clone(), task_id.clone(), mailbox);
+                        return self.0.shutdown.spawn("task", work);
+                    }
                 };
-                let sent = sender.send(command).await;
-                if let Some(mailbox) = fresh {
-                    let work = Actor::open(self.clone(), agent.clone(), scope.clone(), task_id.clone(), mailbox);
-                    self.0.shutdown.spawn("task", work);
-                }
-                match sent {
+                match sender.send(command).await {
                     Ok(()) => return,
                     // The writer has just retired; there is another one now, or none.
                     Err(mpsc::error::SendError(returned)) => command = returned,

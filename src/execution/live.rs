@@ -72,7 +72,14 @@ pub(super) struct Live {
 
 #[derive(Debug, Default)]
 struct Ring {
-    events: VecDeque<Arc<TaskEvent>>,
+    events: VecDeque<Kept>,
+    bytes: usize,
+}
+
+/// An event with the size that it was counted with: events grow when they are rendered.
+#[derive(Debug)]
+struct Kept {
+    event: Arc<TaskEvent>,
     bytes: usize,
 }
 
@@ -91,16 +98,19 @@ impl Live {
     /// Keeps committed events for readers; [`Live::wake`] tells them.
     pub(super) fn keep(&self, events: &[Arc<TaskEvent>]) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = ring.events.back().map(|newest| newest.event.generation + 1);
+        if next.is_some() && next != events.first().map(|first| first.generation) {
+            // Somebody else wrote in between; the ring has no holes, so it begins anew.
+            *ring = Ring::default();
+        }
         for event in events {
-            ring.bytes += event.size();
-            ring.events.push_back(event.clone());
+            let bytes = event.size();
+            ring.bytes += bytes;
+            ring.events.push_back(Kept { event: event.clone(), bytes });
         }
         while ring.events.len() > self.hub.events_max || ring.bytes > self.hub.bytes_max {
             let Some(oldest) = ring.events.pop_front() else { break };
-            ring.bytes = ring.bytes.saturating_sub(oldest.size());
-        }
-        if ring.events.is_empty() {
-            ring.bytes = 0;
+            ring.bytes -= oldest.bytes;
         }
     }
 
@@ -121,12 +131,12 @@ impl Live {
     /// At most `limit` events behind `cursor`.
     pub(super) fn after(&self, cursor: u64, limit: usize) -> Tail {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = ring.events.front().map_or(u64::MAX, |event| event.generation);
+        let first = ring.events.front().map_or(u64::MAX, |oldest| oldest.event.generation);
         if first > cursor + 1 {
             return if *self.generation.borrow() > cursor { Tail::Behind } else { Tail::UpToDate };
         }
         let skip = usize::try_from(cursor + 1 - first).unwrap_or(usize::MAX);
-        let events: Vec<_> = ring.events.iter().skip(skip).take(limit).cloned().collect();
+        let events: Vec<_> = ring.events.iter().skip(skip).take(limit).map(|kept| kept.event.clone()).collect();
         if events.is_empty() {
             return if *self.generation.borrow() > cursor { Tail::Behind } else { Tail::UpToDate };
         }
@@ -172,6 +182,30 @@ mod tests {
         live.wake(3);
         assert_eq!(live.after(0, 9), Tail::Behind);
         assert_eq!(live.after(1, 9), Tail::Events(vec![event(2), event(3)]));
+    }
+
+    /// A bug once: readers were handed the events behind a hole, and the hole never.
+    #[test]
+    fn a_ring_with_a_hole_begins_anew() {
+        let live = live(10);
+        live.keep(&[event(1), event(2)]);
+        live.keep(&[event(5)]);
+        live.wake(5);
+        assert_eq!(live.after(2, 9), Tail::Behind);
+        assert_eq!(live.after(4, 9), Tail::Events(vec![event(5)]));
+    }
+
+    /// A bug once: rendered events were given back with more bytes than they were counted with.
+    #[test]
+    fn rendering_events_does_not_widen_the_ring() {
+        let settings = ExecutionSettings { ring_bytes_max: 3 * event(1).size(), ..ExecutionSettings::default() };
+        let live = Hub::new(&settings).live(&Arc::from("t"));
+        for generation in 1..=100 {
+            let event = event(generation);
+            live.keep(std::slice::from_ref(&event));
+            event.json(|_| Bytes::from(vec![0; 1_000]));
+            assert!(live.ring.lock().unwrap().events.len() <= 3);
+        }
     }
 
     #[test]

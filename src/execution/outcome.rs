@@ -7,7 +7,7 @@ use super::writer::{Fault, Writer};
 use crate::agent::TaskUpdate;
 use crate::error::{Error, Kind};
 use crate::pb::{Message, Part, Role, TaskState, part};
-use crate::task::{is_settled, is_terminal, new_id};
+use crate::task::{is_terminal, new_id};
 
 /// Fails the task if it has not ended yet.
 pub(super) fn fail(writer: &mut Writer, reason: &str) {
@@ -22,9 +22,12 @@ pub(super) fn fail(writer: &mut Writer, reason: &str) {
 }
 
 /// Brings the task into order after its execution ended; what the agent did wrong, if anything.
-pub(super) fn conclude(writer: &mut Writer, agent: &str, ended: &Ended) -> Option<Fault> {
+///
+/// `settled` says that the agent's last word in the turn was a terminal or interrupted state. The task may be WORKING
+/// again by then, because a message came while the agent was about to return.
+pub(super) fn conclude(writer: &mut Writer, agent: &str, ended: &Ended, settled: bool) -> Option<Fault> {
     match ended {
-        Ended::Returned if is_settled(writer.state()) => None,
+        Ended::Returned if settled || is_terminal(writer.state()) => None,
         Ended::Returned => {
             fail(writer, "the agent returned without a result");
             Some(Fault::NoResult)

@@ -27,6 +27,8 @@ pub(super) struct Registry {
 #[derive(Debug)]
 pub(super) struct Mailbox {
     key: Key,
+    /// The command that the writer was started for.
+    first: Option<Command>,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -35,7 +37,7 @@ pub(super) enum Route {
     /// It runs.
     Running(mpsc::Sender<Command>),
     /// It does not run; whoever gets the mailbox must run it.
-    Start(mpsc::Sender<Command>, Mailbox),
+    Start(Mailbox),
 }
 
 impl Registry {
@@ -46,23 +48,20 @@ impl Registry {
             Entry::Occupied(place) if !place.get().is_closed() => Route::Running(place.get().clone()),
             entry => {
                 let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-                entry.insert(sender.clone());
-                Route::Start(sender, Mailbox { key, commands })
+                entry.insert(sender);
+                Route::Start(Mailbox { key, first: None, commands })
             }
         }
     }
 
     /// Gives up a mailbox, unless commands wait in it.
     pub(super) fn retire(&self, mailbox: &mut Mailbox) -> bool {
-        if !mailbox.commands.is_empty() {
+        if mailbox.first.is_some() || !mailbox.commands.is_empty() {
             return false;
         }
         // Behind this no new sender is handed out; what old ones still send fails, and they ask for a route again.
         self.writers.remove_if(&mailbox.key, |_, _| mailbox.commands.is_empty());
-        mailbox.commands.close();
-        if self.writers.is_empty() {
-            self.emptied.notify_waiters();
-        }
+        self.close(mailbox);
         true
     }
 
@@ -79,6 +78,19 @@ impl Registry {
         }
     }
 
+    /// Gives up a mailbox in which commands may wait.
+    pub(super) fn abandon(&self, mailbox: &mut Mailbox) {
+        self.writers.remove(&mailbox.key);
+        self.close(mailbox);
+    }
+
+    fn close(&self, mailbox: &mut Mailbox) {
+        mailbox.commands.close();
+        if self.writers.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
     /// How many writers run.
     pub(super) fn len(&self) -> usize {
         self.writers.len()
@@ -86,13 +98,16 @@ impl Registry {
 }
 
 impl Mailbox {
-    /// The next command; waits for it.
-    pub(super) async fn next(&mut self) -> Option<Command> {
-        self.commands.recv().await
+    /// Puts a command in front of all that others send.
+    pub(super) fn begin_with(&mut self, command: Command) {
+        self.first = Some(command);
     }
 
-    /// A command that waits already.
-    pub(super) fn try_next(&mut self) -> Option<Command> {
-        self.commands.try_recv().ok()
+    /// The next command; waits for it. Behind [`Registry::retire`] it gives what was on its way, and then `None`.
+    pub(super) async fn next(&mut self) -> Option<Command> {
+        match self.first.take() {
+            Some(command) => Some(command),
+            None => self.commands.recv().await,
+        }
     }
 }

@@ -64,7 +64,7 @@ impl Executions {
         match self.detach(actor, Wait::Accepted).await.map_err(Err)? {
             Answer::Message(message) => Ok(EventStream::message(*message)),
             Answer::Known(task_id) => Err(Ok(task_id)),
-            Answer::Task(..) => Ok(subscription.from_cursor(0)),
+            Answer::Task(..) => Ok(subscription.continue_behind(0)),
         }
     }
 
@@ -79,7 +79,7 @@ impl Executions {
         let (reply, answer) = oneshot::channel();
         actor.answer_to(wait, reply);
         // The id is new, so the route is always a fresh one.
-        if let Route::Start(_, mailbox) = self.0.registry.route(actor.scope(), actor.task_id()) {
+        if let Route::Start(mailbox) = self.0.registry.route(actor.scope(), actor.task_id()) {
             self.0.shutdown.spawn("task", actor.run(mailbox));
         }
         answered(answer).await

@@ -117,13 +117,13 @@ impl Subscription {
     }
 
     /// Continues behind an event that the reader has seen.
-    pub(super) fn from_cursor(mut self, cursor: u64) -> EventStream {
+    pub(super) fn continue_behind(mut self, cursor: u64) -> EventStream {
         self.cursor = cursor;
         self.stream()
     }
 
     /// Begins with the task as it is at `generation`, and goes on from there.
-    pub(super) fn from_task(mut self, generation: u64, task: Task) -> EventStream {
+    pub(super) fn begin_with(mut self, generation: u64, task: Task) -> EventStream {
         self.cursor = generation;
         self.opening = Some(Arc::new(TaskEvent::encode(generation, &Payload::Task(task))));
         self.stream()

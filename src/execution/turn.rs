@@ -24,6 +24,7 @@ pub(super) enum Ended {
 
 /// What an execution does next.
 pub(super) enum Progress {
+    #[expect(clippy::vec_box, reason = "updates come boxed out of the queue")]
     Updates(Vec<Box<TaskUpdate>>),
     Ended(Ended),
 }
@@ -35,6 +36,9 @@ pub(super) struct Turn {
     execution: Option<Execution>,
     updates: UpdateReceiver,
     ended: Option<Ended>,
+    /// The agent's last word in this turn was a terminal or interrupted state.
+    pub(super) settled: bool,
+    #[expect(clippy::vec_box, reason = "updates come boxed out of the queue")]
     buffer: Vec<Box<TaskUpdate>>,
     permit: OwnedSemaphorePermit,
 }
@@ -63,6 +67,7 @@ impl Turn {
             execution: Some(Box::pin(execution)),
             updates,
             ended: None,
+            settled: false,
             buffer: Vec::new(),
             permit,
         }

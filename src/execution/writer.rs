@@ -24,7 +24,7 @@ const SNAPSHOT_AT_END_EVENTS: usize = 16;
 /// Side rows that go along with the next write.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
-    pub(super) key: Option<IdempotencyKey>,
+    pub(super) keys: Vec<IdempotencyKey>,
     pub(super) push_configs: Vec<TaskPushNotificationConfig>,
 }
 
@@ -178,7 +178,7 @@ impl Writer {
 
     /// Lets side rows go along with the next write.
     pub(super) fn attach(&mut self, extras: Extras) {
-        self.extras.key = self.extras.key.take().or(extras.key);
+        self.extras.keys.extend(extras.keys);
         self.extras.push_configs.extend(extras.push_configs);
     }
 
@@ -214,10 +214,16 @@ impl Writer {
 
     /// Takes a caller's message into the history; the task is WORKING from here on.
     pub(super) fn receive(&mut self, message: Message) -> Result<(), Fault> {
+        let bytes = message.encoded_len();
+        if self.bytes + bytes > self.bytes_max {
+            return Err(Fault::TooLarge(self.bytes_max));
+        }
         self.update(TaskUpdate::Status { state: TaskState::Working, message: None, metadata: None })?;
         if let Some(event) = self.pending.pop() {
             self.pending.push(Arc::new((*event).clone().with_received(&message)));
         }
+        self.bytes += bytes;
+        self.tail.bytes += bytes;
         receive(&mut self.cell.lock(), message);
         Ok(())
     }
@@ -246,7 +252,7 @@ impl Writer {
             status_ms: self.status_ms,
             snapshot,
             snapshot_generation: self.tail.snapshot_generation,
-            key: extras.key,
+            keys: extras.keys,
             push_configs: extras.push_configs,
         })
     }

@@ -1,1 +1,107 @@
-//! Placeholder.
+//! One suite for every [`TaskRepository`]: what the engine relies on, said as tests.
+//!
+//! Each case is a public function that takes an empty repository and panics where it does not keep a promise, so
+//! that an implementation from elsewhere can be held to the same. [`repository_conformance!`] makes one test out of
+//! every case; [`run`] runs them all, one after the other.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use a2ad::repository::{TaskRepository, memory::MemoryRepository};
+//!
+//! a2ad::repository_conformance!(async || Arc::new(MemoryRepository::new()) as Arc<dyn TaskRepository>);
+//! ```
+//!
+//! [`repository_conformance!`]: crate::repository_conformance
+
+mod listing;
+mod reads;
+mod side;
+mod sketch;
+mod writes;
+
+use std::sync::Arc;
+
+use super::{Error, TaskRepository};
+
+pub use listing::*;
+pub use reads::*;
+pub use side::*;
+pub use sketch::{NOW_MS, Sketch, key, message, push_config, scope};
+pub use writes::*;
+
+/// Makes a `#[tokio::test]` of every case. The argument is an async closure that makes an empty repository.
+#[macro_export]
+macro_rules! repository_conformance {
+    (@all $mode:tt $make:expr) => {
+        $crate::repository_conformance!(@$mode $make;
+            a_task_reads_back_as_it_was_written,
+            the_log_replays_to_the_task,
+            a_task_that_exists_is_not_created_again,
+            a_task_that_does_not_exist_is_not_moved,
+            a_stale_generation_is_refused_and_leaves_nothing,
+            a_stale_epoch_is_refused_and_leaves_nothing,
+            a_higher_epoch_takes_the_task_over,
+            another_scope_does_not_move_a_task,
+            of_two_writers_at_once_one_wins,
+            a_conflict_does_not_hurt_its_neighbours,
+            two_hundred_tasks_at_once_are_all_written,
+            a_large_event_is_kept,
+            ids_of_any_script_and_length_are_kept,
+            a_closed_repository_takes_nothing,
+            closing_twice_at_once_ends,
+            a_stranger_sees_nothing,
+            events_are_read_by_cursor_and_limit,
+            a_snapshot_and_later_events_make_the_task,
+            an_empty_repository_answers,
+            tasks_are_listed_newest_first,
+            filters_select_alone_and_together,
+            pages_hold_every_task_once,
+            a_total_is_counted_up_to_its_limit,
+            unfinished_tasks_are_found_page_by_page,
+            a_key_is_known_until_it_expires,
+            a_key_of_another_task_refuses_the_write,
+            a_key_is_never_bound_twice,
+            several_keys_are_bound_by_one_write,
+            an_expired_key_is_bound_anew,
+            a_key_belongs_to_its_owner,
+            one_key_at_once_makes_one_task,
+            push_configs_are_put_replaced_and_listed,
+            push_configs_are_bounded,
+            push_configs_come_with_a_write,
+            a_push_config_is_removed_as_often_as_one_likes,
+            push_configs_need_a_task
+        );
+    };
+    (@tests $make:expr; $($case:ident),+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let make = $make;
+                $crate::repository::conformance::$case(make().await).await;
+            }
+        )+
+    };
+    (@run $make:expr; $($case:ident),+) => {
+        $( $case($make().await).await; )+
+    };
+    ($make:expr) => {
+        $crate::repository_conformance!(@all tests $make);
+    };
+}
+
+/// Runs every case, each on a repository of its own.
+///
+/// # Panics
+/// Where the repository does not keep a promise.
+pub async fn run(make: impl AsyncFn() -> Arc<dyn TaskRepository>) {
+    crate::repository_conformance!(@all run make);
+}
+
+/// The value of an operation that must not fail.
+#[track_caller]
+fn ok<T>(result: Result<T, Error>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("the repository failed: {error}"),
+    }
+}

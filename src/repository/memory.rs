@@ -1,6 +1,7 @@
 //! Tasks in memory: the fastest repository, and the model that the others are compared with.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use dashmap::mapref::entry::Entry;
 use prost::Message as _;
 
 use super::{
-    Error, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished,
+    Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished,
 };
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
@@ -21,6 +22,7 @@ use crate::task::{TaskEvent, is_settled, replay};
 pub struct MemoryRepository {
     tasks: DashMap<Arc<str>, Row>,
     keys: RwLock<HashMap<(Scope, Arc<str>), BoundKey>>,
+    closed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -49,18 +51,29 @@ impl MemoryRepository {
         Self::default()
     }
 
-    fn bind_key(&self, write: &TaskWrite) -> Result<(), Error> {
-        let Some(key) = &write.key else { return Ok(()) };
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let place = (write.scope.clone(), key.key.clone());
-        if let Some(bound) = keys.get(&place)
-            && bound.expires_ms > write.status_ms
-            && bound.known.task_id != *write.task_id
-        {
-            return Err(Error::KeyTaken(bound.known.task_id.clone()));
+    fn open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Unavailable("the repository is closed".to_owned()));
         }
-        let known = KnownKey { task_id: write.task_id.to_string(), fingerprint: key.fingerprint };
-        keys.insert(place, BoundKey { known, expires_ms: key.expires_ms });
+        Ok(())
+    }
+
+    /// Binds all keys of a write, or none.
+    fn bind_keys(&self, write: &TaskWrite) -> Result<(), Error> {
+        if write.keys.is_empty() {
+            return Ok(());
+        }
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let place = |key: &IdempotencyKey| (write.scope.clone(), key.key.clone());
+        for key in &write.keys {
+            if let Some(bound) = keys.get(&place(key)).filter(|bound| bound.expires_ms > write.status_ms) {
+                return Err(Error::KeyTaken(bound.known.task_id.clone()));
+            }
+        }
+        for key in &write.keys {
+            let known = KnownKey { task_id: write.task_id.to_string(), fingerprint: key.fingerprint };
+            keys.insert(place(key), BoundKey { known, expires_ms: key.expires_ms });
+        }
         Ok(())
     }
 
@@ -126,9 +139,10 @@ impl Row {
 #[async_trait]
 impl TaskRepository for MemoryRepository {
     async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
+        self.open()?;
         match self.tasks.entry(write.task_id.clone()) {
             Entry::Vacant(place) if write.expected_generation == 0 => {
-                self.bind_key(&write)?;
+                self.bind_keys(&write)?;
                 place.insert(Row::create(write));
             }
             Entry::Occupied(mut row)
@@ -136,7 +150,7 @@ impl TaskRepository for MemoryRepository {
                     && row.get().epoch == write.expected_epoch
                     && row.get().scope == write.scope =>
             {
-                self.bind_key(&write)?;
+                self.bind_keys(&write)?;
                 row.get_mut().append(write);
             }
             Entry::Vacant(_) | Entry::Occupied(_) => return Err(Error::Stale),
@@ -208,10 +222,11 @@ impl TaskRepository for MemoryRepository {
         config: &TaskPushNotificationConfig,
         limit: usize,
     ) -> Result<bool, Error> {
+        self.open()?;
         let Some(mut row) = self.tasks.get_mut(config.task_id.as_str()).filter(|row| row.scope == *scope) else {
             return Ok(false);
         };
-        if row.push_configs.len() >= limit && !row.push_configs.contains_key(&config.id) {
+        if row.push_configs.keys().filter(|id| **id != config.id).count() >= limit {
             return Err(Error::TooMany(limit));
         }
         row.push_configs.insert(config.id.clone(), config.clone());
@@ -227,6 +242,7 @@ impl TaskRepository for MemoryRepository {
     }
 
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
+        self.open()?;
         let Some(mut row) = self.tasks.get_mut(task_id).filter(|row| row.scope == *scope) else {
             return Ok(false);
         };
@@ -238,5 +254,7 @@ impl TaskRepository for MemoryRepository {
         Ok(())
     }
 
-    async fn close(&self) {}
+    async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
 }

@@ -33,8 +33,9 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// Writes one task's new events, state and side rows in one transaction.
     ///
     /// # Errors
-    /// [`Error::Stale`] when generation or epoch are not the expected ones, [`Error::KeyTaken`] when another task
-    /// holds the idempotency key, [`Error::Unavailable`] when it is unknown whether the write took place.
+    /// [`Error::Stale`] when generation or epoch are not the expected ones, [`Error::KeyTaken`] when an
+    /// idempotency key is bound already and has not expired, be it to the same task, [`Error::Unavailable`] when it is
+    /// unknown whether the write took place. A refused write leaves nothing.
     async fn commit(&self, write: TaskWrite) -> Result<(), Error>;
 
     /// The task as it stands, with the generation it was read at.

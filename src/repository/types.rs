@@ -14,7 +14,7 @@ pub enum Error {
     /// The task has moved on, or another writer holds it.
     #[error("another writer changed the task first")]
     Stale,
-    /// The idempotency key belongs to this task already.
+    /// The idempotency key is bound to this task already; it may be the very task that was to be written.
     #[error("the idempotency key belongs to task {0}")]
     KeyTaken(String),
     /// A bounded number of rows is reached.
@@ -78,8 +78,8 @@ pub struct TaskWrite {
     pub snapshot: Option<Bytes>,
     /// The generation of the newest snapshot after this write; 0 while there is none and reading starts at event 1.
     pub snapshot_generation: u64,
-    /// A key to bind to the task.
-    pub key: Option<IdempotencyKey>,
+    /// Keys to bind to the task: one for each message that came with one.
+    pub keys: Vec<IdempotencyKey>,
     /// Push configurations that came with the message.
     pub push_configs: Vec<TaskPushNotificationConfig>,
 }

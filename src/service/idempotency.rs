@@ -9,7 +9,6 @@ use super::Inner;
 use super::guard::Admission;
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
-use crate::execution::Incoming;
 use crate::pb::{SendMessageRequest, value};
 use crate::repository::IdempotencyKey;
 use crate::task::check_label;
@@ -43,8 +42,15 @@ impl Inner {
     }
 
     /// The task that a repeated send belongs to.
-    pub(super) async fn known_task(&self, admission: &Admission, incoming: &Incoming) -> Result<Option<String>, Error> {
-        let Some(key) = &incoming.key else { return Ok(None) };
+    ///
+    /// # Errors
+    /// CONFLICT when the key came with a different request before.
+    pub(super) async fn known_task(
+        &self,
+        admission: &Admission,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<String>, Error> {
+        let Some(key) = key else { return Ok(None) };
         let known = self.repository.known_key(&admission.scope, &key.key, self.clock.now_ms()).await?;
         let Some(known) = known else { return Ok(None) };
         if known.fingerprint != key.fingerprint {

@@ -24,7 +24,8 @@ impl Inner {
     ) -> Result<SendMessageResponse, Error> {
         let Checked { wait, history_length, task_id, context_id, incoming } =
             self.check(call, admission, request)?;
-        if let Some(known) = self.known_task(admission, &incoming).await? {
+        let key = incoming.key.clone();
+        if let Some(known) = self.known_task(admission, key.as_ref()).await? {
             return self.repeat(admission, &known, wait, history_length).await;
         }
         let answer = self.bounded(async {
@@ -39,7 +40,11 @@ impl Inner {
         match answer.await? {
             Answer::Task(task, _) => Ok(self.response(*task, history_length)),
             Answer::Message(message) => Ok(SendMessageResponse { payload: Some(Payload::Message(*message)) }),
-            Answer::Known(known) => self.repeat(admission, &known, wait, history_length).await,
+            Answer::Known(known) => {
+                // Somebody else was quicker with this key; what they asked for must be the same.
+                self.known_task(admission, key.as_ref()).await?;
+                self.repeat(admission, &known, wait, history_length).await
+            }
         }
     }
 
@@ -50,7 +55,8 @@ impl Inner {
         request: SendMessageRequest,
     ) -> Result<EventStream, Error> {
         let Checked { task_id, context_id, incoming, .. } = self.check(call, admission, request)?;
-        if let Some(known) = self.known_task(admission, &incoming).await? {
+        let key = incoming.key.clone();
+        if let Some(known) = self.known_task(admission, key.as_ref()).await? {
             return self.executions.replay(&admission.agent, &admission.scope, &known).await;
         }
         let stream = match task_id {
@@ -62,7 +68,10 @@ impl Inner {
         };
         match stream {
             Ok(stream) => Ok(stream),
-            Err(Ok(known)) => self.executions.replay(&admission.agent, &admission.scope, &known).await,
+            Err(Ok(known)) => {
+                self.known_task(admission, key.as_ref()).await?;
+                self.executions.replay(&admission.agent, &admission.scope, &known).await
+            }
             Err(Err(error)) => Err(error),
         }
     }

@@ -3,11 +3,11 @@
 //! While one transaction is on its way to the disk, the changes of all other tasks queue up; so the number of syncs
 //! follows the disk's speed, not the number of tasks. The committer is a background task that nobody can cancel.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::DatabaseConnection;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{DatabaseSettings, batch, side};
 use crate::context::Scope;
@@ -32,19 +32,20 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) struct Committer {
     queue: mpsc::Sender<Work>,
-    closed: Arc<Notify>,
+    /// Cancelled once the writer has ended, for however many wait for it.
+    closed: CancellationToken,
 }
 
 impl Committer {
     /// Starts the writer over its one connection.
     pub(super) fn start(connection: DatabaseConnection, settings: &DatabaseSettings, shutdown: &Shutdown) -> Self {
         let (queue, waiting) = mpsc::channel(settings.commit_queue_max.max(1));
-        let closed = Arc::new(Notify::new());
+        let closed = CancellationToken::new();
         let writer = Writer { connection, waiting, batch_max: settings.commit_batch_max.max(1), cared: Instant::now() };
-        let notify = closed.clone();
+        let ended = closed.clone().drop_guard();
         shutdown.spawn_unstoppable("committer", async move {
+            let _ended = ended;
             writer.run().await;
-            notify.notify_one();
         });
         Self { queue, closed }
     }
@@ -59,9 +60,9 @@ impl Committer {
 
     /// Lets everything that is queued finish, then closes the connection.
     pub(super) async fn close(&self) {
-        if self.queue.send(Work::Close).await.is_ok() {
-            self.closed.notified().await;
-        }
+        // A queue that takes no more is one that another caller has closed.
+        let _ = self.queue.send(Work::Close).await;
+        self.closed.cancelled().await;
     }
 }
 

@@ -108,20 +108,24 @@ struct Left {
     owner: String,
 }
 
-/// Tasks that are neither terminal nor interrupted.
-pub(super) async fn unfinished(
-    connection: &DatabaseConnection,
-    after: &str,
-    limit: usize,
-) -> Result<Vec<Unfinished>, Error> {
+fn unfinished_select(after: &str, limit: usize) -> Select<task::Entity> {
     let running = [TaskState::Submitted, TaskState::Working].map(|state| i64::from(i32::from(state)));
-    let left = task::Entity::find()
+    task::Entity::find()
         .select_only()
         .columns([task::Column::Id, task::Column::Agent, task::Column::Owner])
         .filter(task::Column::State.is_in(running))
         .filter(task::Column::Id.gt(after))
         .order_by_asc(task::Column::Id)
         .limit(limit as u64)
+}
+
+/// Tasks that are neither terminal nor interrupted.
+pub(super) async fn unfinished(
+    connection: &DatabaseConnection,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<Unfinished>, Error> {
+    let left = unfinished_select(after, limit)
         .into_model::<Left>()
         .all(connection)
         .await
@@ -131,4 +135,69 @@ pub(super) async fn unfinished(
         task_id: left.id,
     });
     Ok(tasks.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::DbBackend;
+
+    use super::*;
+    use crate::repository::sea_orm::connect;
+
+    async fn database(folder: &tempfile::TempDir) -> DatabaseConnection {
+        let writer = connect::sqlite(&folder.path().join("tasks.db"), 1, false).await.unwrap();
+        connect::migrate(&writer).await.unwrap();
+        writer
+    }
+
+    /// What SQLite says that it would do, one step a line.
+    async fn plan(connection: &DatabaseConnection, statement: Statement) -> String {
+        let Statement { sql, values, db_backend } = statement;
+        let values = values.map(|values| values.0).unwrap_or_default();
+        let explain = Statement::from_sql_and_values(db_backend, format!("EXPLAIN QUERY PLAN {sql}"), values);
+        let rows = connection.query_all_raw(explain).await.unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+        steps.join("\n")
+    }
+
+    fn scope() -> Scope {
+        Scope { agent: Arc::from("echo"), owner: Principal::verified("ada") }
+    }
+
+    #[tokio::test]
+    async fn every_way_of_listing_has_its_index_and_sorts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = database(&folder).await;
+        let cursor = || Some(ListCursor { status_ms: 1, task_id: "t".to_owned() });
+        let queries = [
+            ("task_by_time", ListQuery { limit: 9, ..ListQuery::default() }),
+            ("task_by_time", ListQuery { cursor: cursor(), status_after_ms: Some(1), ..ListQuery::default() }),
+            ("task_by_context", ListQuery { context_id: Some("c".to_owned()), ..ListQuery::default() }),
+            (
+                "task_by_context",
+                ListQuery { context_id: Some("c".to_owned()), cursor: cursor(), ..ListQuery::default() },
+            ),
+            ("task_by_state", ListQuery { state: Some(TaskState::Working), ..ListQuery::default() }),
+            (
+                "task_by_state",
+                ListQuery { state: Some(TaskState::Working), cursor: cursor(), ..ListQuery::default() },
+            ),
+        ];
+        for (index, query) in queries {
+            let plan = plan(&connection, page_select(&scope(), &query).build(DbBackend::Sqlite)).await;
+            assert!(plan.contains(&format!("INDEX {index} (")), "{query:?}: {plan}");
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{query:?}: {plan}");
+            if query.cursor.is_some() {
+                assert!(plan.contains("status_ms"), "the cursor is a place in the index: {plan}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_dead_process_left_is_found_without_reading_all_tasks() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = database(&folder).await;
+        let plan = plan(&connection, unfinished_select("", 9).build(DbBackend::Sqlite)).await;
+        assert!(plan.contains("INDEX task_by_state (state=?"), "{plan}");
+    }
 }

@@ -25,12 +25,13 @@ pub(super) const INSERT_TASK: ManyRows = ManyRows {
     after: " ON CONFLICT (id) DO NOTHING",
 };
 
-/// Moves a task on, if it is where the writer believes it to be.
+/// Moves a task on, if it is whose and where the writer believes it to be.
 pub(super) const UPDATE_TASK: ManyRows = ManyRows {
-    before: "UPDATE task SET state = v.column4, status_ms = v.column5, generation = v.column6, epoch = v.column7, \
-             snapshot_generation = v.column8 FROM (VALUES ",
-    types: &["TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT"],
-    after: ") AS v WHERE task.id = v.column1 AND task.generation = v.column2 AND task.epoch = v.column3",
+    before: "UPDATE task SET state = v.column6, status_ms = v.column7, generation = v.column8, epoch = v.column9, \
+             snapshot_generation = v.column10 FROM (VALUES ",
+    types: &["TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT"],
+    after: ") AS v WHERE task.id = v.column1 AND task.agent = v.column2 AND task.owner = v.column3 \
+            AND task.generation = v.column4 AND task.epoch = v.column5",
 };
 
 pub(super) const INSERT_LOG: ManyRows = ManyRows {
@@ -39,7 +40,7 @@ pub(super) const INSERT_LOG: ManyRows = ManyRows {
     after: " ON CONFLICT (task_id, last_generation) DO NOTHING",
 };
 
-/// Binds a key, unless another task holds it and it has not expired.
+/// Binds a key, unless it is bound and has not expired.
 pub(super) const INSERT_KEY: ManyRows = ManyRows {
     before: "INSERT INTO idempotency_key (agent, owner, key, task_id, fingerprint, created_ms, expires_ms) \
              VALUES ",
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn only_the_first_row_names_types() {
         let text = UPDATE_TASK.text(2);
-        assert_eq!(text.matches("CAST(").count(), 8);
-        assert!(text.contains("$16"), "{text}");
+        assert_eq!(text.matches("CAST(").count(), 10);
+        assert!(text.contains("$20"), "{text}");
     }
 }

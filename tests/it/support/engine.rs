@@ -1,0 +1,373 @@
+//! An engine on a test bed, and agents made of closures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use a2ad::agent::{
+    Agent, AgentError, AgentExecutor, AgentOptions, CancelOutcome, Recovery, RequestContext, TaskUpdater,
+};
+use a2ad::bus::LocalBus;
+use a2ad::clock::Clock;
+use a2ad::context::{Binding, CallContext, Principal, Scope};
+use a2ad::error::Error;
+use a2ad::execution::{Answer, EventStream, ExecutionSettings, Executions, Incoming, NewTask, Wait};
+use a2ad::pb::{AgentCard, Message, Task, TaskState};
+use a2ad::repository::conformance::{NOW_MS, message, scope};
+use a2ad::repository::memory::MemoryRepository;
+use a2ad::repository::{StoredTask, TaskRepository};
+use a2ad::shutdown::Shutdown;
+use a2ad::task::{TaskEvent, is_terminal, replay};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+use super::observed::Observed;
+
+/// The longest that anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+type Execute =
+    Box<dyn Fn(RequestContext, TaskUpdater) -> BoxFuture<'static, Result<(), AgentError>> + Send + Sync>;
+type Cancel = Box<dyn Fn() -> BoxFuture<'static, CancelOutcome> + Send + Sync>;
+
+/// An agent made of closures.
+pub struct Scripted {
+    execute: Execute,
+    cancel: Cancel,
+    recovery: Recovery,
+    may_reply: bool,
+}
+
+impl Scripted {
+    pub fn new<F, R>(execute: F) -> Self
+    where
+        F: Fn(RequestContext, TaskUpdater) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), AgentError>> + Send + 'static,
+    {
+        Self {
+            execute: Box::new(move |request, updater| Box::pin(execute(request, updater))),
+            cancel: Box::new(|| Box::pin(async { CancelOutcome::Canceled(None) })),
+            recovery: Recovery::Fail,
+            may_reply: false,
+        }
+    }
+
+    pub fn on_cancel<F, R>(mut self, cancel: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = CancelOutcome> + Send + 'static,
+    {
+        self.cancel = Box::new(move || Box::pin(cancel()));
+        self
+    }
+
+    pub fn restarting(mut self) -> Self {
+        self.recovery = Recovery::Restart;
+        self
+    }
+
+    pub fn replying(mut self) -> Self {
+        self.may_reply = true;
+        self
+    }
+
+    pub fn agent(self) -> Arc<Agent> {
+        self.with(AgentOptions::default())
+    }
+
+    pub fn with(self, options: AgentOptions) -> Arc<Agent> {
+        Arc::new(Agent::new("echo", AgentCard::default(), Arc::new(self), options).unwrap())
+    }
+}
+
+#[async_trait::async_trait]
+impl AgentExecutor for Scripted {
+    async fn execute(&self, request: RequestContext, updater: TaskUpdater) -> Result<(), AgentError> {
+        (self.execute)(request, updater).await
+    }
+
+    async fn cancel(&self, _request: &RequestContext) -> CancelOutcome {
+        (self.cancel)().await
+    }
+
+    fn recovery(&self) -> Recovery {
+        self.recovery
+    }
+
+    fn may_reply(&self) -> bool {
+        self.may_reply
+    }
+}
+
+/// Lets agents through one by one.
+#[derive(Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub fn open(&self) {
+        self.0.add_permits(1);
+    }
+
+    pub async fn pass(&self) {
+        self.0.acquire().await.unwrap().forget();
+    }
+}
+
+/// Completes at once with the text as an artifact.
+pub fn echo() -> Arc<Agent> {
+    let execute = |request: RequestContext, updater: TaskUpdater| async move {
+        updater.artifact_text("echo", &request.text()).await?;
+        updater.complete().await?;
+        Ok(())
+    };
+    Scripted::new(execute).agent()
+}
+
+/// Completes behind a gate.
+pub fn gated(gate: &Gate) -> Arc<Agent> {
+    Scripted::new(completing_behind(gate)).agent()
+}
+
+pub fn completing_behind(
+    gate: &Gate,
+) -> impl Fn(RequestContext, TaskUpdater) -> BoxFuture<'static, Result<(), AgentError>> + Send + Sync + 'static
+{
+    let gate = gate.clone();
+    move |_, updater| {
+        let gate = gate.clone();
+        Box::pin(async move {
+            updater.working().await?;
+            gate.pass().await;
+            updater.complete().await?;
+            Ok(())
+        })
+    }
+}
+
+/// An engine over a repository that the test can look into.
+pub struct Bed {
+    pub engine: Executions,
+    pub repository: Arc<Observed>,
+    pub shutdown: Shutdown,
+    pub scope: Scope,
+}
+
+impl Bed {
+    pub fn new() -> Self {
+        Self::with(ExecutionSettings::default())
+    }
+
+    pub fn with(settings: ExecutionSettings) -> Self {
+        Self::over(Observed::new(Arc::new(MemoryRepository::new())), settings)
+    }
+
+    pub async fn sqlite() -> Self {
+        Self::over(
+            crate::repositories::fresh_sqlite().await,
+            ExecutionSettings::default(),
+        )
+    }
+
+    pub fn over(repository: Arc<Observed>, settings: ExecutionSettings) -> Self {
+        let shutdown = Shutdown::new();
+        let engine = Executions::new(
+            repository.clone(),
+            Arc::new(LocalBus::new()),
+            Clock::manual(NOW_MS),
+            shutdown.clone(),
+            settings,
+        );
+        Self {
+            engine,
+            repository,
+            shutdown,
+            scope: scope("ada"),
+        }
+    }
+
+    pub fn new_task(&self, agent: &Arc<Agent>, text: &str) -> NewTask {
+        NewTask {
+            agent: agent.clone(),
+            scope: self.scope.clone(),
+            context_id: None,
+            incoming: incoming(text),
+        }
+    }
+
+    pub async fn start(&self, agent: &Arc<Agent>, text: &str, wait: Wait) -> Result<Answer, Error> {
+        patiently(self.engine.start(self.new_task(agent, text), wait)).await
+    }
+
+    /// Starts a task that is accepted before it ends.
+    pub async fn accepted(&self, agent: &Arc<Agent>) -> Task {
+        task(self.start(agent, "go", Wait::Accepted).await)
+    }
+
+    pub async fn stream(&self, agent: &Arc<Agent>, text: &str) -> EventStream {
+        let stream = patiently(self.engine.start_streaming(self.new_task(agent, text))).await;
+        stream.unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
+    pub async fn send(&self, agent: &Arc<Agent>, id: &str, text: &str, wait: Wait) -> Result<Answer, Error> {
+        patiently(self.engine.send(agent, &self.scope, id, incoming(text), wait)).await
+    }
+
+    pub async fn settled(&self, agent: &Arc<Agent>, id: &str) -> Result<Answer, Error> {
+        patiently(self.engine.settled(agent, &self.scope, id)).await
+    }
+
+    pub async fn cancel(&self, agent: &Arc<Agent>, id: &str) -> Result<Answer, Error> {
+        patiently(self.engine.cancel(agent, &self.scope, id, &call())).await
+    }
+
+    pub async fn subscribe(
+        &self,
+        agent: &Arc<Agent>,
+        id: &str,
+        cursor: Option<u64>,
+    ) -> Result<EventStream, Error> {
+        patiently(self.engine.subscribe(agent, &self.scope, id, cursor)).await
+    }
+
+    pub async fn stored(&self, id: &str) -> StoredTask {
+        self.repository
+            .get(&self.scope, id)
+            .await
+            .unwrap()
+            .expect("the task is stored")
+    }
+
+    pub async fn state(&self, id: &str) -> TaskState {
+        state(&self.stored(id).await.task)
+    }
+
+    /// The log of a task, which must be sound: dense, foldable to the task, and with at most one end.
+    pub async fn log(&self, id: &str) -> Vec<Arc<TaskEvent>> {
+        let events = self
+            .repository
+            .events(&self.scope, id, 0, usize::MAX)
+            .await
+            .unwrap();
+        assert_dense(&events, 1);
+        let stored = self.stored(id).await;
+        assert_eq!(stored.generation, events.len() as u64);
+        assert_eq!(replay(None, 0, &events), Ok(Some(stored.task)));
+        let ends = events
+            .iter()
+            .filter(|event| event.state.is_some_and(is_terminal))
+            .count();
+        assert!(ends <= 1, "{ends} terminal events");
+        events
+    }
+
+    pub async fn states(&self, id: &str) -> Vec<TaskState> {
+        self.log(id)
+            .await
+            .iter()
+            .filter_map(|event| event.state)
+            .collect()
+    }
+
+    /// Waits until the task is in a state.
+    pub async fn reaches(&self, id: &str, wanted: TaskState) {
+        eventually(async || self.state(id).await == wanted).await;
+    }
+
+    /// Waits until no task has a writer any more, whoever reads.
+    pub async fn quiet_but_for_readers(&self) {
+        eventually(async || self.engine.running() == 0).await;
+    }
+
+    /// Waits until no task has a writer any more.
+    pub async fn quiet(&self) {
+        eventually(async || self.engine.running() == 0 && self.shutdown.running() == 0).await;
+    }
+}
+
+pub fn incoming(text: &str) -> Incoming {
+    Incoming {
+        message: message(text),
+        configuration: None,
+        metadata: None,
+        call: call(),
+        key: None,
+        push_configs: Vec::new(),
+    }
+}
+
+pub fn call() -> CallContext {
+    CallContext {
+        principal: Principal::verified("ada"),
+        binding: Binding::Grpc,
+        peer: None,
+        request_id: Arc::from("request"),
+        trace: None,
+        version: None,
+        extensions: Arc::from(Vec::new()),
+        path_agent: None,
+        idempotency_key: None,
+        last_generation: None,
+    }
+}
+
+#[track_caller]
+pub fn task(answer: Result<Answer, Error>) -> Task {
+    match answer {
+        Ok(Answer::Task(task, _)) => *task,
+        other => panic!("no task: {other:?}"),
+    }
+}
+
+pub fn state(task: &Task) -> TaskState {
+    task.status
+        .as_ref()
+        .map(|status| status.state())
+        .unwrap_or_default()
+}
+
+/// The texts of the history, in order.
+pub fn said(history: &[Message]) -> Vec<String> {
+    let text = |message: &Message| match message.parts.first().and_then(|part| part.content.clone()) {
+        Some(a2ad::pb::part::Content::Text(text)) => text,
+        other => panic!("no text: {other:?}"),
+    };
+    history.iter().map(text).collect()
+}
+
+#[track_caller]
+pub fn assert_dense(events: &[Arc<TaskEvent>], first: u64) {
+    let numbers: Vec<u64> = events.iter().map(|event| event.generation).collect();
+    assert_eq!(numbers, (first..first + events.len() as u64).collect::<Vec<_>>());
+}
+
+pub async fn patiently<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .expect("this takes too long")
+}
+
+/// All events of a stream that must end.
+pub async fn all(stream: EventStream) -> Vec<Arc<TaskEvent>> {
+    patiently(stream.map(|event| event.unwrap()).collect()).await
+}
+
+pub async fn next(stream: &mut EventStream) -> Arc<TaskEvent> {
+    patiently(stream.next())
+        .await
+        .expect("the stream goes on")
+        .unwrap()
+}
+
+/// Looks again and again until it is so.
+pub async fn eventually(so: impl AsyncFn() -> bool) {
+    let watch = async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    patiently(watch).await;
+}
