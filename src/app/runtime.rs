@@ -26,7 +26,7 @@ use crate::tls::TlsSource;
 /// How long background tasks get to end when everything was told to stop.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
-/// A runtime that has its socket, its database and its agents. It serves once [`Runtime::serve`] is polled.
+/// A runtime that has its socket, its database and its agents. It serves once [`Runtime::serve_until_signal`] is polled.
 pub struct Runtime {
     config: Config,
     address: SocketAddr,

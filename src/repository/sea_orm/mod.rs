@@ -1,6 +1,6 @@
 //! Tasks in a SQL database, through SeaORM.
 //!
-//! Writes go through one [`committer`], which puts everything that waits into one transaction; reads go to a pool of
+//! Writes go through one committer, which puts everything that waits into one transaction; reads go to a pool of
 //! their own. The committer lives in a background task: dropping a request never cancels a database call that
 //! changes something. Start at [`SeaOrmRepository::open_sqlite`].
 
