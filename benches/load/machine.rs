@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::Outcome;
 
@@ -69,4 +70,23 @@ pub fn field(file: &str, name: &str) -> Option<String> {
 /// The number at the start of a text like `1234 kB`.
 pub fn number(text: &str) -> Option<u64> {
     text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The clock of /proc/PID/stat: user space always sees hundredths of a second on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Processor time that a process has used so far, in the kernel as well as outside.
+pub fn cpu(pid: &str) -> Outcome<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name of the program, in parentheses, may hold blanks; user and system time are the 12th and 13th field
+    // behind it.
+    let fields = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?.1;
+    let mut times = fields
+        .split_ascii_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse::<u64>);
+    let mut next = || times.next().ok_or("a short /proc/PID/stat");
+    let ticks = next()?? + next()??;
+    Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
 }

@@ -3,12 +3,15 @@
 
 mod baseline;
 mod client;
+mod idle;
 mod machine;
 mod measure;
 mod options;
 mod payload;
 mod server;
+mod streams;
 mod table;
+mod tasks;
 mod unary;
 
 use std::process::ExitCode;
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Outcome {
     match options.what {
         What::Serve(baseline) => return baseline::serve(baseline),
+        What::SingleRows => return baseline::single_rows(options),
         What::Help => {
             eprintln!("{}", options::USAGE);
             return Ok(());
@@ -44,10 +48,19 @@ fn run(options: &Options) -> Outcome {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        match options.what {
-            What::Unary => unary::run(options).await,
-            What::All => unary::run(options).await,
-            What::Help | What::Serve(_) => Ok(()),
+        let wanted = |what: What| options.what == what || options.what == What::All;
+        if wanted(What::Unary) {
+            unary::run(options).await?;
         }
+        if wanted(What::Tasks) {
+            tasks::run(options).await?;
+        }
+        if wanted(What::Streams) {
+            streams::run(options).await?;
+        }
+        if wanted(What::Idle) {
+            idle::run(options).await?;
+        }
+        Ok(())
     })
 }

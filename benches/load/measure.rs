@@ -1,6 +1,5 @@
 //! One measurement: a window of steady load, and what the server and the requests spent in it.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -28,20 +27,6 @@ impl Gauge {
             latency_us: Mutex::new(Histogram::new_with_bounds(1, 60_000_000, 3)?),
             failure: Mutex::new(None),
         }))
-    }
-
-    /// Calls again and again until the task is dropped or a call fails.
-    pub async fn repeat<F>(self: Arc<Self>, mut call: impl FnMut() -> F)
-    where
-        F: Future<Output = Outcome<u64>>,
-    {
-        loop {
-            let start = Instant::now();
-            match call().await {
-                Ok(units) => self.add(units, start.elapsed()),
-                Err(error) => return self.fail(&*error),
-            }
-        }
     }
 
     /// Counts finished units of work; for those that arrive without a call of their own.
@@ -135,7 +120,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn new(mut values: Vec<f64>) -> Self {
+    pub fn new(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let median = match values.len() {
             0 => f64::NAN,

@@ -10,6 +10,9 @@ usage: cargo bench --bench load -- WHAT [OPTIONS]
 
 WHAT
   unary      SendMessage of `echo` by every binding, on memory and on SQLite
+  tasks      completed tasks per second on SQLite, and single rows committed one by one
+  streams    events per second through 1 and 100 gRPC streams
+  idle       memory for each idle gRPC subscriber
   all        all of these
 
 OPTIONS
@@ -26,8 +29,13 @@ OPTIONS
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Unary,
+    Tasks,
+    Streams,
+    Idle,
     All,
     Help,
+    /// Commits single rows for a while.
+    SingleRows,
     Serve(Baseline),
 }
 
@@ -91,6 +99,10 @@ impl Options {
                 // Cargo says this to every bench.
                 "--bench" => {}
                 "unary" => options.what = What::Unary,
+                "tasks" => options.what = What::Tasks,
+                "streams" => options.what = What::Streams,
+                "idle" => options.what = What::Idle,
+                "--single-rows" => options.what = What::SingleRows,
                 "all" => options.what = What::All,
                 "--serve-tonic-echo" => options.what = What::Serve(Baseline::Tonic),
                 "--serve-axum-echo" => options.what = What::Serve(Baseline::Axum),

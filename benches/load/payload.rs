@@ -2,22 +2,28 @@
 
 use a2ad::pb::part::Content;
 use a2ad::pb::{
-    Artifact, Message, Part, Role, SendMessageRequest, SendMessageResponse, Task, TaskState, TaskStatus,
-    Timestamp, send_message_response,
+    Artifact, Message, Part, Role, SendMessageRequest, SendMessageResponse, StreamResponse, Task,
+    TaskArtifactUpdateEvent, TaskState, TaskStatus, Timestamp, send_message_response, stream_response,
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use prost::Message as _;
 
 use crate::Outcome;
 
+/// The path of HTTP+JSON; JSON-RPC has `/`.
+pub const HTTP_JSON_PATH: &str = "/message:send";
 pub const SEND_MESSAGE: &str = "/lf.a2a.v1.A2AService/SendMessage";
+
+pub const SEND_STREAMING_MESSAGE: &str = "/lf.a2a.v1.A2AService/SendStreamingMessage";
+pub const SUBSCRIBE_TO_TASK: &str = "/lf.a2a.v1.A2AService/SubscribeToTask";
 
 /// The length of the text in every echo.
 const TEXT_BYTES: usize = 256;
 /// As long as the identifiers that a2ad makes.
-const TASK_ID: &str = "01936000-0000-7000-8000-000000000001";
-const CONTEXT_ID: &str = "01936000-0000-7000-8000-000000000002";
-const STATUS_MESSAGE_ID: &str = "01936000-0000-7000-8000-000000000003";
+pub const TASK_ID: &str = "01936000-0000-7000-8000-000000000001";
+pub const CONTEXT_ID: &str = "01936000-0000-7000-8000-000000000002";
+pub const STATUS_MESSAGE_ID: &str = "01936000-0000-7000-8000-000000000003";
+/// What the echo agent says about 256 bytes of these words.
+pub const STATUS_TEXT: &str = "echo: 256 characters, 48 words";
 const MESSAGE_ID: &str = "01936000-0000-7000-8000-000000000004";
 
 /// 256 bytes of words.
@@ -44,6 +50,19 @@ fn text_part(text: String) -> Part {
     }
 }
 
+/// The same request as HTTP+JSON takes it.
+pub fn json(text: &str) -> String {
+    format!(
+        r#"{{"message":{{"messageId":"{MESSAGE_ID}","role":"ROLE_USER","parts":[{{"text":"{text}"}}]}}}}"#
+    )
+}
+
+/// The same request as JSON-RPC takes it.
+pub fn json_rpc(text: &str) -> String {
+    let params = json(text);
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{params}}}"#)
+}
+
 /// A message as it stands in a gRPC body: not compressed, length, bytes.
 pub fn grpc_frame(message: &impl prost::Message) -> Bytes {
     let mut frame = BytesMut::with_capacity(5 + message.encoded_len());
@@ -61,6 +80,49 @@ pub fn unframe<M: prost::Message + Default>(frame: &[u8]) -> Outcome<M> {
         return Err("a gRPC body that is not one plain frame".into());
     }
     Ok(M::decode(body)?)
+}
+
+/// The order for the bench agent to stream as fast as it can.
+pub fn ticks_order(count: u64, pad: usize) -> String {
+    format!("ticks:{count}:0:0:{pad}")
+}
+
+/// Count and padding of such an order.
+pub fn ticks_of(request: &SendMessageRequest) -> Option<(u64, usize)> {
+    let Some(Content::Text(text)) = &request.message.as_ref()?.parts.first()?.content else {
+        return None;
+    };
+    let (count, pad) = text.strip_prefix("ticks:")?.split_once(":0:0:")?;
+    Some((count.parse().ok()?, pad.parse().ok()?))
+}
+
+/// What the bench agent sends for one tick of its `ticks` order, with the same number of bytes.
+pub fn tick(index: u64, last: bool, padding: &str) -> StreamResponse {
+    let update = TaskArtifactUpdateEvent {
+        task_id: TASK_ID.to_owned(),
+        context_id: CONTEXT_ID.to_owned(),
+        artifact: Some(Artifact {
+            artifact_id: "ticks".to_owned(),
+            name: "ticks".to_owned(),
+            parts: vec![text_part(format!("tick {index} 1795000000123456789 {padding}"))],
+            ..Artifact::default()
+        }),
+        append: index > 0,
+        last_chunk: last,
+        metadata: None,
+    };
+    StreamResponse {
+        payload: Some(stream_response::Payload::ArtifactUpdate(update)),
+    }
+}
+
+/// What a subscriber gets first: the task as it is.
+pub fn snapshot() -> StreamResponse {
+    let task = answer(request(text())).and_then(|answer| match answer.payload {
+        Some(send_message_response::Payload::Task(task)) => Some(stream_response::Payload::Task(task)),
+        _ => None,
+    });
+    StreamResponse { payload: task }
 }
 
 /// What the echo agent's task looks like in the end, made by the bare servers with as little work as it can be.
@@ -94,7 +156,7 @@ fn status() -> TaskStatus {
             context_id: CONTEXT_ID.to_owned(),
             task_id: TASK_ID.to_owned(),
             role: Role::Agent.into(),
-            parts: vec![text_part("echo: 256 characters, 48 words".to_owned())],
+            parts: vec![text_part(STATUS_TEXT.to_owned())],
             ..Message::default()
         }),
         timestamp: Some(Timestamp {
@@ -116,6 +178,18 @@ pub fn check(answer: &SendMessageResponse) -> Outcome {
     let echo = task.artifacts.first().and_then(|artifact| artifact.parts.first());
     if !done || echo.and_then(|part| part.content.clone()) != Some(Content::Text(text())) {
         return Err(format!("not the finished echo: {task:?}").into());
+    }
+    Ok(())
+}
+
+/// The same of an answer by either JSON binding.
+pub fn check_json(answer: &[u8]) -> Outcome {
+    let answer: serde_json::Value = serde_json::from_slice(answer)?;
+    let task = answer.pointer("/result/task").or(answer.pointer("/task"));
+    let text_of = |pointer: &str| task?.pointer(pointer)?.as_str();
+    let done = text_of("/status/state") == Some("TASK_STATE_COMPLETED");
+    if !done || text_of("/artifacts/0/parts/0/text") != Some(&text()) {
+        return Err(format!("not the finished echo: {answer}").into());
     }
     Ok(())
 }

@@ -13,9 +13,6 @@ use crate::machine::{self, SERVER_CORE};
 use crate::options::{Baseline, Options};
 use crate::{Outcome, table};
 
-/// The clock of /proc/PID/stat: user space always sees hundredths of a second on Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
-
 /// A running server; ends with the value.
 pub struct Server {
     child: Child,
@@ -106,18 +103,7 @@ impl Server {
 
     /// Processor time that the server has used so far, in the kernel as well as outside.
     pub fn cpu(&self) -> Outcome<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name of the program, in parentheses, may hold blanks; user and system time are the 12th and 13th
-        // field behind it.
-        let fields = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?.1;
-        let mut times = fields
-            .split_ascii_whitespace()
-            .skip(11)
-            .take(2)
-            .map(str::parse::<u64>);
-        let mut next = || times.next().ok_or("a short /proc/PID/stat");
-        let ticks = next()?? + next()??;
-        Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
+        machine::cpu(&self.child.id().to_string())
     }
 
     /// Resident memory in bytes.

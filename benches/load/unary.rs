@@ -1,8 +1,12 @@
 //! SendMessage of `echo`, one answer for each request.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
 use bytes::Bytes;
 
-use crate::client::{Background, grpc};
+use crate::client::{Background, grpc, http};
 use crate::measure::{Gauge, Sample, Series, order};
 use crate::options::{Baseline, Options};
 use crate::server::{Server, Store};
@@ -14,29 +18,49 @@ const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 /// Connections that more than one request in flight share.
 const GRPC_CONNECTIONS: usize = 4;
 
+const JSON: &str = "application/json";
+/// The protocol's own label of HTTP+JSON.
+const A2A_JSON: &str = "application/a2a+json";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Binding {
     Grpc,
+    JsonRpc,
+    HttpJson,
 }
 
 impl Binding {
-    const ALL: [Self; 1] = [Self::Grpc];
+    const ALL: [Self; 3] = [Self::Grpc, Self::JsonRpc, Self::HttpJson];
 
     fn name(self) -> &'static str {
         match self {
             Self::Grpc => "gRPC",
+            Self::JsonRpc => "JSON-RPC",
+            Self::HttpJson => "HTTP+JSON",
         }
     }
 
     fn baseline(self) -> Baseline {
         match self {
             Self::Grpc => Baseline::Tonic,
+            Self::JsonRpc | Self::HttpJson => Baseline::Axum,
         }
     }
 
     fn baseline_name(self) -> &'static str {
         match self {
             Self::Grpc => "bare tonic",
+            Self::JsonRpc => "bare axum, JSON-RPC",
+            Self::HttpJson => "bare axum, HTTP+JSON",
+        }
+    }
+
+    /// The bytes of one HTTP/1.1 request.
+    fn http_request(self, address: SocketAddr) -> Bytes {
+        let text = payload::text();
+        match self {
+            Self::JsonRpc => http::request(address, "/", JSON, &payload::json_rpc(&text)),
+            _ => http::request(address, payload::HTTP_JSON_PATH, A2A_JSON, &payload::json(&text)),
         }
     }
 }
@@ -84,13 +108,15 @@ async fn rows(options: &Options, binding: Binding, in_flight: usize, table: &mut
         servers.push(Server::a2ad(options, store, "echo", &[])?);
     }
     for (name, server) in names.iter().zip(&servers) {
-        let bytes = check(server).await.map_err(|error| format!("{name}: {error}"))?;
+        let bytes = check(binding, server)
+            .await
+            .map_err(|error| format!("{name}: {error}"))?;
         note(format!("{name}: an answer has {bytes} bytes"));
     }
     let mut series = vec![Series::default(); servers.len()];
     for round in 0..options.rounds {
         for index in order(round, servers.len()) {
-            let sample = window(&servers[index], in_flight, options).await?;
+            let sample = window(binding, &servers[index], in_flight, options).await?;
             note(format!(
                 "{} x {in_flight}, round {round}: {sample:?}",
                 names[index]
@@ -117,7 +143,13 @@ fn row(name: &str, in_flight: usize, series: &Series, baseline: &Series) -> Vec<
 }
 
 /// One answer, looked at closely; its length.
-async fn check(server: &Server) -> Outcome<usize> {
+async fn check(binding: Binding, server: &Server) -> Outcome<usize> {
+    if binding != Binding::Grpc {
+        let mut connection = http::Connection::open(server.address).await?;
+        let answer = connection.call(&binding.http_request(server.address)).await?;
+        payload::check_json(answer)?;
+        return Ok(answer.len());
+    }
     let mut background = Background::default();
     let mut connection = grpc::Connection::open(server.address, &mut background).await?;
     let frame = payload::grpc_frame(&payload::request(payload::text()));
@@ -128,21 +160,70 @@ async fn check(server: &Server) -> Outcome<usize> {
     Ok(answer.len())
 }
 
-async fn window(server: &Server, in_flight: usize, options: &Options) -> Outcome<Sample> {
+async fn window(binding: Binding, server: &Server, in_flight: usize, options: &Options) -> Outcome<Sample> {
     let gauge = Gauge::new()?;
     let mut background = Background::default();
-    let frame: Bytes = payload::grpc_frame(&payload::request(payload::text()));
-    let mut connections = Vec::new();
-    for _ in 0..GRPC_CONNECTIONS.min(in_flight) {
-        connections.push(grpc::Connection::open(server.address, &mut background).await?);
-    }
-    for worker in 0..in_flight {
-        let connection = connections[worker % connections.len()].clone();
-        let (request, frame) = (connection.request(payload::SEND_MESSAGE), frame.clone());
-        background.spawn(gauge.clone().repeat(move || {
-            let (mut connection, request, frame) = (connection.clone(), request.clone(), frame.clone());
-            async move { connection.unary(request, frame).await.map(|_| 1) }
-        }));
+    match binding {
+        Binding::Grpc => load_grpc(server, in_flight, &gauge, &mut background).await?,
+        _ => load_http(binding, server, in_flight, &gauge, &mut background).await?,
     }
     gauge.watch(server, options).await
+}
+
+/// Few connections with many requests each, as a gRPC client has them.
+pub async fn load_grpc(
+    server: &Server,
+    in_flight: usize,
+    gauge: &Arc<Gauge>,
+    background: &mut Background,
+) -> Outcome {
+    let frame = payload::grpc_frame(&payload::request(payload::text()));
+    let mut connections = Vec::new();
+    for _ in 0..GRPC_CONNECTIONS.min(in_flight) {
+        connections.push(grpc::Connection::open(server.address, background).await?);
+    }
+    for worker in 0..in_flight {
+        let mut connection = connections[worker % connections.len()].clone();
+        let (request, frame, gauge) = (
+            connection.request(payload::SEND_MESSAGE),
+            frame.clone(),
+            gauge.clone(),
+        );
+        background.spawn(async move {
+            let error = loop {
+                let start = Instant::now();
+                match connection.unary(request.clone(), frame.clone()).await {
+                    Ok(_) => gauge.add(1, start.elapsed()),
+                    Err(error) => break error,
+                }
+            };
+            gauge.fail(&*error);
+        });
+    }
+    Ok(())
+}
+
+/// A connection for each request in flight, which is all that HTTP/1.1 can.
+async fn load_http(
+    binding: Binding,
+    server: &Server,
+    in_flight: usize,
+    gauge: &Arc<Gauge>,
+    background: &mut Background,
+) -> Outcome {
+    for _ in 0..in_flight {
+        let mut connection = http::Connection::open(server.address).await?;
+        let (request, gauge) = (binding.http_request(server.address), gauge.clone());
+        background.spawn(async move {
+            let error = loop {
+                let start = Instant::now();
+                match connection.call(&request).await {
+                    Ok(_) => gauge.add(1, start.elapsed()),
+                    Err(error) => break error,
+                }
+            };
+            gauge.fail(&*error);
+        });
+    }
+    Ok(())
 }

@@ -118,3 +118,38 @@ fn check_status(headers: &HeaderMap) -> Outcome {
         _ => Ok(()),
     }
 }
+
+/// Counts the messages of a stream, which begin and end anywhere in its pieces.
+#[derive(Default)]
+pub struct Messages {
+    /// The head of the message that begins: a flag and four bytes of length.
+    head: [u8; 5],
+    head_length: usize,
+    /// Bytes of the running message that are still to come.
+    rest: usize,
+}
+
+impl Messages {
+    /// How many messages begin in this piece.
+    pub fn count(&mut self, mut piece: &[u8]) -> u64 {
+        let mut count = 0;
+        while !piece.is_empty() {
+            let skipped = self.rest.min(piece.len());
+            self.rest -= skipped;
+            piece = &piece[skipped..];
+            while self.rest == 0
+                && let Some((&byte, after)) = piece.split_first()
+            {
+                piece = after;
+                self.head[self.head_length] = byte;
+                self.head_length += 1;
+                if self.head_length == self.head.len() {
+                    let [_, length @ ..] = self.head;
+                    (self.rest, self.head_length) = (u32::from_be_bytes(length) as usize, 0);
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
+}

@@ -1,6 +1,7 @@
 //! Clients that cost as little as can be: requests are encoded once, answers are not decoded.
 
 pub mod grpc;
+pub mod http;
 
 use std::future::Future;
 
