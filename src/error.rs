@@ -74,7 +74,12 @@ struct Row {
 }
 
 const fn row(grpc: Code, json_rpc: i32, reason: &'static str, a2a: bool) -> Row {
-    Row { grpc, json_rpc, reason, a2a }
+    Row {
+        grpc,
+        json_rpc,
+        reason,
+        a2a,
+    }
 }
 
 impl Kind {
@@ -109,16 +114,31 @@ impl Kind {
         match self {
             Self::TaskNotFound => row(Code::NotFound, -32001, "TASK_NOT_FOUND", true),
             Self::TaskNotCancelable => row(Code::FailedPrecondition, -32002, "TASK_NOT_CANCELABLE", true),
-            Self::PushNotificationNotSupported => {
-                row(Code::FailedPrecondition, -32003, "PUSH_NOTIFICATION_NOT_SUPPORTED", true)
+            Self::PushNotificationNotSupported => row(
+                Code::FailedPrecondition,
+                -32003,
+                "PUSH_NOTIFICATION_NOT_SUPPORTED",
+                true,
+            ),
+            Self::UnsupportedOperation => {
+                row(Code::FailedPrecondition, -32004, "UNSUPPORTED_OPERATION", true)
             }
-            Self::UnsupportedOperation => row(Code::FailedPrecondition, -32004, "UNSUPPORTED_OPERATION", true),
-            Self::ContentTypeNotSupported => row(Code::InvalidArgument, -32005, "CONTENT_TYPE_NOT_SUPPORTED", true),
+            Self::ContentTypeNotSupported => {
+                row(Code::InvalidArgument, -32005, "CONTENT_TYPE_NOT_SUPPORTED", true)
+            }
             Self::InvalidAgentResponse => row(Code::Internal, -32006, "INVALID_AGENT_RESPONSE", true),
-            Self::ExtendedAgentCardNotConfigured => {
-                row(Code::FailedPrecondition, -32007, "EXTENDED_AGENT_CARD_NOT_CONFIGURED", true)
-            }
-            Self::ExtensionSupportRequired => row(Code::FailedPrecondition, -32008, "EXTENSION_SUPPORT_REQUIRED", true),
+            Self::ExtendedAgentCardNotConfigured => row(
+                Code::FailedPrecondition,
+                -32007,
+                "EXTENDED_AGENT_CARD_NOT_CONFIGURED",
+                true,
+            ),
+            Self::ExtensionSupportRequired => row(
+                Code::FailedPrecondition,
+                -32008,
+                "EXTENSION_SUPPORT_REQUIRED",
+                true,
+            ),
             Self::VersionNotSupported => row(Code::FailedPrecondition, -32009, "VERSION_NOT_SUPPORTED", true),
             // Not in the protocol's own table, but the official SDKs tell this error apart by just this reason in
             // the protocol's domain.
@@ -130,7 +150,9 @@ impl Kind {
             Self::Unauthenticated => row(Code::Unauthenticated, -31401, "UNAUTHENTICATED", false),
             Self::PermissionDenied => row(Code::PermissionDenied, -31403, "PERMISSION_DENIED", false),
             Self::ResourceExhausted => row(Code::ResourceExhausted, -31429, "RESOURCE_EXHAUSTED", false),
-            Self::UnsupportedMediaType => row(Code::InvalidArgument, -32005, "CONTENT_TYPE_NOT_SUPPORTED", true),
+            Self::UnsupportedMediaType => {
+                row(Code::InvalidArgument, -32005, "CONTENT_TYPE_NOT_SUPPORTED", true)
+            }
             Self::MethodNotAllowed => row(Code::Unimplemented, -32601, "METHOD_NOT_ALLOWED", false),
             Self::Conflict => row(Code::Aborted, -31409, "CONFLICT", false),
             Self::DeadlineExceeded => row(Code::DeadlineExceeded, -31504, "DEADLINE_EXCEEDED", false),
@@ -228,7 +250,10 @@ impl Error {
 
     /// One field is not valid.
     pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self::violations(vec![Violation { field: field.into(), description: description.into() }])
+        Self::violations(vec![Violation {
+            field: field.into(),
+            description: description.into(),
+        }])
     }
 
     /// Several fields are not valid.
@@ -238,23 +263,35 @@ impl Error {
             [one] => format!("{}: {}", one.field, one.description),
             many => format!("{} fields are not valid; see the field violations", many.len()),
         };
-        Self { violations, ..Self::new(Kind::InvalidParams, message) }
+        Self {
+            violations,
+            ..Self::new(Kind::InvalidParams, message)
+        }
     }
 
     /// A fault of ours: logged here in full, told to the caller as no more than that.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");
-        Self::new(Kind::Internal, "internal error; the server's log has the cause under this request id")
+        Self::new(
+            Kind::Internal,
+            "internal error; the server's log has the cause under this request id",
+        )
     }
 
     /// Something that we need is away for the moment.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { retry_after: Some(Duration::from_secs(1)), ..Self::new(Kind::Unavailable, message) }
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(Kind::Unavailable, message)
+        }
     }
 
     /// The request is larger than a limit, which `message` names.
     pub fn too_large(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { too_large: true, ..Self::new(Kind::ResourceExhausted, message) }
+        Self {
+            too_large: true,
+            ..Self::new(Kind::ResourceExhausted, message)
+        }
     }
 
     /// Adds context to `ErrorInfo.metadata`.
@@ -266,11 +303,19 @@ impl Error {
 
     /// The HTTP status of this error.
     pub fn http_status(&self) -> u16 {
-        if self.too_large { 413 } else { self.kind.http_status() }
+        if self.too_large {
+            413
+        } else {
+            self.kind.http_status()
+        }
     }
 
     /// The JSON-RPC code of this error.
     pub fn json_rpc_code(&self) -> i32 {
-        if self.too_large { Kind::InvalidRequest.json_rpc_code() } else { self.kind.json_rpc_code() }
+        if self.too_large {
+            Kind::InvalidRequest.json_rpc_code()
+        } else {
+            self.kind.json_rpc_code()
+        }
     }
 }

@@ -62,7 +62,10 @@ fn task_indexes() -> [IndexCreateStatement; 3] {
     };
     [
         listing("task_by_time", &["agent", "owner", "status_ms", "id"]),
-        listing("task_by_context", &["agent", "owner", "context_id", "status_ms", "id"]),
+        listing(
+            "task_by_context",
+            &["agent", "owner", "context_id", "status_ms", "id"],
+        ),
         listing("task_by_state", &["state", "agent", "owner", "status_ms", "id"]),
     ]
 }
@@ -96,7 +99,11 @@ fn idempotency_key() -> TableCreateStatement {
 }
 
 fn idempotency_key_expiry() -> IndexCreateStatement {
-    Index::create().name("idempotency_key_expiry").table("idempotency_key").col("expires_ms").to_owned()
+    Index::create()
+        .name("idempotency_key_expiry")
+        .table("idempotency_key")
+        .col("expires_ms")
+        .to_owned()
 }
 
 fn push_config() -> TableCreateStatement {

@@ -47,7 +47,13 @@ pub struct RequestContext {
 
 impl RequestContext {
     /// A request as the runtime builds it; public so that agents can be tested without a runtime.
-    pub fn new(call: &CallContext, task_id: Arc<str>, context_id: Arc<str>, message: Arc<Message>, tasks: Arc<dyn TaskReader>) -> Self {
+    pub fn new(
+        call: &CallContext,
+        task_id: Arc<str>,
+        context_id: Arc<str>,
+        message: Arc<Message>,
+        tasks: Arc<dyn TaskReader>,
+    ) -> Self {
         Self {
             task_id,
             context_id,

@@ -82,7 +82,10 @@ pub struct AgentError {
 impl AgentError {
     /// A failure whose text the caller may read.
     pub fn new(public: impl Into<String>) -> Self {
-        Self { public: public.into(), cause: None }
+        Self {
+            public: public.into(),
+            cause: None,
+        }
     }
 
     /// The text for the caller.
@@ -105,6 +108,9 @@ impl fmt::Display for AgentError {
 /// Any error becomes a failure of the task; its text stays in the log, because it may carry internals.
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for AgentError {
     fn from(cause: E) -> Self {
-        Self { public: "the agent failed".to_owned(), cause: Some(Box::new(cause)) }
+        Self {
+            public: "the agent failed".to_owned(),
+            cause: Some(Box::new(cause)),
+        }
     }
 }

@@ -34,7 +34,12 @@ pub struct AgentOptions {
 
 impl Default for AgentOptions {
     fn default() -> Self {
-        Self { close_on_interrupt: false, idempotency: Idempotency::Key, executions_max: 1_024, extended_card: None }
+        Self {
+            close_on_interrupt: false,
+            idempotency: Idempotency::Key,
+            executions_max: 1_024,
+            extended_card: None,
+        }
     }
 }
 
@@ -64,14 +69,25 @@ impl Agent {
         options: AgentOptions,
     ) -> Result<Self, RegistryError> {
         check_name(name)?;
-        let permits = Arc::new(Semaphore::new(options.executions_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { name: Arc::from(name), card, executor, options, permits })
+        let permits = Arc::new(Semaphore::new(
+            options.executions_max.clamp(1, Semaphore::MAX_PERMITS),
+        ));
+        Ok(Self {
+            name: Arc::from(name),
+            card,
+            executor,
+            options,
+            permits,
+        })
     }
 }
 
 impl fmt::Debug for Agent {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Agent").field("name", &self.name).field("options", &self.options).finish_non_exhaustive()
+        out.debug_struct("Agent")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,7 +95,9 @@ impl fmt::Debug for Agent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// The name has characters that a path segment or tenant should not have.
-    #[error("agent name {0:?} is not valid; use 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit")]
+    #[error(
+        "agent name {0:?} is not valid; use 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit"
+    )]
     BadName(String),
     /// The name is that of a route.
     #[error("agent name {0:?} would shadow a route of the HTTP bindings; choose another")]
@@ -101,12 +119,22 @@ pub enum RegistryError {
 }
 
 /// First path segments that the HTTP bindings use themselves.
-const RESERVED: [&str; 8] =
-    ["tasks", "message", "extendedagentcard", "rpc", "openapi", "healthz", "metrics", "admin"];
+const RESERVED: [&str; 8] = [
+    "tasks",
+    "message",
+    "extendedagentcard",
+    "rpc",
+    "openapi",
+    "healthz",
+    "metrics",
+    "admin",
+];
 
 fn check_name(name: &str) -> Result<(), RegistryError> {
     let grammar = (1..=64).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
         && !name.starts_with(['-', '_']);
     if !grammar {
         return Err(RegistryError::BadName(name.to_owned()));
@@ -130,7 +158,10 @@ impl Agents {
     /// # Errors
     /// When there is none, when two share a name, or when the default is not among them.
     pub fn new(agents: Vec<Agent>, default: Option<&str>) -> Result<Self, RegistryError> {
-        let first = agents.first().map(|agent| agent.name.clone()).ok_or(RegistryError::Empty)?;
+        let first = agents
+            .first()
+            .map(|agent| agent.name.clone())
+            .ok_or(RegistryError::Empty)?;
         let mut by_name = BTreeMap::new();
         for agent in agents {
             let name = agent.name.clone();
@@ -139,11 +170,21 @@ impl Agents {
             }
         }
         let wanted = default.unwrap_or(&first);
-        let default = by_name.get(wanted).cloned().ok_or_else(|| RegistryError::UnknownDefault {
-            name: wanted.to_owned(),
-            hosted: by_name.keys().map(|name| name.as_ref()).collect::<Vec<_>>().join(", "),
-        })?;
-        Ok(Self { by_name: Arc::new(by_name), default })
+        let default = by_name
+            .get(wanted)
+            .cloned()
+            .ok_or_else(|| RegistryError::UnknownDefault {
+                name: wanted.to_owned(),
+                hosted: by_name
+                    .keys()
+                    .map(|name| name.as_ref())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })?;
+        Ok(Self {
+            by_name: Arc::new(by_name),
+            default,
+        })
     }
 
     /// The agent of this name.
@@ -171,11 +212,29 @@ mod tests {
         for good in ["echo", "a", "team-7_b", "0x"] {
             assert_eq!(check_name(good), Ok(()), "{good}");
         }
-        for bad in ["", "Echo", "-a", "_a", "a/b", "a.b", "..", "a b", "é", &"a".repeat(65)] {
-            assert_eq!(check_name(bad), Err(RegistryError::BadName(bad.to_owned())), "{bad}");
+        for bad in [
+            "",
+            "Echo",
+            "-a",
+            "_a",
+            "a/b",
+            "a.b",
+            "..",
+            "a b",
+            "é",
+            &"a".repeat(65),
+        ] {
+            assert_eq!(
+                check_name(bad),
+                Err(RegistryError::BadName(bad.to_owned())),
+                "{bad}"
+            );
         }
         for reserved in RESERVED {
-            assert_eq!(check_name(reserved), Err(RegistryError::Reserved(reserved.to_owned())));
+            assert_eq!(
+                check_name(reserved),
+                Err(RegistryError::Reserved(reserved.to_owned()))
+            );
         }
     }
 }

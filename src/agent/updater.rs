@@ -51,7 +51,14 @@ pub type UpdateReceiver = mpsc::Receiver<Box<TaskUpdate>>;
 /// A queue of at most `limit` updates between an execution and its writer.
 pub fn channel(task_id: Arc<str>, context_id: Arc<str>, limit: usize) -> (TaskUpdater, UpdateReceiver) {
     let (sender, receiver) = mpsc::channel(limit.max(1));
-    (TaskUpdater { task_id, context_id, sender }, receiver)
+    (
+        TaskUpdater {
+            task_id,
+            context_id,
+            sender,
+        },
+        receiver,
+    )
 }
 
 /// Writes a task's progress. Every method waits while the queue is full, so an agent can't run away from its
@@ -78,7 +85,12 @@ impl TaskUpdater {
 
     /// Goes to `state`, with a message if there is something to say.
     pub async fn status(&self, state: TaskState, message: Option<Message>) -> Result<(), UpdateError> {
-        self.update(TaskUpdate::Status { state, message, metadata: None }).await
+        self.update(TaskUpdate::Status {
+            state,
+            message,
+            metadata: None,
+        })
+        .await
     }
 
     /// WORKING, without words.
@@ -113,12 +125,14 @@ impl TaskUpdater {
 
     /// INPUT_REQUIRED with a question. Return from `execute` afterwards; the answer is a new execution.
     pub async fn ask_for_input(&self, question: &str) -> Result<(), UpdateError> {
-        self.status(TaskState::InputRequired, Some(self.message(question))).await
+        self.status(TaskState::InputRequired, Some(self.message(question)))
+            .await
     }
 
     /// AUTH_REQUIRED with what is needed (specification 7.6).
     pub async fn ask_for_auth(&self, request: &str) -> Result<(), UpdateError> {
-        self.status(TaskState::AuthRequired, Some(self.message(request))).await
+        self.status(TaskState::AuthRequired, Some(self.message(request)))
+            .await
     }
 
     /// Adds or replaces a whole artifact.
@@ -142,7 +156,13 @@ impl TaskUpdater {
         if artifact.artifact_id.is_empty() || artifact.parts.is_empty() {
             return Err(UpdateError::EmptyArtifact);
         }
-        self.update(TaskUpdate::Artifact { artifact, append, last_chunk, metadata: None }).await
+        self.update(TaskUpdate::Artifact {
+            artifact,
+            append,
+            last_chunk,
+            metadata: None,
+        })
+        .await
     }
 
     /// Answers with a direct message and no task. Only an agent that says [`may_reply`] can, and only before any
@@ -172,5 +192,8 @@ impl TaskUpdater {
 }
 
 fn text_part(text: &str) -> Part {
-    Part { content: Some(part::Content::Text(text.to_owned())), ..Part::default() }
+    Part {
+        content: Some(part::Content::Text(text.to_owned())),
+        ..Part::default()
+    }
 }

@@ -52,7 +52,10 @@ impl Origin<'_> {
     pub(super) fn context(&self) -> Result<CallContext, Error> {
         for name in &SINGLE {
             if self.headers.get_all(name).iter().nth(1).is_some() {
-                return Err(Error::invalid(name.as_str(), "the header is there more than once; send it once"));
+                return Err(Error::invalid(
+                    name.as_str(),
+                    "the header is there more than once; send it once",
+                ));
             }
         }
         let version = self.text(&VERSION)?.or(self.query_version).map(Arc::from);
@@ -77,14 +80,22 @@ impl Origin<'_> {
 
     fn text(&self, name: &HeaderName) -> Result<Option<&str>, Error> {
         let value = self.headers.get(name).map(|value| value.to_str());
-        value.transpose().map_err(|_| Error::invalid(name.as_str(), "the header is not visible ASCII"))
+        value
+            .transpose()
+            .map_err(|_| Error::invalid(name.as_str(), "the header is not visible ASCII"))
     }
 
     /// The caller's own id if it is a sane one; else a new one.
     pub(super) fn request_id(&self) -> Arc<str> {
-        let named = self.headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+        let named = self
+            .headers
+            .get(&REQUEST_ID)
+            .and_then(|value| value.to_str().ok());
         let sane = |id: &&str| {
-            (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/+=-".contains(&b))
+            (1..=128).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._:/+=-".contains(&b))
         };
         match named.filter(sane) {
             Some(id) => Arc::from(id),
@@ -95,15 +106,25 @@ impl Origin<'_> {
     /// A trace context that is not well formed is as good as none (W3C Trace Context 4.3).
     fn trace(&self) -> Option<Arc<TraceContext>> {
         let traceparent = self.headers.get(&TRACEPARENT)?.to_str().ok()?;
-        let tracestate = self.headers.get(&TRACESTATE).and_then(|value| value.to_str().ok());
+        let tracestate = self
+            .headers
+            .get(&TRACESTATE)
+            .and_then(|value| value.to_str().ok());
         TraceContext::parse(traceparent, tracestate).map(Arc::new)
     }
 
     fn extensions(&self) -> Result<Arc<[String]>, Error> {
         let mut declared = Vec::new();
         for value in self.headers.get_all(&EXTENSIONS) {
-            let text = value.to_str().map_err(|_| Error::invalid(EXTENSIONS.as_str(), "the header is not visible ASCII"))?;
-            declared.extend(text.split(',').map(str::trim).filter(|uri| !uri.is_empty()).map(str::to_owned));
+            let text = value
+                .to_str()
+                .map_err(|_| Error::invalid(EXTENSIONS.as_str(), "the header is not visible ASCII"))?;
+            declared.extend(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|uri| !uri.is_empty())
+                    .map(str::to_owned),
+            );
             if declared.len() > EXTENSIONS_MAX {
                 return Err(Error::invalid(
                     EXTENSIONS.as_str(),
@@ -115,20 +136,37 @@ impl Origin<'_> {
     }
 
     fn idempotency_key(&self) -> Result<Option<Arc<str>>, Error> {
-        let Some(key) = self.text(&IDEMPOTENCY_KEY)? else { return Ok(None) };
+        let Some(key) = self.text(&IDEMPOTENCY_KEY)? else {
+            return Ok(None);
+        };
         if key.is_empty() {
-            return Err(Error::invalid(IDEMPOTENCY_KEY.as_str(), "an idempotency key must not be empty"));
+            return Err(Error::invalid(
+                IDEMPOTENCY_KEY.as_str(),
+                "an idempotency key must not be empty",
+            ));
         }
         check_label(key, self.id_bytes_max).map_err(|why| Error::invalid(IDEMPOTENCY_KEY.as_str(), why))?;
         Ok(Some(Arc::from(key)))
     }
 
     fn last_generation(&self) -> Result<Option<u64>, Error> {
-        let name = if self.binding == Binding::Grpc { &LAST_GENERATION } else { &LAST_EVENT_ID };
-        let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let generation = text.parse().ok().filter(|_| text.bytes().all(|digit| digit.is_ascii_digit()));
-        generation
-            .map(Some)
-            .ok_or_else(|| Error::invalid(name.as_str(), "give the generation of the last event as a whole number"))
+        let name = if self.binding == Binding::Grpc {
+            &LAST_GENERATION
+        } else {
+            &LAST_EVENT_ID
+        };
+        let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let generation = text
+            .parse()
+            .ok()
+            .filter(|_| text.bytes().all(|digit| digit.is_ascii_digit()));
+        generation.map(Some).ok_or_else(|| {
+            Error::invalid(
+                name.as_str(),
+                "give the generation of the last event as a whole number",
+            )
+        })
     }
 }

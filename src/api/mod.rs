@@ -1,7 +1,7 @@
 //! The edge: three bindings over one core, on one port.
 //!
 //! A request comes in at [`Api::handle`], which tells gRPC from everything else by its content type. Each binding
-//! decodes, makes one call of [`AgentService`], and encodes; [`call`] reads what all of them find in headers. Only
+//! decodes, makes one call of `AgentService`, and encodes; `call` reads what all of them find in headers. Only
 //! this room knows HTTP and JSON.
 
 mod call;

@@ -49,10 +49,16 @@ impl Api {
     ///
     /// # Errors
     /// When the descriptors that were compiled in are damaged.
-    pub async fn new(service: AgentService, settings: ApiSettings, shutdown: Shutdown) -> Result<Self, SetupError> {
+    pub async fn new(
+        service: AgentService,
+        settings: ApiSettings,
+        shutdown: Shutdown,
+    ) -> Result<Self, SetupError> {
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status("", ServingStatus::Serving).await;
-        health.set_service_status(grpc::SERVICE, ServingStatus::Serving).await;
+        health
+            .set_service_status(grpc::SERVICE, ServingStatus::Serving)
+            .await;
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
@@ -64,13 +70,23 @@ impl Api {
             .add_service(reflection().build_v1alpha()?)
             .prepare();
         let in_flight = Arc::default();
-        Ok(Self(Arc::new(Inner { service, settings, shutdown, beside, health, in_flight })))
+        Ok(Self(Arc::new(Inner {
+            service,
+            settings,
+            shutdown,
+            beside,
+            health,
+            in_flight,
+        })))
     }
 
     /// Tells health checks that no more requests should be sent here.
     pub async fn not_serving(&self) {
         for service in ["", grpc::SERVICE] {
-            self.0.health.set_service_status(service, ServingStatus::NotServing).await;
+            self.0
+                .health
+                .set_service_status(service, ServingStatus::NotServing)
+                .await;
         }
     }
 
@@ -80,9 +96,14 @@ impl Api {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + std::fmt::Display + Send + 'static,
     {
-        let content_type = request.headers().get(CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
+        let content_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .map_or(&[][..], |value| value.as_bytes());
         let kind = content_type.strip_prefix(b"application/grpc");
-        let Some(_permit) = self.enter() else { return self.overloaded(kind.is_some(), request.headers()) };
+        let Some(_permit) = self.enter() else {
+            return self.overloaded(kind.is_some(), request.headers());
+        };
         match kind {
             Some([] | [b'+' | b';', ..]) => grpc::handle(self, request).await,
             Some([b'-', b'w', b'e', b'b', ..]) => json::cors::around(self, request, Self::grpc_web).await,
@@ -110,9 +131,14 @@ impl Api {
 
     fn overloaded(&self, is_grpc: bool, headers: &http::HeaderMap) -> Response<Body> {
         let limit = self.0.settings.in_flight_max;
-        let error =
-            Error::unavailable(format!("{limit} requests are being served, the limit (in_flight_max); try again"));
-        if is_grpc { grpc::refuse(&error, "") } else { json::refuse(&error, headers) }
+        let error = Error::unavailable(format!(
+            "{limit} requests are being served, the limit (in_flight_max); try again"
+        ));
+        if is_grpc {
+            grpc::refuse(&error, "")
+        } else {
+            json::refuse(&error, headers)
+        }
     }
 
     pub(super) fn service(&self) -> &AgentService {

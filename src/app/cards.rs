@@ -11,18 +11,31 @@ use crate::service::VERSION;
 const REQUIRED_EXTENSION: &str = "urn:a2a:tck:required-extension";
 
 /// Makes agents of what is to be hosted; `base` is the public URL without a slash at its end.
-pub(super) fn agents(hosted: Vec<HostedAgent>, config: &Config, base: &str) -> Result<Vec<Agent>, StartError> {
+pub(super) fn agents(
+    hosted: Vec<HostedAgent>,
+    config: &Config,
+    base: &str,
+) -> Result<Vec<Agent>, StartError> {
     let names: Vec<&str> = hosted.iter().map(|agent| agent.name.as_str()).collect();
     if let Some(unknown) = config.agents.keys().find(|name| !names.contains(&name.as_str())) {
         return Err(StartError::UnknownAgent(unknown.clone(), names.join(", ")));
     }
-    let default = config.default_agent.clone().or_else(|| hosted.first().map(|agent| agent.name.clone()));
+    let default = config
+        .default_agent
+        .clone()
+        .or_else(|| hosted.first().map(|agent| agent.name.clone()));
     let mut agents = Vec::with_capacity(hosted.len());
     for agent in hosted {
-        let tenant = if default.as_deref() == Some(&agent.name) { "" } else { &agent.name };
+        let tenant = if default.as_deref() == Some(&agent.name) {
+            ""
+        } else {
+            &agent.name
+        };
         let overrides = config.agents.get(&agent.name).cloned().unwrap_or_default();
         let card = complete(agent.card, config, &overrides, base, tenant);
-        let extended_card = agent.extended_card.map(|card| complete(card, config, &overrides, base, tenant));
+        let extended_card = agent
+            .extended_card
+            .map(|card| complete(card, config, &overrides, base, tenant));
         let options = AgentOptions {
             close_on_interrupt: overrides.close_on_interrupt,
             idempotency: match overrides.idempotency {
@@ -58,8 +71,14 @@ fn interfaces(base: &str, tenant: &str) -> Vec<AgentInterface> {
     let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
     let host_port = authority.split('/').next().unwrap_or(authority);
     let default_port = if base.starts_with("https://") { 443 } else { 80 };
-    let has_port = host_port.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let grpc = if has_port { host_port.to_owned() } else { format!("{host_port}:{default_port}") };
+    let has_port = host_port
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let grpc = if has_port {
+        host_port.to_owned()
+    } else {
+        format!("{host_port}:{default_port}")
+    };
     let interface = |binding: Binding, url: String| AgentInterface {
         url,
         protocol_binding: binding.as_str().to_owned(),
@@ -74,8 +93,20 @@ fn interfaces(base: &str, tenant: &str) -> Vec<AgentInterface> {
 }
 
 fn override_words(card: &mut AgentCard, overrides: &config::AgentConfig) {
-    let config::AgentConfig { title, description, version, documentation_url, icon_url, provider, .. } = overrides;
-    for (said, field) in [(title, &mut card.name), (description, &mut card.description), (version, &mut card.version)] {
+    let config::AgentConfig {
+        title,
+        description,
+        version,
+        documentation_url,
+        icon_url,
+        provider,
+        ..
+    } = overrides;
+    for (said, field) in [
+        (title, &mut card.name),
+        (description, &mut card.description),
+        (version, &mut card.version),
+    ] {
         if let Some(said) = said {
             field.clone_from(said);
         }
@@ -125,7 +156,9 @@ fn apply_variant(capabilities: &mut AgentCapabilities, variant: CardCapabilities
         false,
     ));
     if variant == CardCapabilities::RequiredExtension {
-        capabilities.extensions.push(extension(REQUIRED_EXTENSION, "Required of every caller", true));
+        capabilities
+            .extensions
+            .push(extension(REQUIRED_EXTENSION, "Required of every caller", true));
     }
 }
 

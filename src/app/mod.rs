@@ -49,6 +49,11 @@ pub struct HostedAgent {
 impl HostedAgent {
     /// An agent without an extended card.
     pub fn new(name: impl Into<String>, card: AgentCard, executor: Arc<dyn AgentExecutor>) -> Self {
-        Self { name: name.into(), card, extended_card: None, executor }
+        Self {
+            name: name.into(),
+            card,
+            extended_card: None,
+            executor,
+        }
     }
 }

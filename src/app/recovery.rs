@@ -24,7 +24,9 @@ pub(super) async fn recover(repository: Arc<dyn TaskRepository>, executions: Exe
     match every_page(&repository, &executions, &agents, &until).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(tasks = count, "took up the tasks that the last run left running"),
-        Err(error) => tracing::error!(%error, "not all tasks of the last run could be taken up; restart to try again"),
+        Err(error) => {
+            tracing::error!(%error, "not all tasks of the last run could be taken up; restart to try again")
+        }
     }
 }
 

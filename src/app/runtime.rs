@@ -26,7 +26,7 @@ use crate::tls::TlsSource;
 /// How long background tasks get to end when everything was told to stop.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
-/// A runtime that has its socket, its database and its agents. It serves once [`Runtime::serve`] is polled.
+/// A runtime that has its socket, its database and its agents. It serves once [`Runtime::serve_until_signal`] is polled.
 pub struct Runtime {
     config: Config,
     address: SocketAddr,
@@ -50,9 +50,14 @@ impl Runtime {
         let shutdown = Shutdown::new();
         let tls = open_tls(&config, &shutdown).await?;
         let listener = listen(&config, tls.is_some()).await?;
-        let address = listener.local_addr().map_err(|cause| listen_error(config.server.listen, cause))?;
+        let address = listener
+            .local_addr()
+            .map_err(|cause| listen_error(config.server.listen, cause))?;
         let base_url = config.server.public_url(address, tls.is_some());
-        let agents = Agents::new(cards::agents(hosted, &config, &base_url)?, config.default_agent.as_deref())?;
+        let agents = Agents::new(
+            cards::agents(hosted, &config, &base_url)?,
+            config.default_agent.as_deref(),
+        )?;
         let repository = open_repository(&config, &shutdown).await?;
         let clock = Clock::system();
         let executions = Executions::new(
@@ -73,7 +78,18 @@ impl Runtime {
             settings::service(&config),
         )?;
         let api = Api::new(service.clone(), settings::api(&config), shutdown.clone()).await?;
-        Ok(Self { config, address, base_url, listener, tls, api, service, executions, repository, shutdown })
+        Ok(Self {
+            config,
+            address,
+            base_url,
+            listener,
+            tls,
+            api,
+            service,
+            executions,
+            repository,
+            shutdown,
+        })
     }
 
     /// The address that the socket is bound to.
@@ -132,10 +148,25 @@ impl Runtime {
     /// their cursor, executions get `server.drain_timeout_ms` to finish. What still runs then is left to the next
     /// start, which takes it up.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
-        let Self { config, listener, tls, api, executions, repository, shutdown, .. } = self;
+        let Self {
+            config,
+            listener,
+            tls,
+            api,
+            executions,
+            repository,
+            shutdown,
+            ..
+        } = self;
         let delay = Duration::from_millis(config.server.drain_delay_ms);
         let limit = Duration::from_millis(config.server.drain_timeout_ms);
-        let serving = server::serve(listener, tls, api.clone(), settings::server(&config), shutdown.clone());
+        let serving = server::serve(
+            listener,
+            tls,
+            api.clone(),
+            settings::server(&config),
+            shutdown.clone(),
+        );
         let draining = async {
             stop.await;
             api.not_serving().await;
@@ -170,7 +201,9 @@ async fn end(shutdown: &Shutdown, repository: &Arc<dyn TaskRepository>) {
 }
 
 async fn open_tls(config: &Config, shutdown: &Shutdown) -> Result<Option<Arc<TlsSource>>, StartError> {
-    let Some(settings) = settings::tls(config) else { return Ok(None) };
+    let Some(settings) = settings::tls(config) else {
+        return Ok(None);
+    };
     let source = Arc::new(TlsSource::open(settings).await?);
     source.watch(shutdown);
     Ok(Some(source))
@@ -179,22 +212,29 @@ async fn open_tls(config: &Config, shutdown: &Shutdown) -> Result<Option<Arc<Tls
 async fn listen(config: &Config, is_tls: bool) -> Result<TcpListener, StartError> {
     let address = config.server.listen;
     server::check_exposure(address, is_tls, config.server.allow_plaintext)?;
-    TcpListener::bind(address).await.map_err(|cause| listen_error(address, cause))
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| listen_error(address, cause))
 }
 
 fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
     StartError::Listen { address, cause }
 }
 
-async fn open_repository(config: &Config, shutdown: &Shutdown) -> Result<Arc<dyn TaskRepository>, StartError> {
+async fn open_repository(
+    config: &Config,
+    shutdown: &Shutdown,
+) -> Result<Arc<dyn TaskRepository>, StartError> {
     match config.database.backend().map_err(StartError::Backend)? {
         Backend::Memory => Ok(Arc::new(MemoryRepository::new())),
         Backend::Sqlite(path) => {
             let path: &Path = &path;
-            Ok(Arc::new(SeaOrmRepository::open_sqlite(path, &settings::database(config), shutdown).await?))
+            Ok(Arc::new(
+                SeaOrmRepository::open_sqlite(path, &settings::database(config), shutdown).await?,
+            ))
         }
-        Backend::Postgres(_) => {
-            Err(StartError::Backend("PostgreSQL is not part of this build; use sqlite://PATH or memory".to_owned()))
-        }
+        Backend::Postgres(_) => Err(StartError::Backend(
+            "PostgreSQL is not part of this build; use sqlite://PATH or memory".to_owned(),
+        )),
     }
 }

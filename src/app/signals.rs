@@ -12,9 +12,14 @@ impl Signals {
     /// Begins to listen; from here on the signals don't kill the process.
     pub(super) fn listen() -> Self {
         let listen = |kind| {
-            signal(kind).inspect_err(|error| tracing::warn!(%error, "can't listen for signals")).ok()
+            signal(kind)
+                .inspect_err(|error| tracing::warn!(%error, "can't listen for signals"))
+                .ok()
         };
-        Self { terminate: listen(SignalKind::terminate()), interrupt: listen(SignalKind::interrupt()) }
+        Self {
+            terminate: listen(SignalKind::terminate()),
+            interrupt: listen(SignalKind::interrupt()),
+        }
     }
 
     /// Waits for the next signal.

@@ -22,7 +22,13 @@ pub enum Certs {
 impl Certs {
     pub fn run(self) -> Outcome {
         let Self::Dev { dir, force } = self;
-        write_dev_certificates(&dir, DevOptions { force, ..DevOptions::default() })?;
+        write_dev_certificates(
+            &dir,
+            DevOptions {
+                force,
+                ..DevOptions::default()
+            },
+        )?;
         println!("{}", dir.display());
         eprintln!("wrote ca.pem, server.pem, server.key, client.pem and client.key; for development only");
         Ok(())

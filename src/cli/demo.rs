@@ -18,7 +18,11 @@ pub fn agents() -> Vec<HostedAgent> {
         HostedAgent::new("bench", bench::card(), Arc::new(bench::BenchAgent)),
         HostedAgent {
             extended_card: Some(conformance::extended_card()),
-            ..HostedAgent::new("conformance", conformance::card(), Arc::new(conformance::ConformanceAgent::default()))
+            ..HostedAgent::new(
+                "conformance",
+                conformance::card(),
+                Arc::new(conformance::ConformanceAgent::default()),
+            )
         },
     ]
 }

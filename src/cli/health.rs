@@ -38,7 +38,10 @@ impl Healthcheck {
             .timeout(TIMEOUT)
             .connect()
             .await?;
-        let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await?.into_inner();
+        let answer = HealthClient::new(channel)
+            .check(HealthCheckRequest::default())
+            .await?
+            .into_inner();
         match answer.status() {
             ServingStatus::Serving => Ok(()),
             status => Err(format!("the server says {}", status.as_str_name()).into()),

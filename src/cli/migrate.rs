@@ -29,7 +29,9 @@ impl Migrate {
                 println!("{}: {applied} migrations applied", path.display());
                 Ok(())
             }
-            Backend::Memory => Err("a database in memory has nothing to migrate; name one with --database".into()),
+            Backend::Memory => {
+                Err("a database in memory has nothing to migrate; name one with --database".into())
+            }
             Backend::Postgres(_) => Err("PostgreSQL is not part of this build; use sqlite://PATH".into()),
         }
     }

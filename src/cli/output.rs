@@ -52,7 +52,11 @@ pub fn event(payload: &stream_response::Payload) -> String {
         Payload::Message(message) => words(message),
         Payload::StatusUpdate(update) => {
             let status = update.status.clone().unwrap_or_default();
-            let said = status.message.as_ref().map(|message| format!(": {}", words(message))).unwrap_or_default();
+            let said = status
+                .message
+                .as_ref()
+                .map(|message| format!(": {}", words(message)))
+                .unwrap_or_default();
             format!("{}{said}", state(status.state().as_str_name()))
         }
         Payload::ArtifactUpdate(update) => artifact(&update.artifact.clone().unwrap_or_default()),
@@ -66,7 +70,11 @@ pub fn words(message: &Message) -> String {
 
 fn artifact(made: &Artifact) -> String {
     let parts: Vec<String> = made.parts.iter().map(content).collect();
-    let name = if made.name.is_empty() { &made.artifact_id } else { &made.name };
+    let name = if made.name.is_empty() {
+        &made.artifact_id
+    } else {
+        &made.name
+    };
     format!("artifact {name}: {}", parts.join(" "))
 }
 
@@ -75,9 +83,10 @@ fn content(part: &Part) -> String {
         Some(part::Content::Text(text)) => text.clone(),
         Some(part::Content::Url(url)) => url.clone(),
         Some(part::Content::Raw(raw)) => format!("({} bytes)", raw.len()),
-        Some(part::Content::Data(_)) => {
-            json::to_vec(part).ok().and_then(|json| String::from_utf8(json).ok()).unwrap_or_default()
-        }
+        Some(part::Content::Data(_)) => json::to_vec(part)
+            .ok()
+            .and_then(|json| String::from_utf8(json).ok())
+            .unwrap_or_default(),
         None => String::new(),
     }
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use a2ad::client::{Address, Client, fetch_card};
 use a2ad::pb::{
-    AgentCard, CancelTaskRequest, GetTaskRequest, ListTasksRequest, Message, Part, Role, SendMessageConfiguration,
-    SendMessageRequest, StreamResponse, SubscribeToTaskRequest, TaskState, part, send_message_response,
+    AgentCard, CancelTaskRequest, GetTaskRequest, ListTasksRequest, Message, Part, Role,
+    SendMessageConfiguration, SendMessageRequest, StreamResponse, SubscribeToTaskRequest, TaskState, part,
+    send_message_response,
 };
 use a2ad::task::new_id;
 use a2ad::tls::ClientTls;
@@ -41,9 +42,18 @@ impl Server {
         match &self.ca {
             Some(ca) => {
                 let (ca_file, cert_file, key_file) = (ca.clone(), self.cert.clone(), self.key.clone());
-                Ok((self.address.clone().with_tls(), Some(ClientTls { ca_file, cert_file, key_file })))
+                Ok((
+                    self.address.clone().with_tls(),
+                    Some(ClientTls {
+                        ca_file,
+                        cert_file,
+                        key_file,
+                    }),
+                ))
             }
-            None if self.address.is_tls() => Err("an https address needs --ca with the server's CA certificates".into()),
+            None if self.address.is_tls() => {
+                Err("an https address needs --ca with the server's CA certificates".into())
+            }
             None => Ok((self.address.clone(), None)),
         }
     }
@@ -73,8 +83,15 @@ impl Card {
 fn describe(card: &AgentCard) -> String {
     let mut text = format!("{} {}\n{}", card.name, card.version, card.description);
     for interface in &card.supported_interfaces {
-        let tenant = if interface.tenant.is_empty() { String::new() } else { format!(" tenant {}", interface.tenant) };
-        text.push_str(&format!("\n  {} {}{tenant}", interface.protocol_binding, interface.url));
+        let tenant = if interface.tenant.is_empty() {
+            String::new()
+        } else {
+            format!(" tenant {}", interface.tenant)
+        };
+        text.push_str(&format!(
+            "\n  {} {}{tenant}",
+            interface.protocol_binding, interface.url
+        ));
     }
     for skill in &card.skills {
         text.push_str(&format!("\n  skill {}: {}", skill.id, skill.description));
@@ -113,7 +130,10 @@ impl Send {
                 task_id: self.task,
                 context_id: self.context,
                 role: Role::User.into(),
-                parts: vec![Part { content: Some(part::Content::Text(self.text)), ..Part::default() }],
+                parts: vec![Part {
+                    content: Some(part::Content::Text(self.text)),
+                    ..Part::default()
+                }],
                 ..Message::default()
             }),
             configuration: Some(SendMessageConfiguration {
@@ -126,10 +146,12 @@ impl Send {
             return follow(self.server.output, client.send_streaming(request).await?).await;
         }
         let response = client.send(request).await?;
-        print(self.server.output, &response, |response| match &response.payload {
-            Some(send_message_response::Payload::Task(task)) => output::task(task),
-            Some(send_message_response::Payload::Message(message)) => output::words(message),
-            None => String::new(),
+        print(self.server.output, &response, |response| {
+            match &response.payload {
+                Some(send_message_response::Payload::Task(task)) => output::task(task),
+                Some(send_message_response::Payload::Message(message)) => output::words(message),
+                None => String::new(),
+            }
         })
     }
 }
@@ -177,17 +199,44 @@ impl Task {
     pub async fn run(self) -> Outcome {
         match self {
             Self::Get { server, id } => {
-                let request = GetTaskRequest { tenant: server.tenant.clone(), id, history_length: None };
-                print(server.output, &server.connect().await?.task(request).await?, output::task)
+                let request = GetTaskRequest {
+                    tenant: server.tenant.clone(),
+                    id,
+                    history_length: None,
+                };
+                print(
+                    server.output,
+                    &server.connect().await?.task(request).await?,
+                    output::task,
+                )
             }
-            Self::List { server, context, state } => list(&server, context, state).await,
+            Self::List {
+                server,
+                context,
+                state,
+            } => list(&server, context, state).await,
             Self::Cancel { server, id } => {
-                let request = CancelTaskRequest { tenant: server.tenant.clone(), id, metadata: None };
-                print(server.output, &server.connect().await?.cancel(request).await?, output::task)
+                let request = CancelTaskRequest {
+                    tenant: server.tenant.clone(),
+                    id,
+                    metadata: None,
+                };
+                print(
+                    server.output,
+                    &server.connect().await?.cancel(request).await?,
+                    output::task,
+                )
             }
             Self::Subscribe { server, id, after } => {
-                let request = SubscribeToTaskRequest { tenant: server.tenant.clone(), id };
-                follow(server.output, server.connect().await?.subscribe(request, after).await?).await
+                let request = SubscribeToTaskRequest {
+                    tenant: server.tenant.clone(),
+                    id,
+                };
+                follow(
+                    server.output,
+                    server.connect().await?.subscribe(request, after).await?,
+                )
+                .await
             }
         }
     }
@@ -217,7 +266,9 @@ async fn list(server: &Server, context_id: String, state: Option<TaskState>) -> 
 
 async fn follow(format: Format, mut events: tonic::Streaming<StreamResponse>) -> Outcome {
     while let Some(event) = events.message().await? {
-        print(format, &event, |event| event.payload.as_ref().map(output::event).unwrap_or_default())?;
+        print(format, &event, |event| {
+            event.payload.as_ref().map(output::event).unwrap_or_default()
+        })?;
     }
     Ok(())
 }
@@ -226,5 +277,8 @@ fn state(text: &str) -> Result<TaskState, String> {
     let name = format!("TASK_STATE_{}", text.to_ascii_uppercase().replace('-', "_"));
     TaskState::from_str_name(&name)
         .filter(|state| *state != TaskState::Unspecified)
-        .ok_or_else(|| "write submitted, working, completed, failed, canceled, input-required, rejected or auth-required".into())
+        .ok_or_else(|| {
+            "write submitted, working, completed, failed, canceled, input-required, rejected or auth-required"
+                .into()
+        })
 }

@@ -64,7 +64,10 @@ impl Serve {
 }
 
 fn tenant(default: &Option<String>, agents: &[HostedAgent]) -> String {
-    default.clone().or_else(|| agents.first().map(|agent| agent.name.clone())).unwrap_or_default()
+    default
+        .clone()
+        .or_else(|| agents.first().map(|agent| agent.name.clone()))
+        .unwrap_or_default()
 }
 
 /// Says where the server is, and three calls that work as they stand.
@@ -73,11 +76,18 @@ fn greet(runtime: &Runtime, agent: &str) {
     eprintln!("ready {address}");
     let message = r#"{"message":{"messageId":"1","role":"ROLE_USER","parts":[{"text":"hello world"}]}}"#;
     let (plaintext, files) = if runtime.is_tls() {
-        ("-cacert ca.pem -cert client.pem -key client.key", "--cacert ca.pem --cert client.pem --key client.key ")
+        (
+            "-cacert ca.pem -cert client.pem -key client.key",
+            "--cacert ca.pem --cert client.pem --key client.key ",
+        )
     } else {
         ("-plaintext", "")
     };
-    let ours = if runtime.is_tls() { " --ca ca.pem --cert client.pem --key client.key" } else { "" };
+    let ours = if runtime.is_tls() {
+        " --ca ca.pem --cert client.pem --key client.key"
+    } else {
+        ""
+    };
     eprintln!(
         "\nThe agent {agent} answers; three calls to try:\n\n  \
          grpcurl {plaintext} -d '{message}' {address} lf.a2a.v1.A2AService/SendMessage\n\n  \

@@ -26,7 +26,11 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// When the server can't be reached or what it answers is not a card. Redirects are not followed.
-pub async fn fetch_card(address: &Address, tls: Option<&ClientTls>, agent: Option<&str>) -> Result<AgentCard, Error> {
+pub async fn fetch_card(
+    address: &Address,
+    tls: Option<&ClientTls>,
+    agent: Option<&str>,
+) -> Result<AgentCard, Error> {
     let path = match agent {
         Some(agent) => format!("/{agent}/.well-known/agent-card.json"),
         None => "/.well-known/agent-card.json".to_owned(),
@@ -39,11 +43,18 @@ pub async fn fetch_card(address: &Address, tls: Option<&ClientTls>, agent: Optio
 
 async fn get(address: &Address, tls: Option<&ClientTls>, path: &str) -> Result<Bytes, Error> {
     let failed = |error: &dyn std::fmt::Display| unreachable(address, error);
-    let tcp = TcpStream::connect((address.host(), address.port())).await.map_err(|error| failed(&error))?;
-    let Some(tls) = tls else { return exchange(address, tcp, path).await };
+    let tcp = TcpStream::connect((address.host(), address.port()))
+        .await
+        .map_err(|error| failed(&error))?;
+    let Some(tls) = tls else {
+        return exchange(address, tcp, path).await;
+    };
     let config = tls.rustls(&["http/1.1"]).await?;
     let name = ServerName::try_from(address.host().to_owned()).map_err(|error| failed(&error))?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|error| failed(&error))?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .map_err(|error| failed(&error))?;
     exchange(address, stream, path).await
 }
 
@@ -52,20 +63,28 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let failed = |error: &dyn std::fmt::Display| unreachable(address, error);
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(io)).await.map_err(|error| failed(&error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(io))
+        .await
+        .map_err(|error| failed(&error))?;
     let request = Request::get(path)
         .header(header::HOST, format!("{}:{}", address.host(), address.port()))
         .header(header::ACCEPT, "application/a2a+json, application/json")
         .body(Empty::<Bytes>::new())
         .map_err(|error| failed(&error))?;
     let answer = async {
-        let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| failed(&error))?;
         if response.status() != StatusCode::OK {
-            return Err(Error::Card(format!("{address}{path} answered {}", response.status())));
+            return Err(Error::Card(format!(
+                "{address}{path} answered {}",
+                response.status()
+            )));
         }
         let body = Limited::new(response.into_body(), CARD_BYTES_MAX).collect().await;
-        body.map(|body| body.to_bytes()).map_err(|error| Error::Card(error.to_string()))
+        body.map(|body| body.to_bytes())
+            .map_err(|error| Error::Card(error.to_string()))
     };
     tokio::select! {
         answer = answer => answer,
@@ -74,5 +93,8 @@ where
 }
 
 fn unreachable(address: &Address, cause: &dyn std::fmt::Display) -> Error {
-    Error::Connect { address: address.to_string(), cause: cause.to_string() }
+    Error::Connect {
+        address: address.to_string(),
+        cause: cause.to_string(),
+    }
 }

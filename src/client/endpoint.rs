@@ -37,7 +37,10 @@ impl Address {
     /// The same address by TLS.
     #[must_use]
     pub fn with_tls(self) -> Self {
-        Self { scheme: "https", ..self }
+        Self {
+            scheme: "https",
+            ..self
+        }
     }
 
     /// The address as a URL without a path.
@@ -51,7 +54,11 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let error = || AddressError(text.chars().take(120).collect());
-        let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let full = if text.contains("://") {
+            text.to_owned()
+        } else {
+            format!("http://{text}")
+        };
         let uri: Uri = full.parse().map_err(|_| error())?;
         let (scheme, port) = match uri.scheme_str() {
             Some("http") => ("http", 80),
@@ -59,10 +66,15 @@ impl FromStr for Address {
             _ => return Err(error()),
         };
         let authority = uri.authority().ok_or_else(error)?;
-        if authority.host().is_empty() || authority.as_str().contains('@') || !matches!(uri.path(), "" | "/") {
+        if authority.host().is_empty() || authority.as_str().contains('@') || !matches!(uri.path(), "" | "/")
+        {
             return Err(error());
         }
-        Ok(Self { scheme, host: authority.host().to_owned(), port: authority.port_u16().unwrap_or(port) })
+        Ok(Self {
+            scheme,
+            host: authority.host().to_owned(),
+            port: authority.port_u16().unwrap_or(port),
+        })
     }
 }
 
@@ -85,11 +97,20 @@ mod tests {
             ("https://a.example/", "https://a.example:443"),
             ("[::1]:8420", "http://[::1]:8420"),
         ] {
-            assert_eq!(text.parse::<Address>().map(|address| address.url()), Ok(url.to_owned()), "{text}");
+            assert_eq!(
+                text.parse::<Address>().map(|address| address.url()),
+                Ok(url.to_owned()),
+                "{text}"
+            );
         }
         for bad in ["", "http://", "ftp://a", "http://u:p@a", "http://a/b", "a b"] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
         }
-        assert_eq!("[::1]:1".parse::<Address>().map(|address| address.host().to_owned()), Ok("::1".to_owned()));
+        assert_eq!(
+            "[::1]:1"
+                .parse::<Address>()
+                .map(|address| address.host().to_owned()),
+            Ok("::1".to_owned())
+        );
     }
 }

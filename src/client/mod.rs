@@ -15,8 +15,8 @@ use tonic::{Request, Status, Streaming};
 
 use crate::pb::client::A2aServiceClient;
 use crate::pb::{
-    CancelTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse, SendMessageRequest, SendMessageResponse,
-    StreamResponse, SubscribeToTaskRequest, Task,
+    CancelTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse, SendMessageRequest,
+    SendMessageResponse, StreamResponse, SubscribeToTaskRequest, Task,
 };
 use crate::service::VERSION;
 use crate::task::new_id;
@@ -77,7 +77,9 @@ struct NameVersion;
 
 impl Interceptor for NameVersion {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("a2a-version", AsciiMetadataValue::from_static(VERSION));
+        request
+            .metadata_mut()
+            .insert("a2a-version", AsciiMetadataValue::from_static(VERSION));
         Ok(request)
     }
 }
@@ -103,10 +105,14 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true);
         if let Some(tls) = tls {
-            endpoint = endpoint.tls_config(tls.tonic().await?).map_err(|error| cause(&error))?;
+            endpoint = endpoint
+                .tls_config(tls.tonic().await?)
+                .map_err(|error| cause(&error))?;
         }
         let channel = endpoint.connect().await.map_err(|error| cause(&error))?;
-        Ok(Self { inner: A2aServiceClient::with_interceptor(channel, NameVersion) })
+        Ok(Self {
+            inner: A2aServiceClient::with_interceptor(channel, NameVersion),
+        })
     }
 
     /// Sends a message and waits as the request says.
@@ -121,8 +127,15 @@ impl Client {
     ///
     /// # Errors
     /// What the server answers.
-    pub async fn send_streaming(&mut self, message: SendMessageRequest) -> Result<Streaming<StreamResponse>, Error> {
-        Ok(self.inner.send_streaming_message(keyed(message)).await?.into_inner())
+    pub async fn send_streaming(
+        &mut self,
+        message: SendMessageRequest,
+    ) -> Result<Streaming<StreamResponse>, Error> {
+        Ok(self
+            .inner
+            .send_streaming_message(keyed(message))
+            .await?
+            .into_inner())
     }
 
     /// One task.
@@ -160,7 +173,9 @@ impl Client {
     ) -> Result<Streaming<StreamResponse>, Error> {
         let mut request = Request::new(request);
         if let Some(generation) = last_generation {
-            request.metadata_mut().insert("a2ad-last-generation", generation.into());
+            request
+                .metadata_mut()
+                .insert("a2ad-last-generation", generation.into());
         }
         Ok(self.inner.subscribe_to_task(request).await?.into_inner())
     }
@@ -170,7 +185,9 @@ impl Client {
 fn keyed(message: SendMessageRequest) -> Request<SendMessageRequest> {
     let mut request = Request::new(message);
     if let Ok(key) = AsciiMetadataValue::try_from(new_id()) {
-        request.metadata_mut().insert(AsciiMetadataKey::from_static("idempotency-key"), key);
+        request
+            .metadata_mut()
+            .insert(AsciiMetadataKey::from_static("idempotency-key"), key);
     }
     request
 }

@@ -85,8 +85,13 @@ impl Actor {
         let extras = extras(&mut incoming, &task_id);
         let gated = !extras.keys.is_empty();
         let message = incoming.message.clone();
-        let writer =
-            Writer::create(scope.clone(), (task_id, context_id), message, shared.clock.clone(), &shared.settings);
+        let writer = Writer::create(
+            scope.clone(),
+            (task_id, context_id),
+            message,
+            shared.clock.clone(),
+            &shared.settings,
+        );
         let mut actor = Self::over(executions, agent, scope, writer);
         actor.attach(extras);
         actor.gated = gated;
@@ -196,7 +201,10 @@ impl Actor {
             return Err(invalid_response(self.writer.task_id(), fault));
         }
         let generation = events.len() as u64;
-        Ok((Answer::Task(Box::new(self.writer.into_task()), generation), events))
+        Ok((
+            Answer::Task(Box::new(self.writer.into_task()), generation),
+            events,
+        ))
     }
 
     /// Serves the task until nothing happens to it any more.
@@ -225,7 +233,9 @@ impl Actor {
             }
         }
         while let Some(command) = mailbox.next().await {
-            self.executions.forward(&self.agent, &self.scope, self.writer.task_id(), command).await;
+            self.executions
+                .forward(&self.agent, &self.scope, self.writer.task_id(), command)
+                .await;
         }
     }
 
@@ -233,7 +243,13 @@ impl Actor {
         // An agent that is far ahead of the database waits for it.
         let ahead = self.writer.pending().len() >= self.shared().settings.updates_queue_max;
         let runs = self.turn.is_some() && !self.gated && !ahead;
-        let Self { commit, turn, cancel, grace, .. } = self;
+        let Self {
+            commit,
+            turn,
+            cancel,
+            grace,
+            ..
+        } = self;
         tokio::select! {
             biased;
             Some(result) = optional(commit.as_mut().map(Commit::wait)) => Step::Committed(result),
@@ -324,8 +340,11 @@ impl Actor {
         }
         if !self.writer.is_unstored() || self.commit.is_some() {
             name(&mut message, self.writer.task_id(), self.writer.context_id());
-            let update =
-                TaskUpdate::Status { state: TaskState::Completed, message: Some(message), metadata: None };
+            let update = TaskUpdate::Status {
+                state: TaskState::Completed,
+                message: Some(message),
+                metadata: None,
+            };
             return self.writer.update(update);
         }
         message.task_id.clear();
@@ -340,7 +359,10 @@ impl Actor {
 
     fn broken(&mut self, fault: Fault) {
         tracing::warn!(agent = %self.agent.name, task.id = %self.writer.task_id(), %fault, "the agent broke the protocol");
-        fail(&mut self.writer, &format!("the agent broke the protocol: {fault}"));
+        fail(
+            &mut self.writer,
+            &format!("the agent broke the protocol: {fault}"),
+        );
         self.fault = Some(fault);
         self.end_turn();
     }
@@ -365,7 +387,11 @@ impl Actor {
             self.inbox.clear();
         }
         if let (Some(permit), Some(request)) = (permit, self.inbox.pop_front()) {
-            let working = TaskUpdate::Status { state: TaskState::Working, message: None, metadata: None };
+            let working = TaskUpdate::Status {
+                state: TaskState::Working,
+                message: None,
+                metadata: None,
+            };
             if let Err(fault) = self.writer.update(working) {
                 return self.broken(fault);
             }
@@ -395,7 +421,12 @@ impl Actor {
         if let Some(write) = self.writer.take_write() {
             let task = wanted.then(|| Box::new(self.writer.cell().lock().clone()));
             let accepted = std::mem::take(&mut self.accepted);
-            self.commit = Some(Commit::start(&self.executions.0.repository, write, accepted, task));
+            self.commit = Some(Commit::start(
+                &self.executions.0.repository,
+                write,
+                accepted,
+                task,
+            ));
         }
     }
 
@@ -418,10 +449,14 @@ impl Actor {
     }
 
     fn not_committed(&mut self, error: repository::Error) {
-        let Some(mut commit) = self.commit.take() else { return };
+        let Some(mut commit) = self.commit.take() else {
+            return;
+        };
         let repository = self.executions.0.repository.clone();
         match error {
-            repository::Error::KeyTaken(task_id) if commit.creates() || (self.gated && commit.is_single()) => {
+            repository::Error::KeyTaken(task_id)
+                if commit.creates() || (self.gated && commit.is_single()) =>
+            {
                 // Nothing but the message would have been written, and nothing has run for it.
                 self.accepted.append(&mut commit.accepted);
                 self.lose(|| Ok(Answer::Known(task_id.clone())));
@@ -452,7 +487,9 @@ impl Actor {
 
     fn answer_all(&mut self, answer: impl Fn() -> Result<Answer, Error>) {
         let waiting = self.accepted.drain(..).chain(self.settlers.drain(..));
-        let waiting = waiting.chain(self.cancelers.drain(..)).chain(self.repeated.drain(..));
+        let waiting = waiting
+            .chain(self.cancelers.drain(..))
+            .chain(self.repeated.drain(..));
         for reply in waiting {
             let _ = reply.send(answer());
         }
@@ -491,8 +528,14 @@ impl Actor {
             return command.refuse(Error::unavailable("the database is not available; try again"));
         }
         match command {
-            Command::Message { incoming, reply, .. } if self.is_repeated(&incoming) => self.repeated.push(reply),
-            Command::Message { incoming, wait, reply } => match self.message(*incoming) {
+            Command::Message { incoming, reply, .. } if self.is_repeated(&incoming) => {
+                self.repeated.push(reply)
+            }
+            Command::Message {
+                incoming,
+                wait,
+                reply,
+            } => match self.message(*incoming) {
                 Ok(()) => self.answer_to(wait, reply),
                 Err(error) => {
                     let _ = reply.send(Err(error));
@@ -508,7 +551,10 @@ impl Actor {
     }
 
     fn is_repeated(&self, incoming: &Incoming) -> bool {
-        incoming.key.as_ref().is_some_and(|key| self.keys.contains(&key.key))
+        incoming
+            .key
+            .as_ref()
+            .is_some_and(|key| self.keys.contains(&key.key))
     }
 
     fn attach(&mut self, extras: Extras) {
@@ -533,23 +579,37 @@ impl Actor {
         let state = self.writer.state();
         let named = &incoming.message.context_id;
         if !named.is_empty() && **named != *context_id {
-            return Err(Error::invalid("message.contextId", "the task belongs to another context; leave it out"));
+            return Err(Error::invalid(
+                "message.contextId",
+                "the task belongs to another context; leave it out",
+            ));
         }
         if is_terminal(state) {
-            let text = format!("the task is {} and takes no more messages; start a new one", state.as_str_name());
+            let text = format!(
+                "the task is {} and takes no more messages; start a new one",
+                state.as_str_name()
+            );
             return Err(Error::new(Kind::UnsupportedOperation, text).with("taskId", &*task_id));
         }
         let limit = self.shared().settings.inbox_messages_max;
         if self.turn.is_some() && self.inbox.len() >= limit {
             return Err(Error::new(
                 Kind::ResourceExhausted,
-                format!("{limit} messages wait for this task, the limit (inbox_messages_max); wait for its answer"),
+                format!(
+                    "{limit} messages wait for this task, the limit (inbox_messages_max); wait for its answer"
+                ),
             ));
         }
-        let permit = if self.turn.is_none() { Some(Shared::permit(&self.agent)?) } else { None };
+        let permit = if self.turn.is_none() {
+            Some(Shared::permit(&self.agent)?)
+        } else {
+            None
+        };
         name(&mut incoming.message, &task_id, &context_id);
         let extras = extras(&mut incoming, &task_id);
-        self.writer.receive(incoming.message.clone()).map_err(|fault| too_long(&fault))?;
+        self.writer
+            .receive(incoming.message.clone())
+            .map_err(|fault| too_long(&fault))?;
         self.gated |= permit.is_some() && !extras.keys.is_empty();
         self.attach(extras);
         let request = self.request(incoming, true);
@@ -575,7 +635,10 @@ impl Actor {
             // An agent that panics or says nothing has no reason to go on.
             let answer = AssertUnwindSafe(executor.cancel(&request)).catch_unwind();
             let answer = tokio::time::timeout(limit, answer).await;
-            answer.ok().and_then(Result::ok).unwrap_or(CancelOutcome::Canceled(None))
+            answer
+                .ok()
+                .and_then(Result::ok)
+                .unwrap_or(CancelOutcome::Canceled(None))
         }));
     }
 
@@ -589,7 +652,11 @@ impl Actor {
             }
             CancelOutcome::Refused(_) => {}
             CancelOutcome::Canceled(message) => {
-                let update = TaskUpdate::Status { state: TaskState::Canceled, message, metadata: None };
+                let update = TaskUpdate::Status {
+                    state: TaskState::Canceled,
+                    message,
+                    metadata: None,
+                };
                 // A task that has just ended otherwise refuses this, and the cancelers are told so.
                 if self.writer.update(update).is_ok() {
                     self.end_turn();
@@ -620,8 +687,11 @@ impl Actor {
                 let request = self.last_request(call);
                 // The restart is an event of its own: it takes the task over from the dead writer.
                 let message = agent_message(&self.writer, "the server restarted and the agent begins again");
-                let working =
-                    TaskUpdate::Status { state: TaskState::Working, message: Some(message), metadata: None };
+                let working = TaskUpdate::Status {
+                    state: TaskState::Working,
+                    message: Some(message),
+                    metadata: None,
+                };
                 match self.writer.update(working) {
                     Ok(()) => self.begin_turn(request, permit),
                     Err(fault) => self.broken(fault),
@@ -629,7 +699,10 @@ impl Actor {
             }
             None => {
                 tracing::info!(agent = %self.agent.name, task.id = %self.writer.task_id(), "interrupted execution failed");
-                fail(&mut self.writer, "the server stopped while the agent was working, and the agent can't start again");
+                fail(
+                    &mut self.writer,
+                    "the server stopped while the agent was working, and the agent can't start again",
+                );
             }
         }
     }
@@ -637,8 +710,16 @@ impl Actor {
     /// The request that the task was last asked to work on, as far as the history tells.
     fn last_request(&self, call: &CallContext) -> RequestContext {
         let history = self.writer.cell().lock().history.clone();
-        let follow_up = history.iter().filter(|message| message.role() == Role::User).count() > 1;
-        let message = history.into_iter().rev().find(|message| message.role() == Role::User).unwrap_or_default();
+        let follow_up = history
+            .iter()
+            .filter(|message| message.role() == Role::User)
+            .count()
+            > 1;
+        let message = history
+            .into_iter()
+            .rev()
+            .find(|message| message.role() == Role::User)
+            .unwrap_or_default();
         let incoming = Incoming {
             message,
             configuration: None,
@@ -667,13 +748,24 @@ fn name(message: &mut Message, task_id: &Arc<str>, context_id: &Arc<str>) {
 
 fn extras(incoming: &mut Incoming, task_id: &Arc<str>) -> Extras {
     let configs = std::mem::take(&mut incoming.push_configs).into_iter();
-    let push_configs =
-        configs.map(|config| TaskPushNotificationConfig { task_id: task_id.to_string(), ..config }).collect();
-    Extras { keys: incoming.key.take().into_iter().collect(), push_configs }
+    let push_configs = configs
+        .map(|config| TaskPushNotificationConfig {
+            task_id: task_id.to_string(),
+            ..config
+        })
+        .collect();
+    Extras {
+        keys: incoming.key.take().into_iter().collect(),
+        push_configs,
+    }
 }
 
 fn not_cancelable(task_id: &Arc<str>, reason: &str) -> Error {
-    Error::new(Kind::TaskNotCancelable, format!("the task can't be canceled: {reason}")).with("taskId", &**task_id)
+    Error::new(
+        Kind::TaskNotCancelable,
+        format!("the task can't be canceled: {reason}"),
+    )
+    .with("taskId", &**task_id)
 }
 
 fn too_long(fault: &Fault) -> Error {

@@ -51,13 +51,21 @@ pub(super) type Reply = oneshot::Sender<Result<Answer, Error>>;
 #[derive(Debug)]
 pub(super) enum Command {
     /// Take this message.
-    Message { incoming: Box<Incoming>, wait: Wait, reply: Reply },
+    Message {
+        incoming: Box<Incoming>,
+        wait: Wait,
+        reply: Reply,
+    },
     /// Answer when the task is settled.
     Settle { reply: Reply },
     /// Cancel.
     Cancel { call: Box<CallContext>, reply: Reply },
     /// Restart, with a permit, or fail what a dead process left running.
-    Recover { call: Box<CallContext>, permit: Option<OwnedSemaphorePermit>, reply: Reply },
+    Recover {
+        call: Box<CallContext>,
+        permit: Option<OwnedSemaphorePermit>,
+        reply: Reply,
+    },
 }
 
 impl Command {

@@ -35,7 +35,13 @@ impl Commit {
     ) -> Self {
         let (repository, sent) = (repository.clone(), write.clone());
         let outcome = Box::pin(async move { repository.commit(sent).await });
-        Self { write, outcome, pause: PAUSE, accepted, task }
+        Self {
+            write,
+            outcome,
+            pause: PAUSE,
+            accepted,
+            task,
+        }
     }
 
     /// Waits for the outcome. Safe to cancel.
@@ -49,7 +55,11 @@ impl Commit {
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         self.outcome = Box::pin(async move {
             tokio::time::sleep(pause).await;
-            if arrived(&repository, &write).await? { Ok(()) } else { repository.commit(write).await }
+            if arrived(&repository, &write).await? {
+                Ok(())
+            } else {
+                repository.commit(write).await
+            }
         });
         self
     }
@@ -81,6 +91,12 @@ impl Commit {
 /// Whether the log holds exactly the events of this write where it should.
 async fn arrived(repository: &Arc<dyn TaskRepository>, write: &TaskWrite) -> Result<bool, Error> {
     let limit = write.events.len();
-    let stored = repository.events(&write.scope, &write.task_id, write.expected_generation, limit).await?;
-    Ok(stored.len() == limit && stored.iter().zip(&write.events).all(|(stored, ours)| **stored == **ours))
+    let stored = repository
+        .events(&write.scope, &write.task_id, write.expected_generation, limit)
+        .await?;
+    Ok(stored.len() == limit
+        && stored
+            .iter()
+            .zip(&write.events)
+            .all(|(stored, ours)| **stored == **ours))
 }

@@ -46,7 +46,15 @@ impl Executions {
     ) -> Self {
         let hub = Hub::new(&settings);
         bus.listen(hub.clone());
-        Self(Arc::new(Shared { repository, bus, clock, shutdown, settings, hub, registry: Registry::default() }))
+        Self(Arc::new(Shared {
+            repository,
+            bus,
+            clock,
+            shutdown,
+            settings,
+            hub,
+            registry: Registry::default(),
+        }))
     }
 
     /// Sends a message to an existing task.
@@ -63,7 +71,12 @@ impl Executions {
         wait: Wait,
     ) -> Result<Answer, Error> {
         let incoming = Box::new(incoming);
-        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Message { incoming, wait, reply }).await
+        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Message {
+            incoming,
+            wait,
+            reply,
+        })
+        .await
     }
 
     /// Sends a message to an existing task and streams what happens: the task first.
@@ -82,7 +95,11 @@ impl Executions {
         let subscription = self.subscription(agent, scope, &task_id);
         let incoming = Box::new(incoming);
         let wait = Wait::Accepted;
-        let ask = self.ask(agent, scope, &task_id, |reply| Command::Message { incoming, wait, reply });
+        let ask = self.ask(agent, scope, &task_id, |reply| Command::Message {
+            incoming,
+            wait,
+            reply,
+        });
         match ask.await.map_err(Err)? {
             Answer::Task(task, generation) => Ok(subscription.begin_with(generation, *task)),
             Answer::Message(message) => Ok(EventStream::message(*message)),
@@ -95,7 +112,10 @@ impl Executions {
     /// # Errors
     /// TaskNotFound.
     pub async fn settled(&self, agent: &Arc<Agent>, scope: &Scope, task_id: &str) -> Result<Answer, Error> {
-        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Settle { reply }).await
+        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Settle {
+            reply,
+        })
+        .await
     }
 
     /// Cancels a task: exactly one terminal state wins, and every caller sees the same one.
@@ -110,7 +130,11 @@ impl Executions {
         call: &CallContext,
     ) -> Result<Answer, Error> {
         let call = Box::new(call.clone());
-        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Cancel { call, reply }).await
+        self.ask(agent, scope, &Arc::from(task_id), |reply| Command::Cancel {
+            call,
+            reply,
+        })
+        .await
     }
 
     /// The events of a task: the task first, or, for a reader that names the last generation it has seen, what came
@@ -129,7 +153,11 @@ impl Executions {
         let subscription = self.subscription(agent, scope, &task_id);
         let stored = self.0.repository.get(scope, &task_id).await?;
         let StoredTask { task, generation, .. } = stored.ok_or_else(|| Error::task_not_found(&task_id))?;
-        let state = task.status.as_ref().map(|status| status.state()).unwrap_or_default();
+        let state = task
+            .status
+            .as_ref()
+            .map(|status| status.state())
+            .unwrap_or_default();
         match cursor {
             Some(cursor) if cursor > generation => Err(Error::invalid(
                 "lastGeneration",
@@ -142,7 +170,10 @@ impl Executions {
             }
             _ if is_terminal(state) => Err(Error::new(
                 Kind::UnsupportedOperation,
-                format!("the task is {} and has no more events; use GetTask", state.as_str_name()),
+                format!(
+                    "the task is {} and has no more events; use GetTask",
+                    state.as_str_name()
+                ),
             )
             .with("taskId", &*task_id)),
             _ => Ok(subscription.begin_with(generation, task)),
@@ -153,7 +184,12 @@ impl Executions {
     ///
     /// # Errors
     /// TaskNotFound.
-    pub async fn replay(&self, agent: &Arc<Agent>, scope: &Scope, task_id: &str) -> Result<EventStream, Error> {
+    pub async fn replay(
+        &self,
+        agent: &Arc<Agent>,
+        scope: &Scope,
+        task_id: &str,
+    ) -> Result<EventStream, Error> {
         let task_id: Arc<str> = Arc::from(task_id);
         let subscription = self.subscription(agent, scope, &task_id);
         let stored = self.0.repository.get(scope, &task_id).await?;
@@ -167,14 +203,25 @@ impl Executions {
     ///
     /// # Errors
     /// As the repository's.
-    pub async fn recover(&self, agent: &Arc<Agent>, left: &Unfinished, call: &CallContext) -> Result<(), Error> {
+    pub async fn recover(
+        &self,
+        agent: &Arc<Agent>,
+        left: &Unfinished,
+        call: &CallContext,
+    ) -> Result<(), Error> {
         let permit = match agent.executor.recovery() {
             Recovery::Restart => agent.permits.clone().acquire_owned().await.ok(),
             Recovery::Fail => None,
         };
         let call = Box::new(call.clone());
         let task_id = Arc::from(left.task_id.as_str());
-        self.ask(agent, &left.scope, &task_id, |reply| Command::Recover { call, permit, reply }).await.map(|_| ())
+        self.ask(agent, &left.scope, &task_id, |reply| Command::Recover {
+            call,
+            permit,
+            reply,
+        })
+        .await
+        .map(|_| ())
     }
 
     /// How many tasks have a writer in this process now.
@@ -227,8 +274,13 @@ impl Executions {
                     // No wait lies between the route and the start: others may have filled the mailbox already.
                     Route::Start(mut mailbox) => {
                         mailbox.begin_with(command);
-                        let work =
-                            Actor::open(self.clone(), agent.clone(), scope.clone(), task_id.clone(), mailbox);
+                        let work = Actor::open(
+                            self.clone(),
+                            agent.clone(),
+                            scope.clone(),
+                            task_id.clone(),
+                            mailbox,
+                        );
                         return self.0.shutdown.spawn("task", work);
                     }
                 };
@@ -251,7 +303,10 @@ impl Shared {
                 retry_after: Some(std::time::Duration::from_secs(1)),
                 ..Error::new(
                     Kind::ResourceExhausted,
-                    format!("agent {} runs {limit} executions, its limit (executions_max); try again", agent.name),
+                    format!(
+                        "agent {} runs {limit} executions, its limit (executions_max); try again",
+                        agent.name
+                    ),
                 )
             }
         })
@@ -261,7 +316,9 @@ impl Shared {
 /// Waits for an answer. A writer that is gone without one was stopped in the middle.
 pub(super) async fn answered(answer: oneshot::Receiver<Result<Answer, Error>>) -> Result<Answer, Error> {
     answer.await.unwrap_or_else(|_| {
-        Err(Error::unavailable("the server stopped before the task answered; ask for the task again"))
+        Err(Error::unavailable(
+            "the server stopped before the task answered; ask for the task again",
+        ))
     })
 }
 
@@ -269,15 +326,18 @@ impl From<crate::repository::Error> for Error {
     fn from(error: crate::repository::Error) -> Self {
         use crate::repository::Error as Repository;
         match error {
-            Repository::Stale => {
-                Self::new(Kind::Conflict, "another writer changed the task at the same time; try again")
-            }
+            Repository::Stale => Self::new(
+                Kind::Conflict,
+                "another writer changed the task at the same time; try again",
+            ),
             Repository::KeyTaken(task_id) => {
-                Self::new(Kind::Conflict, "the idempotency key belongs to another task").with("taskId", task_id)
+                Self::new(Kind::Conflict, "the idempotency key belongs to another task")
+                    .with("taskId", task_id)
             }
-            Repository::TooMany(limit) => {
-                Self::new(Kind::ResourceExhausted, format!("at most {limit} are allowed; delete some first"))
-            }
+            Repository::TooMany(limit) => Self::new(
+                Kind::ResourceExhausted,
+                format!("at most {limit} are allowed; delete some first"),
+            ),
             Repository::Unavailable(cause) => {
                 tracing::warn!(cause, "the database is not available");
                 Self::unavailable("the database is not available; it is unknown whether a change took place")

@@ -54,7 +54,10 @@ impl Hub {
 
 impl Listener for Hub {
     fn hear(&self, doorbell: &Doorbell) {
-        let live = self.lives.get(&doorbell.task_id).and_then(|place| place.upgrade());
+        let live = self
+            .lives
+            .get(&doorbell.task_id)
+            .and_then(|place| place.upgrade());
         if let Some(live) = live {
             live.wake(doorbell.generation);
         }
@@ -106,10 +109,15 @@ impl Live {
         for event in events {
             let bytes = event.size();
             ring.bytes += bytes;
-            ring.events.push_back(Kept { event: event.clone(), bytes });
+            ring.events.push_back(Kept {
+                event: event.clone(),
+                bytes,
+            });
         }
         while ring.events.len() > self.hub.events_max || ring.bytes > self.hub.bytes_max {
-            let Some(oldest) = ring.events.pop_front() else { break };
+            let Some(oldest) = ring.events.pop_front() else {
+                break;
+            };
             ring.bytes -= oldest.bytes;
         }
     }
@@ -131,14 +139,31 @@ impl Live {
     /// At most `limit` events behind `cursor`.
     pub(super) fn after(&self, cursor: u64, limit: usize) -> Tail {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = ring.events.front().map_or(u64::MAX, |oldest| oldest.event.generation);
+        let first = ring
+            .events
+            .front()
+            .map_or(u64::MAX, |oldest| oldest.event.generation);
         if first > cursor + 1 {
-            return if *self.generation.borrow() > cursor { Tail::Behind } else { Tail::UpToDate };
+            return if *self.generation.borrow() > cursor {
+                Tail::Behind
+            } else {
+                Tail::UpToDate
+            };
         }
         let skip = usize::try_from(cursor + 1 - first).unwrap_or(usize::MAX);
-        let events: Vec<_> = ring.events.iter().skip(skip).take(limit).map(|kept| kept.event.clone()).collect();
+        let events: Vec<_> = ring
+            .events
+            .iter()
+            .skip(skip)
+            .take(limit)
+            .map(|kept| kept.event.clone())
+            .collect();
         if events.is_empty() {
-            return if *self.generation.borrow() > cursor { Tail::Behind } else { Tail::UpToDate };
+            return if *self.generation.borrow() > cursor {
+                Tail::Behind
+            } else {
+                Tail::UpToDate
+            };
         }
         Tail::Events(events)
     }
@@ -146,7 +171,9 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.hub.lives.remove_if(&self.task_id, |_, place| place.strong_count() == 0);
+        self.hub
+            .lives
+            .remove_if(&self.task_id, |_, place| place.strong_count() == 0);
     }
 }
 
@@ -157,11 +184,19 @@ mod tests {
     use super::*;
 
     fn event(generation: u64) -> Arc<TaskEvent> {
-        Arc::new(TaskEvent::new(generation, Bytes::from_static(b"payload"), None, None))
+        Arc::new(TaskEvent::new(
+            generation,
+            Bytes::from_static(b"payload"),
+            None,
+            None,
+        ))
     }
 
     fn live(events_max: usize) -> Arc<Live> {
-        let settings = ExecutionSettings { ring_events_max: events_max, ..ExecutionSettings::default() };
+        let settings = ExecutionSettings {
+            ring_events_max: events_max,
+            ..ExecutionSettings::default()
+        };
         Hub::new(&settings).live(&Arc::from("t"))
     }
 
@@ -198,7 +233,10 @@ mod tests {
     /// A bug once: rendered events were given back with more bytes than they were counted with.
     #[test]
     fn rendering_events_does_not_widen_the_ring() {
-        let settings = ExecutionSettings { ring_bytes_max: 3 * event(1).size(), ..ExecutionSettings::default() };
+        let settings = ExecutionSettings {
+            ring_bytes_max: 3 * event(1).size(),
+            ..ExecutionSettings::default()
+        };
         let live = Hub::new(&settings).live(&Arc::from("t"));
         for generation in 1..=100 {
             let event = event(generation);
@@ -211,7 +249,10 @@ mod tests {
     #[test]
     fn a_doorbell_from_elsewhere_sends_readers_to_the_log() {
         let live = live(2);
-        live.hub.hear(&Doorbell { task_id: Arc::from("t"), generation: 7 });
+        live.hub.hear(&Doorbell {
+            task_id: Arc::from("t"),
+            generation: 7,
+        });
         assert_eq!(live.after(3, 9), Tail::Behind);
         live.wake(5);
         assert_eq!(*live.watch().borrow(), 7, "generations never go back");
@@ -219,7 +260,10 @@ mod tests {
 
     #[test]
     fn the_ring_is_bounded_in_bytes_and_forgotten_with_its_last_user() {
-        let settings = ExecutionSettings { ring_bytes_max: 3 * event(1).size(), ..ExecutionSettings::default() };
+        let settings = ExecutionSettings {
+            ring_bytes_max: 3 * event(1).size(),
+            ..ExecutionSettings::default()
+        };
         let hub = Hub::new(&settings);
         let live = hub.live(&Arc::from("t"));
         live.keep(&(1..=100).map(event).collect::<Vec<_>>());

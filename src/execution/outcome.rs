@@ -15,7 +15,11 @@ pub(super) fn fail(writer: &mut Writer, reason: &str) {
         return;
     }
     let message = agent_message(writer, reason);
-    let update = TaskUpdate::Status { state: TaskState::Failed, message: Some(message), metadata: None };
+    let update = TaskUpdate::Status {
+        state: TaskState::Failed,
+        message: Some(message),
+        metadata: None,
+    };
     if let Err(fault) = writer.update(update) {
         tracing::error!(task.id = %writer.task_id(), %fault, "a task could not be failed");
     }
@@ -48,8 +52,11 @@ pub(super) fn conclude(writer: &mut Writer, agent: &str, ended: &Ended, settled:
 
 /// What the caller is told when the agent broke the protocol.
 pub(super) fn invalid_response(task_id: &Arc<str>, fault: &Fault) -> Error {
-    Error::new(Kind::InvalidAgentResponse, format!("the agent broke the protocol and the task failed: {fault}"))
-        .with("taskId", &**task_id)
+    Error::new(
+        Kind::InvalidAgentResponse,
+        format!("the agent broke the protocol and the task failed: {fault}"),
+    )
+    .with("taskId", &**task_id)
 }
 
 /// A message of one text part from the agent's side.
@@ -59,7 +66,10 @@ pub(super) fn agent_message(writer: &Writer, text: &str) -> Message {
         task_id: writer.task_id().to_string(),
         context_id: writer.context_id().to_string(),
         role: Role::Agent.into(),
-        parts: vec![Part { content: Some(part::Content::Text(text.to_owned())), ..Part::default() }],
+        parts: vec![Part {
+            content: Some(part::Content::Text(text.to_owned())),
+            ..Part::default()
+        }],
         ..Message::default()
     }
 }

@@ -49,7 +49,11 @@ impl Registry {
             entry => {
                 let (sender, commands) = mpsc::channel(COMMANDS_MAX);
                 entry.insert(sender);
-                Route::Start(Mailbox { key, first: None, commands })
+                Route::Start(Mailbox {
+                    key,
+                    first: None,
+                    commands,
+                })
             }
         }
     }
@@ -60,7 +64,8 @@ impl Registry {
             return false;
         }
         // Behind this no new sender is handed out; what old ones still send fails, and they ask for a route again.
-        self.writers.remove_if(&mailbox.key, |_, _| mailbox.commands.is_empty());
+        self.writers
+            .remove_if(&mailbox.key, |_, _| mailbox.commands.is_empty());
         self.close(mailbox);
         true
     }

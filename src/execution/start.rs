@@ -72,7 +72,14 @@ impl Executions {
         let permit = Shared::permit(&new.agent)?;
         let task_id: Arc<str> = Arc::from(new_id());
         let context_id: Arc<str> = Arc::from(new.context_id.unwrap_or_else(new_id));
-        Ok(Actor::new_task(self.clone(), new.agent, new.scope, (task_id, context_id), new.incoming, permit))
+        Ok(Actor::new_task(
+            self.clone(),
+            new.agent,
+            new.scope,
+            (task_id, context_id),
+            new.incoming,
+            permit,
+        ))
     }
 
     async fn detach(&self, mut actor: Actor, wait: Wait) -> Result<Answer, Error> {

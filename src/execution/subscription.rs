@@ -30,8 +30,14 @@ pub struct EventStream {
 impl EventStream {
     /// Exactly these events and then the end.
     pub(super) fn whole(events: Vec<Arc<TaskEvent>>) -> Self {
-        let first_generation = events.first().map(|event| event.generation).filter(|generation| *generation > 0);
-        Self { events: Box::pin(stream::iter(events.into_iter().map(Ok))), first_generation }
+        let first_generation = events
+            .first()
+            .map(|event| event.generation)
+            .filter(|generation| *generation > 0);
+        Self {
+            events: Box::pin(stream::iter(events.into_iter().map(Ok))),
+            first_generation,
+        }
     }
 
     /// The generation of the first event; the others follow densely. `None` for a direct message and for nothing.
@@ -50,7 +56,10 @@ impl EventStream {
         let events = self.events.inspect(move |_| {
             let _held = &guard;
         });
-        Self { events: Box::pin(events), ..self }
+        Self {
+            events: Box::pin(events),
+            ..self
+        }
     }
 }
 
@@ -138,7 +147,10 @@ impl Subscription {
             let item = reader.next().await?;
             Some((item, reader))
         });
-        EventStream { events: Box::pin(events), first_generation: Some(first_generation) }
+        EventStream {
+            events: Box::pin(events),
+            first_generation: Some(first_generation),
+        }
     }
 
     async fn next(&mut self) -> Option<Item> {
@@ -162,7 +174,9 @@ impl Subscription {
     }
 
     fn is_last(&self, event: &TaskEvent) -> bool {
-        event.state.is_some_and(|state| is_terminal(state) || (self.close_on_interrupt && is_interrupted(state)))
+        event
+            .state
+            .is_some_and(|state| is_terminal(state) || (self.close_on_interrupt && is_interrupted(state)))
     }
 
     /// Waits for events behind the cursor.
@@ -181,7 +195,10 @@ impl Subscription {
     }
 
     async fn read_log(&self) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        let events = self.repository.events(&self.scope, &self.task_id, self.cursor, PAGE).await?;
+        let events = self
+            .repository
+            .events(&self.scope, &self.task_id, self.cursor, PAGE)
+            .await?;
         match events.first() {
             Some(first) if first.generation == self.cursor + 1 => Ok(events),
             _ => Err(Error::internal(&format_args!(

@@ -51,7 +51,11 @@ impl Turn {
         permit: OwnedSemaphorePermit,
         updates_queue_max: usize,
     ) -> Self {
-        let (updater, updates) = channel(request.task_id.clone(), request.context_id.clone(), updates_queue_max);
+        let (updater, updates) = channel(
+            request.task_id.clone(),
+            request.context_id.clone(),
+            updates_queue_max,
+        );
         let executor = agent.executor.clone();
         let handed = request.clone();
         let execution = async move {

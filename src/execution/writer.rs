@@ -12,8 +12,8 @@ use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::stream_response::Payload;
 use crate::pb::{
-    Message, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus, TaskStatusUpdateEvent,
-    Timestamp,
+    Message, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
+    TaskStatusUpdateEvent, Timestamp,
 };
 use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
 use crate::task::{Refusal, TaskEvent, apply, is_terminal, receive};
@@ -116,7 +116,12 @@ impl Writer {
 
     /// The writer of a stored task; it takes over from any writer before it.
     pub(super) fn load(scope: Scope, stored: StoredTask, clock: Clock, settings: &ExecutionSettings) -> Self {
-        let StoredTask { task, generation, snapshot_generation, epoch } = stored;
+        let StoredTask {
+            task,
+            generation,
+            snapshot_generation,
+            epoch,
+        } = stored;
         let status = task.status.clone().unwrap_or_default();
         let bytes = task.encoded_len();
         Self {
@@ -124,7 +129,9 @@ impl Writer {
             task_id: Arc::from(task.id.as_str()),
             context_id: Arc::from(task.context_id.as_str()),
             state: status.state(),
-            status_ms: status.timestamp.map_or(0, |at| at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000),
+            status_ms: status
+                .timestamp
+                .map_or(0, |at| at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000),
             cell: TaskCell::new(task),
             clock,
             written: generation,
@@ -133,7 +140,12 @@ impl Writer {
             epoch: epoch + 1,
             extras: Extras::default(),
             // The stored snapshot stays where it is until a tail as heavy as the task has come.
-            tail: Tail { events: 0, bytes: 0, snapshot_generation, snapshot_bytes: bytes },
+            tail: Tail {
+                events: 0,
+                bytes: 0,
+                snapshot_generation,
+                snapshot_bytes: bytes,
+            },
             bytes,
             bytes_max: settings.task_bytes_max,
             artifacts_max: settings.artifacts_max,
@@ -185,7 +197,11 @@ impl Writer {
     /// Applies an agent's update.
     pub(super) fn update(&mut self, update: TaskUpdate) -> Result<(), Fault> {
         match update {
-            TaskUpdate::Status { state, message, metadata } => {
+            TaskUpdate::Status {
+                state,
+                message,
+                metadata,
+            } => {
                 let status_ms = self.now_ms();
                 let event = TaskStatusUpdateEvent {
                     task_id: self.task_id.to_string(),
@@ -198,16 +214,19 @@ impl Writer {
                 self.status_ms = status_ms;
                 Ok(())
             }
-            TaskUpdate::Artifact { artifact, append, last_chunk, metadata } => {
-                self.record(Payload::ArtifactUpdate(TaskArtifactUpdateEvent {
-                    task_id: self.task_id.to_string(),
-                    context_id: self.context_id.to_string(),
-                    artifact: Some(artifact),
-                    append,
-                    last_chunk,
-                    metadata,
-                }))
-            }
+            TaskUpdate::Artifact {
+                artifact,
+                append,
+                last_chunk,
+                metadata,
+            } => self.record(Payload::ArtifactUpdate(TaskArtifactUpdateEvent {
+                task_id: self.task_id.to_string(),
+                context_id: self.context_id.to_string(),
+                artifact: Some(artifact),
+                append,
+                last_chunk,
+                metadata,
+            })),
             TaskUpdate::Reply(_) => Err(Fault::Reply),
         }
     }
@@ -218,9 +237,14 @@ impl Writer {
         if self.bytes + bytes > self.bytes_max {
             return Err(Fault::TooLarge(self.bytes_max));
         }
-        self.update(TaskUpdate::Status { state: TaskState::Working, message: None, metadata: None })?;
+        self.update(TaskUpdate::Status {
+            state: TaskState::Working,
+            message: None,
+            metadata: None,
+        })?;
         if let Some(event) = self.pending.pop() {
-            self.pending.push(Arc::new((*event).clone().with_received(&message)));
+            self.pending
+                .push(Arc::new((*event).clone().with_received(&message)));
         }
         self.bytes += bytes;
         self.tail.bytes += bytes;
@@ -305,5 +329,9 @@ fn status(state: TaskState, message: Option<Message>, at_ms: i64) -> TaskStatus 
         seconds: at_ms.div_euclid(1_000),
         nanos: i32::try_from(at_ms.rem_euclid(1_000)).unwrap_or(0) * 1_000_000,
     };
-    TaskStatus { state: state.into(), message, timestamp: Some(timestamp) }
+    TaskStatus {
+        state: state.into(),
+        message,
+        timestamp: Some(timestamp),
+    }
 }

@@ -11,7 +11,8 @@ use dashmap::mapref::entry::Entry;
 use prost::Message as _;
 
 use super::{
-    Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished,
+    Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
+    Unfinished,
 };
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
@@ -66,13 +67,25 @@ impl MemoryRepository {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let place = |key: &IdempotencyKey| (write.scope.clone(), key.key.clone());
         for key in &write.keys {
-            if let Some(bound) = keys.get(&place(key)).filter(|bound| bound.expires_ms > write.status_ms) {
+            if let Some(bound) = keys
+                .get(&place(key))
+                .filter(|bound| bound.expires_ms > write.status_ms)
+            {
                 return Err(Error::KeyTaken(bound.known.task_id.clone()));
             }
         }
         for key in &write.keys {
-            let known = KnownKey { task_id: write.task_id.to_string(), fingerprint: key.fingerprint };
-            keys.insert(place(key), BoundKey { known, expires_ms: key.expires_ms });
+            let known = KnownKey {
+                task_id: write.task_id.to_string(),
+                fingerprint: key.fingerprint,
+            };
+            keys.insert(
+                place(key),
+                BoundKey {
+                    known,
+                    expires_ms: key.expires_ms,
+                },
+            );
         }
         Ok(())
     }
@@ -96,7 +109,11 @@ impl Row {
             snapshot: write.snapshot,
             snapshot_generation: write.snapshot_generation,
             events: write.events,
-            push_configs: write.push_configs.into_iter().map(|config| (config.id.clone(), config)).collect(),
+            push_configs: write
+                .push_configs
+                .into_iter()
+                .map(|config| (config.id.clone(), config))
+                .collect(),
         }
     }
 
@@ -110,15 +127,24 @@ impl Row {
             self.snapshot = write.snapshot;
         }
         self.snapshot_generation = write.snapshot_generation;
-        self.push_configs.extend(write.push_configs.into_iter().map(|config| (config.id.clone(), config)));
+        self.push_configs.extend(
+            write
+                .push_configs
+                .into_iter()
+                .map(|config| (config.id.clone(), config)),
+        );
     }
 
     fn fold(&self, task_id: &str) -> Result<StoredTask, Error> {
-        let corrupt = |cause: String| Error::Corrupt { task_id: task_id.to_owned(), cause };
+        let corrupt = |cause: String| Error::Corrupt {
+            task_id: task_id.to_owned(),
+            cause,
+        };
         let snapshot = self.snapshot.clone().map(Task::decode).transpose();
         let snapshot = snapshot.map_err(|error| corrupt(error.to_string()))?;
         let tail = &self.events[self.snapshot_generation as usize..];
-        let task = replay(snapshot, self.snapshot_generation, tail).map_err(|error| corrupt(error.to_string()))?;
+        let task =
+            replay(snapshot, self.snapshot_generation, tail).map_err(|error| corrupt(error.to_string()))?;
         let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
         Ok(StoredTask {
             task,
@@ -130,7 +156,10 @@ impl Row {
 
     fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {
         self.scope == *scope
-            && query.context_id.as_deref().is_none_or(|context_id| context_id == &*self.context_id)
+            && query
+                .context_id
+                .as_deref()
+                .is_none_or(|context_id| context_id == &*self.context_id)
             && query.state.is_none_or(|state| state == self.state)
             && query.status_after_ms.is_none_or(|after| self.status_ms >= after)
     }
@@ -169,7 +198,14 @@ impl TaskRepository for MemoryRepository {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        let read = |row: &Row| row.events.iter().skip(after as usize).take(limit).cloned().collect();
+        let read = |row: &Row| {
+            row.events
+                .iter()
+                .skip(after as usize)
+                .take(limit)
+                .cloned()
+                .collect()
+        };
         Ok(self.visible(scope, task_id, read).unwrap_or_default())
     }
 
@@ -187,10 +223,10 @@ impl TaskRepository for MemoryRepository {
         order.sort_unstable_by(|a, b| b.cmp(a));
         let more = order.len() > query.limit;
         order.truncate(query.limit);
-        let next = order
-            .last()
-            .filter(|_| more)
-            .map(|(status_ms, id)| ListCursor { status_ms: *status_ms, task_id: id.to_string() });
+        let next = order.last().filter(|_| more).map(|(status_ms, id)| ListCursor {
+            status_ms: *status_ms,
+            task_id: id.to_string(),
+        });
         let mut tasks = Vec::with_capacity(order.len());
         for (_, id) in &order {
             tasks.extend(self.visible(scope, id, |row| row.fold(id)).transpose()?);
@@ -201,7 +237,9 @@ impl TaskRepository for MemoryRepository {
     async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let bound = keys.get(&(scope.clone(), Arc::from(key)));
-        Ok(bound.filter(|bound| bound.expires_ms > now_ms).map(|bound| bound.known.clone()))
+        Ok(bound
+            .filter(|bound| bound.expires_ms > now_ms)
+            .map(|bound| bound.known.clone()))
     }
 
     async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
@@ -209,7 +247,10 @@ impl TaskRepository for MemoryRepository {
             .tasks
             .iter()
             .filter(|row| !is_settled(row.state) && &**row.key() > after)
-            .map(|row| Unfinished { scope: row.scope.clone(), task_id: row.key().to_string() })
+            .map(|row| Unfinished {
+                scope: row.scope.clone(),
+                task_id: row.key().to_string(),
+            })
             .collect();
         found.sort_unstable_by(|a, b| a.task_id.cmp(&b.task_id));
         found.truncate(limit);
@@ -223,7 +264,11 @@ impl TaskRepository for MemoryRepository {
         limit: usize,
     ) -> Result<bool, Error> {
         self.open()?;
-        let Some(mut row) = self.tasks.get_mut(config.task_id.as_str()).filter(|row| row.scope == *scope) else {
+        let Some(mut row) = self
+            .tasks
+            .get_mut(config.task_id.as_str())
+            .filter(|row| row.scope == *scope)
+        else {
             return Ok(false);
         };
         if row.push_configs.keys().filter(|id| **id != config.id).count() >= limit {

@@ -18,7 +18,11 @@ impl Inner {
     ) -> Result<Task, Error> {
         inspect(&request, &self.settings.inspect).map_err(Error::violations)?;
         self.check_task_id(&request.id, "id", Vec::new())?;
-        match self.executions.cancel(&admission.agent, &admission.scope, &request.id, call).await? {
+        match self
+            .executions
+            .cancel(&admission.agent, &admission.scope, &request.id, call)
+            .await?
+        {
             Answer::Task(task, _) => Ok(*task),
             Answer::Message(_) | Answer::Known(_) => Err(Error::task_not_found(&request.id)),
         }

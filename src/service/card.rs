@@ -38,7 +38,12 @@ impl Cards {
         for agent in agents.iter() {
             let json = json::to_vec(&agent.card).map_err(|error| Error::internal(&error))?;
             let digest = digest::digest(&digest::SHA256, &json);
-            let etag: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let etag: String = digest
+                .as_ref()
+                .iter()
+                .take(16)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             let document = CardDocument {
                 json: Bytes::from(json),
                 etag: format!("\"{etag}\""),
@@ -46,7 +51,10 @@ impl Cards {
             };
             by_agent.insert(agent.name.clone(), document);
         }
-        Ok(Self { by_agent, default: agents.default_agent().name.clone() })
+        Ok(Self {
+            by_agent,
+            default: agents.default_agent().name.clone(),
+        })
     }
 
     pub(super) fn get(&self, agent: Option<&str>) -> Option<&CardDocument> {
@@ -68,7 +76,9 @@ impl Inner {
 
 /// A date as HTTP writes it (RFC 9110 5.6.7).
 fn http_date(at_ms: i64) -> String {
-    let format = format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    let format = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
     OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1_000))
         .ok()
         .and_then(|at| at.format(&format).ok())

@@ -40,7 +40,9 @@ impl Inner {
     /// to, and only with the extensions that it requires.
     pub(super) fn admit(&self, call: &CallContext, method: Method, tenant: &str) -> Result<Admission, Error> {
         if self.shutdown.is_draining() {
-            return Err(Error::unavailable("the server is shutting down; try again in a moment, or another node"));
+            return Err(Error::unavailable(
+                "the server is shutting down; try again in a moment, or another node",
+            ));
         }
         version::check(call, self.settings.strict_version)?;
         let agent = self.addressed(call, tenant)?;
@@ -48,8 +50,14 @@ impl Inner {
         let capabilities = agent.card.capabilities.as_ref().unwrap_or(&none);
         check_capability(method, capabilities)?;
         check_extensions(call, capabilities)?;
-        let scope = Scope { agent: agent.name.clone(), owner: call.principal.clone() };
-        Ok(Admission { agent: agent.clone(), scope })
+        let scope = Scope {
+            agent: agent.name.clone(),
+            owner: call.principal.clone(),
+        };
+        Ok(Admission {
+            agent: agent.clone(),
+            scope,
+        })
     }
 
     /// The agent that a call is for: the tenant's, the path's, or the default one.
@@ -59,12 +67,20 @@ impl Inner {
             (Some(path), "") => path,
             (None, tenant) => tenant,
             (Some(path), tenant) if **path == *tenant => tenant,
-            (Some(_), _) => return Err(Error::invalid("tenant", "the tenant is not the agent that the URL names")),
+            (Some(_), _) => {
+                return Err(Error::invalid(
+                    "tenant",
+                    "the tenant is not the agent that the URL names",
+                ));
+            }
         };
         self.agents.get(name).ok_or_else(|| {
             let known: String = name.chars().take(64).collect();
-            Error::new(Kind::NotFound, "no such agent; its card at /.well-known/agent-card.json names the tenant")
-                .with("tenant", known)
+            Error::new(
+                Kind::NotFound,
+                "no such agent; its card at /.well-known/agent-card.json names the tenant",
+            )
+            .with("tenant", known)
         })
     }
 
@@ -73,16 +89,29 @@ impl Inner {
         if call.extensions.is_empty() {
             return Vec::new();
         }
-        let Ok(agent) = self.addressed(call, tenant) else { return Vec::new() };
-        let declared = agent.card.capabilities.iter().flat_map(|capabilities| &capabilities.extensions);
-        declared.map(|extension| &extension.uri).filter(|uri| call.extensions.contains(uri)).cloned().collect()
+        let Ok(agent) = self.addressed(call, tenant) else {
+            return Vec::new();
+        };
+        let declared = agent
+            .card
+            .capabilities
+            .iter()
+            .flat_map(|capabilities| &capabilities.extensions);
+        declared
+            .map(|extension| &extension.uri)
+            .filter(|uri| call.extensions.contains(uri))
+            .cloned()
+            .collect()
     }
 }
 
 fn check_capability(method: Method, capabilities: &AgentCapabilities) -> Result<(), Error> {
     let unsupported = |kind, capability| {
-        Err(Error::new(kind, format!("the agent's card does not declare the capability {capability}"))
-            .with("operation", method.as_str()))
+        Err(Error::new(
+            kind,
+            format!("the agent's card does not declare the capability {capability}"),
+        )
+        .with("operation", method.as_str()))
     };
     match needs(method) {
         Needs::Streaming if capabilities.streaming != Some(true) => {
@@ -99,12 +128,18 @@ fn check_capability(method: Method, capabilities: &AgentCapabilities) -> Result<
 }
 
 fn check_extensions(call: &CallContext, capabilities: &AgentCapabilities) -> Result<(), Error> {
-    let mut required = capabilities.extensions.iter().filter(|extension| extension.required);
+    let mut required = capabilities
+        .extensions
+        .iter()
+        .filter(|extension| extension.required);
     match required.find(|extension| !call.extensions.contains(&extension.uri)) {
         None => Ok(()),
         Some(missing) => Err(Error::new(
             Kind::ExtensionSupportRequired,
-            format!("the agent requires the extension {}; declare it in A2A-Extensions", missing.uri),
+            format!(
+                "the agent requires the extension {}; declare it in A2A-Extensions",
+                missing.uri
+            ),
         )
         .with("extension", &missing.uri)),
     }

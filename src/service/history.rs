@@ -15,7 +15,9 @@ pub(super) fn check(length: Option<i32>, field: &str, violations: &mut Vec<Viola
 
 /// Leaves the newest messages of the history: as many as the caller asked for, and never more than the limit.
 pub(super) fn trim(task: &mut Task, length: Option<i32>, limit: u32) {
-    let asked = length.map_or(limit, |length| u32::try_from(length).unwrap_or(0)).min(limit) as usize;
+    let asked = length
+        .map_or(limit, |length| u32::try_from(length).unwrap_or(0))
+        .min(limit) as usize;
     if task.history.len() > asked {
         task.history.drain(..task.history.len() - asked);
     }
@@ -28,12 +30,22 @@ mod tests {
 
     #[test]
     fn the_newest_messages_stay() {
-        let history: Vec<Message> =
-            (0..5).map(|n| Message { message_id: n.to_string(), ..Message::default() }).collect();
+        let history: Vec<Message> = (0..5)
+            .map(|n| Message {
+                message_id: n.to_string(),
+                ..Message::default()
+            })
+            .collect();
         let left = |length, limit| {
-            let mut task = Task { history: history.clone(), ..Task::default() };
+            let mut task = Task {
+                history: history.clone(),
+                ..Task::default()
+            };
             trim(&mut task, length, limit);
-            task.history.iter().map(|message| message.message_id.clone()).collect::<String>()
+            task.history
+                .iter()
+                .map(|message| message.message_id.clone())
+                .collect::<String>()
         };
         assert_eq!(left(None, 9), "01234");
         assert_eq!(left(None, 2), "34");

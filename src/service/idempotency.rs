@@ -32,7 +32,9 @@ impl Inner {
             let id = &request.message.as_ref()?.message_id;
             by_message.then(|| Arc::from(format!("message-id:{id}")))
         };
-        let Some(key) = named.or_else(own) else { return Ok(None) };
+        let Some(key) = named.or_else(own) else {
+            return Ok(None);
+        };
         let ttl_ms = i64::try_from(self.settings.idempotency_ttl.as_millis()).unwrap_or(i64::MAX);
         Ok(Some(IdempotencyKey {
             key,
@@ -51,7 +53,10 @@ impl Inner {
         key: Option<&IdempotencyKey>,
     ) -> Result<Option<String>, Error> {
         let Some(key) = key else { return Ok(None) };
-        let known = self.repository.known_key(&admission.scope, &key.key, self.clock.now_ms()).await?;
+        let known = self
+            .repository
+            .known_key(&admission.scope, &key.key, self.clock.now_ms())
+            .await?;
         let Some(known) = known else { return Ok(None) };
         if known.fingerprint != key.fingerprint {
             return Err(Error::new(
@@ -66,20 +71,30 @@ impl Inner {
 
 fn metadata_key(request: &SendMessageRequest, limit: usize) -> Result<Option<Arc<str>>, Error> {
     let field = || format!("metadata.{METADATA_KEY}");
-    let found = request.metadata.as_ref().and_then(|metadata| metadata.fields.get(METADATA_KEY));
+    let found = request
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.fields.get(METADATA_KEY));
     match found.and_then(|value| value.kind.as_ref()) {
         None => Ok(None),
         Some(value::Kind::StringValue(key)) if !key.is_empty() => {
             check_label(key, limit).map_err(|why| Error::invalid(field(), why))?;
             Ok(Some(Arc::from(key.as_str())))
         }
-        Some(_) => Err(Error::invalid(field(), "an idempotency key is a string that is not empty")),
+        Some(_) => Err(Error::invalid(
+            field(),
+            "an idempotency key is a string that is not empty",
+        )),
     }
 }
 
 /// Tells a repetition from another request under the same key. The message counts, the way of waiting does not.
 fn fingerprint(request: &SendMessageRequest) -> [u8; 16] {
-    let message = request.message.as_ref().map(|message| message.encode_to_vec()).unwrap_or_default();
+    let message = request
+        .message
+        .as_ref()
+        .map(|message| message.encode_to_vec())
+        .unwrap_or_default();
     let digest = digest::digest(&digest::SHA256, &message);
     std::array::from_fn(|index| digest.as_ref()[index])
 }

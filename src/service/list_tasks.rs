@@ -17,11 +17,18 @@ impl Inner {
         inspect(&request, &self.settings.inspect).map_err(Error::violations)?;
         let query = self.list_query(admission, &request)?;
         let page = self.repository.list(&admission.scope, &query).await?;
-        let next_page_token = page.next.as_ref().map(|next| self.page_tokens.seal(&admission.scope, &query, next));
+        let next_page_token = page
+            .next
+            .as_ref()
+            .map(|next| self.page_tokens.seal(&admission.scope, &query, next));
         let with_artifacts = request.include_artifacts.unwrap_or(false);
         let tasks = page.tasks.into_iter().map(|stored| {
             let mut task = stored.task;
-            history::trim(&mut task, request.history_length, self.settings.history_length_max);
+            history::trim(
+                &mut task,
+                request.history_length,
+                self.settings.history_length_max,
+            );
             if !with_artifacts {
                 task.artifacts.clear();
             }
@@ -39,7 +46,10 @@ impl Inner {
         let mut violations = Vec::new();
         history::check(request.history_length, "historyLength", &mut violations);
         if let Err(description) = check_label(&request.context_id, self.settings.id_bytes_max) {
-            violations.push(Violation { field: "contextId".into(), description });
+            violations.push(Violation {
+                field: "contextId".into(),
+                description,
+            });
         }
         let limit = self.page_size(request.page_size, &mut violations);
         let mut query = ListQuery {
@@ -51,16 +61,24 @@ impl Inner {
             count_limit: self.settings.list_count_max,
         };
         if !request.page_token.is_empty() {
-            match self.page_tokens.open(&admission.scope, &query, &request.page_token) {
+            match self
+                .page_tokens
+                .open(&admission.scope, &query, &request.page_token)
+            {
                 Some(cursor) => query.cursor = Some(cursor),
                 None => violations.push(Violation {
                     field: "pageToken".into(),
-                    description: "not a token of this listing; repeat the filters and use nextPageToken as it came"
-                        .into(),
+                    description:
+                        "not a token of this listing; repeat the filters and use nextPageToken as it came"
+                            .into(),
                 }),
             }
         }
-        if violations.is_empty() { Ok(query) } else { Err(Error::violations(violations)) }
+        if violations.is_empty() {
+            Ok(query)
+        } else {
+            Err(Error::violations(violations))
+        }
     }
 
     fn page_size(&self, asked: Option<i32>, violations: &mut Vec<Violation>) -> usize {
@@ -81,5 +99,7 @@ impl Inner {
 
 /// Stored times have whole milliseconds; a bound between two of them is met by the later one.
 fn milliseconds_up(at: &crate::pb::Timestamp) -> i64 {
-    at.seconds.saturating_mul(1_000).saturating_add((i64::from(at.nanos) + 999_999).div_euclid(1_000_000))
+    at.seconds
+        .saturating_mul(1_000)
+        .saturating_add((i64::from(at.nanos) + 999_999).div_euclid(1_000_000))
 }

@@ -1,7 +1,7 @@
 //! The A2A operations: what each one means, the same for every binding.
 //!
 //! [`AgentService`] has one typed method per RPC; the operations themselves are private, one file each, so nobody goes
-//! round the [`guard`]. Bindings decode, call one method, and encode. Nothing in here knows HTTP, JSON or gRPC.
+//! round the guard. Bindings decode, call one method, and encode. Nothing in here knows HTTP, JSON or gRPC.
 
 mod cancel_task;
 mod card;
@@ -145,9 +145,15 @@ impl AgentService {
         call: &CallContext,
         request: SendMessageRequest,
     ) -> Result<EventStream, Error> {
-        let admission = self.0.admit(call, Method::SendStreamingMessage, &request.tenant)?;
+        let admission = self
+            .0
+            .admit(call, Method::SendStreamingMessage, &request.tenant)?;
         let permit = self.0.streams.open(&call.principal)?;
-        Ok(self.0.send_streaming_message(call, &admission, request).await?.holding(permit))
+        Ok(self
+            .0
+            .send_streaming_message(call, &admission, request)
+            .await?
+            .holding(permit))
     }
 
     /// Get Task (specification 3.1.3).
@@ -163,7 +169,11 @@ impl AgentService {
     ///
     /// # Errors
     /// InvalidParams for sizes, states and tokens that are not valid.
-    pub async fn list_tasks(&self, call: &CallContext, request: ListTasksRequest) -> Result<ListTasksResponse, Error> {
+    pub async fn list_tasks(
+        &self,
+        call: &CallContext,
+        request: ListTasksRequest,
+    ) -> Result<ListTasksResponse, Error> {
         let admission = self.0.admit(call, Method::ListTasks, &request.tenant)?;
         self.0.list_tasks(&admission, request).await
     }
@@ -188,7 +198,11 @@ impl AgentService {
     ) -> Result<EventStream, Error> {
         let admission = self.0.admit(call, Method::SubscribeToTask, &request.tenant)?;
         let permit = self.0.streams.open(&call.principal)?;
-        Ok(self.0.subscribe_to_task(call, &admission, request).await?.holding(permit))
+        Ok(self
+            .0
+            .subscribe_to_task(call, &admission, request)
+            .await?
+            .holding(permit))
     }
 
     /// Create Push Notification Config (specification 3.1.7).
@@ -200,7 +214,9 @@ impl AgentService {
         call: &CallContext,
         request: TaskPushNotificationConfig,
     ) -> Result<TaskPushNotificationConfig, Error> {
-        let admission = self.0.admit(call, Method::CreateTaskPushNotificationConfig, &request.tenant)?;
+        let admission = self
+            .0
+            .admit(call, Method::CreateTaskPushNotificationConfig, &request.tenant)?;
         self.0.create_push_config(&admission, request).await
     }
 
@@ -213,7 +229,9 @@ impl AgentService {
         call: &CallContext,
         request: GetTaskPushNotificationConfigRequest,
     ) -> Result<TaskPushNotificationConfig, Error> {
-        let admission = self.0.admit(call, Method::GetTaskPushNotificationConfig, &request.tenant)?;
+        let admission = self
+            .0
+            .admit(call, Method::GetTaskPushNotificationConfig, &request.tenant)?;
         self.0.get_push_config(&admission, request).await
     }
 
@@ -226,7 +244,9 @@ impl AgentService {
         call: &CallContext,
         request: ListTaskPushNotificationConfigsRequest,
     ) -> Result<ListTaskPushNotificationConfigsResponse, Error> {
-        let admission = self.0.admit(call, Method::ListTaskPushNotificationConfigs, &request.tenant)?;
+        let admission = self
+            .0
+            .admit(call, Method::ListTaskPushNotificationConfigs, &request.tenant)?;
         self.0.list_push_configs(&admission, request).await
     }
 
@@ -239,7 +259,9 @@ impl AgentService {
         call: &CallContext,
         request: DeleteTaskPushNotificationConfigRequest,
     ) -> Result<(), Error> {
-        let admission = self.0.admit(call, Method::DeleteTaskPushNotificationConfig, &request.tenant)?;
+        let admission = self
+            .0
+            .admit(call, Method::DeleteTaskPushNotificationConfig, &request.tenant)?;
         self.0.delete_push_config(&admission, request).await
     }
 
@@ -252,7 +274,9 @@ impl AgentService {
         call: &CallContext,
         request: GetExtendedAgentCardRequest,
     ) -> Result<AgentCard, Error> {
-        let admission = self.0.admit(call, Method::GetExtendedAgentCard, &request.tenant)?;
+        let admission = self
+            .0
+            .admit(call, Method::GetExtendedAgentCard, &request.tenant)?;
         self.0.extended_card(&admission)
     }
 }

@@ -58,7 +58,14 @@ fn bound(scope: &Scope, query: &ListQuery, place: &[u8]) -> Vec<u8> {
     let state = query.state.map(i32::from).unwrap_or_default().to_be_bytes();
     let after = query.status_after_ms.unwrap_or(i64::MIN).to_be_bytes();
     let context = query.context_id.as_deref().unwrap_or_default().as_bytes();
-    let fields = [scope.agent.as_bytes(), scope.owner.as_str().as_bytes(), context, &state, &after, place];
+    let fields = [
+        scope.agent.as_bytes(),
+        scope.owner.as_str().as_bytes(),
+        context,
+        &state,
+        &after,
+        place,
+    ];
     let mut covered = Vec::with_capacity(fields.iter().map(|field| field.len() + 8).sum());
     for field in fields {
         covered.extend_from_slice(&(field.len() as u64).to_be_bytes());
@@ -75,24 +82,40 @@ mod tests {
     use crate::context::Principal;
 
     fn scope(owner: &str) -> Scope {
-        Scope { agent: Arc::from("echo"), owner: Principal::verified(owner) }
+        Scope {
+            agent: Arc::from("echo"),
+            owner: Principal::verified(owner),
+        }
     }
 
     #[test]
     fn a_token_opens_only_for_its_caller_its_filters_and_unchanged() {
         let tokens = PageTokens::new(None).unwrap();
-        let query = ListQuery { context_id: Some("c".into()), ..ListQuery::default() };
-        let cursor = ListCursor { status_ms: 1_700_000_000_123, task_id: "t-1".into() };
+        let query = ListQuery {
+            context_id: Some("c".into()),
+            ..ListQuery::default()
+        };
+        let cursor = ListCursor {
+            status_ms: 1_700_000_000_123,
+            task_id: "t-1".into(),
+        };
         let token = tokens.seal(&scope("a"), &query, &cursor);
         assert_eq!(tokens.open(&scope("a"), &query, &token), Some(cursor));
         assert_eq!(tokens.open(&scope("b"), &query, &token), None);
         assert_eq!(tokens.open(&scope("a"), &ListQuery::default(), &token), None);
-        assert_eq!(PageTokens::new(None).unwrap().open(&scope("a"), &query, &token), None);
+        assert_eq!(
+            PageTokens::new(None).unwrap().open(&scope("a"), &query, &token),
+            None
+        );
         let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(tokens.open(&scope("a"), &query, &URL_SAFE_NO_PAD.encode(flipped)), None, "bit {bit}");
+            assert_eq!(
+                tokens.open(&scope("a"), &query, &URL_SAFE_NO_PAD.encode(flipped)),
+                None,
+                "bit {bit}"
+            );
         }
         for junk in ["", "a", "====", "AAAA", &"A".repeat(10_000)] {
             assert_eq!(tokens.open(&scope("a"), &query, junk), None);

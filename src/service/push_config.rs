@@ -6,7 +6,8 @@ use crate::error::{Error, Violation};
 use crate::pb::inspect::inspect;
 use crate::pb::{
     DeleteTaskPushNotificationConfigRequest, GetTaskPushNotificationConfigRequest,
-    ListTaskPushNotificationConfigsRequest, ListTaskPushNotificationConfigsResponse, TaskPushNotificationConfig,
+    ListTaskPushNotificationConfigsRequest, ListTaskPushNotificationConfigsResponse,
+    TaskPushNotificationConfig,
 };
 use crate::task::{check_id, new_id};
 
@@ -16,7 +17,13 @@ pub(super) fn complete(
     at: &str,
     settings: &ServiceSettings,
 ) -> Result<TaskPushNotificationConfig, Error> {
-    let field = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+    let field = |name: &str| {
+        if at.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{at}.{name}")
+        }
+    };
     if config.id.is_empty() {
         config.id = new_id();
     }
@@ -24,12 +31,21 @@ pub(super) fn complete(
     push_url::check(&config.url, &field("url"), settings.allow_loopback_webhooks)?;
     let secrets = [
         ("token", Some(&config.token)),
-        ("authentication.scheme", config.authentication.as_ref().map(|auth| &auth.scheme)),
-        ("authentication.credentials", config.authentication.as_ref().map(|auth| &auth.credentials)),
+        (
+            "authentication.scheme",
+            config.authentication.as_ref().map(|auth| &auth.scheme),
+        ),
+        (
+            "authentication.credentials",
+            config.authentication.as_ref().map(|auth| &auth.credentials),
+        ),
     ];
     for (name, text) in secrets {
         if text.is_some_and(|text| text.len() > 4_096 || text.chars().any(char::is_control)) {
-            return Err(Error::invalid(field(name), "at most 4096 bytes and no control characters are allowed here"));
+            return Err(Error::invalid(
+                field(name),
+                "at most 4096 bytes and no control characters are allowed here",
+            ));
         }
     }
     // The tenant is where the configuration is kept, not a part of it.
@@ -48,7 +64,11 @@ impl Inner {
         let tenant = request.tenant.clone();
         let config = complete(request, "", &self.settings)?;
         let limit = self.settings.push_configs_per_task_max;
-        if !self.repository.put_push_config(&admission.scope, &config, limit).await? {
+        if !self
+            .repository
+            .put_push_config(&admission.scope, &config, limit)
+            .await?
+        {
             return Err(Error::task_not_found(&config.task_id));
         }
         Ok(TaskPushNotificationConfig { tenant, ..config })
@@ -70,7 +90,10 @@ impl Inner {
             .with("taskId", &request.task_id)
             .with("pushNotificationConfigId", &request.id)
         })?;
-        Ok(TaskPushNotificationConfig { tenant: request.tenant, ..config })
+        Ok(TaskPushNotificationConfig {
+            tenant: request.tenant,
+            ..config
+        })
     }
 
     /// One page; a task has few configurations, so the page token is simply the last id of the page before.
@@ -88,7 +111,9 @@ impl Inner {
                 description: format!("must be between 1 and {most}, got {}", request.page_size),
             });
         }
-        if !request.page_token.is_empty() && check_id(&request.page_token, self.settings.id_bytes_max).is_err() {
+        if !request.page_token.is_empty()
+            && check_id(&request.page_token, self.settings.id_bytes_max).is_err()
+        {
             violations.push(Violation {
                 field: "pageToken".into(),
                 description: "not a token of this listing; use nextPageToken as it came".into(),
@@ -97,15 +122,26 @@ impl Inner {
         self.check_task_id(&request.task_id, "taskId", violations)?;
         let mut configs = self.all_push_configs(admission, &request.task_id).await?;
         configs.retain(|config| config.id > request.page_token);
-        let size = if request.page_size == 0 { most } else { request.page_size };
+        let size = if request.page_size == 0 {
+            most
+        } else {
+            request.page_size
+        };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let more = configs.len() > size;
         configs.truncate(size);
         for config in &mut configs {
             config.tenant.clone_from(&request.tenant);
         }
-        let next_page_token = configs.last().filter(|_| more).map(|last| last.id.clone()).unwrap_or_default();
-        Ok(ListTaskPushNotificationConfigsResponse { configs, next_page_token })
+        let next_page_token = configs
+            .last()
+            .filter(|_| more)
+            .map(|last| last.id.clone())
+            .unwrap_or_default();
+        Ok(ListTaskPushNotificationConfigsResponse {
+            configs,
+            next_page_token,
+        })
     }
 
     pub(super) async fn delete_push_config(
@@ -114,7 +150,11 @@ impl Inner {
         request: DeleteTaskPushNotificationConfigRequest,
     ) -> Result<(), Error> {
         self.check_push_ids(&request.task_id, &request.id)?;
-        if !self.repository.delete_push_config(&admission.scope, &request.task_id, &request.id).await? {
+        if !self
+            .repository
+            .delete_push_config(&admission.scope, &request.task_id, &request.id)
+            .await?
+        {
             return Err(Error::task_not_found(&request.task_id));
         }
         Ok(())
@@ -132,7 +172,10 @@ impl Inner {
     fn check_push_ids(&self, task_id: &str, id: &str) -> Result<(), Error> {
         let mut violations = Vec::new();
         if let Err(description) = check_id(id, self.settings.id_bytes_max) {
-            violations.push(Violation { field: "id".into(), description });
+            violations.push(Violation {
+                field: "id".into(),
+                description,
+            });
         }
         self.check_task_id(task_id, "taskId", violations)
     }

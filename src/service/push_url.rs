@@ -98,13 +98,17 @@ fn is_public_address(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
             let bits = ip.to_bits();
-            !PRIVATE_V4.iter().any(|(net, length)| (bits ^ net.to_bits()).leading_zeros() >= *length)
+            !PRIVATE_V4
+                .iter()
+                .any(|(net, length)| (bits ^ net.to_bits()).leading_zeros() >= *length)
         }
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
             Some(mapped) => is_public_address(IpAddr::V4(mapped)),
             None => {
                 let bits = ip.to_bits();
-                !PRIVATE_V6.iter().any(|(net, length)| (bits ^ net.to_bits()).leading_zeros() >= *length)
+                !PRIVATE_V6
+                    .iter()
+                    .any(|(net, length)| (bits ^ net.to_bits()).leading_zeros() >= *length)
             }
         },
     }
@@ -116,7 +120,12 @@ mod tests {
 
     #[test]
     fn only_public_https_urls_are_taken() {
-        for good in ["https://example.com/hook", "https://example.com:8443/a?b=c", "https://8.8.8.8/", "https://[2606:4700::1]/"] {
+        for good in [
+            "https://example.com/hook",
+            "https://example.com:8443/a?b=c",
+            "https://8.8.8.8/",
+            "https://[2606:4700::1]/",
+        ] {
             assert!(check(good, "url", false).is_ok(), "{good}");
         }
         for bad in [
@@ -148,7 +157,11 @@ mod tests {
 
     #[test]
     fn loopback_is_taken_only_when_it_is_allowed() {
-        for url in ["http://127.0.0.1:9000/", "http://localhost:1/x", "http://[::1]:1/"] {
+        for url in [
+            "http://127.0.0.1:9000/",
+            "http://localhost:1/x",
+            "http://[::1]:1/",
+        ] {
             assert!(check(url, "url", true).is_ok(), "{url}");
             assert!(check(url, "url", false).is_err(), "{url}");
         }

@@ -22,8 +22,13 @@ impl Inner {
         admission: &Admission,
         request: SendMessageRequest,
     ) -> Result<SendMessageResponse, Error> {
-        let Checked { wait, history_length, task_id, context_id, incoming } =
-            self.check(call, admission, request)?;
+        let Checked {
+            wait,
+            history_length,
+            task_id,
+            context_id,
+            incoming,
+        } = self.check(call, admission, request)?;
         let key = incoming.key.clone();
         if let Some(known) = self.known_task(admission, key.as_ref()).await? {
             return self.repeat(admission, &known, wait, history_length).await;
@@ -34,12 +39,18 @@ impl Inner {
                     let (agent, scope) = (&admission.agent, &admission.scope);
                     self.executions.send(agent, scope, &task_id, incoming, wait).await
                 }
-                None => self.executions.start(new_task(admission, context_id, incoming), wait).await,
+                None => {
+                    self.executions
+                        .start(new_task(admission, context_id, incoming), wait)
+                        .await
+                }
             }
         });
         match answer.await? {
             Answer::Task(task, _) => Ok(self.response(*task, history_length)),
-            Answer::Message(message) => Ok(SendMessageResponse { payload: Some(Payload::Message(*message)) }),
+            Answer::Message(message) => Ok(SendMessageResponse {
+                payload: Some(Payload::Message(*message)),
+            }),
             Answer::Known(known) => {
                 // Somebody else was quicker with this key; what they asked for must be the same.
                 self.known_task(admission, key.as_ref()).await?;
@@ -54,23 +65,39 @@ impl Inner {
         admission: &Admission,
         request: SendMessageRequest,
     ) -> Result<EventStream, Error> {
-        let Checked { task_id, context_id, incoming, .. } = self.check(call, admission, request)?;
+        let Checked {
+            task_id,
+            context_id,
+            incoming,
+            ..
+        } = self.check(call, admission, request)?;
         let key = incoming.key.clone();
         if let Some(known) = self.known_task(admission, key.as_ref()).await? {
-            return self.executions.replay(&admission.agent, &admission.scope, &known).await;
+            return self
+                .executions
+                .replay(&admission.agent, &admission.scope, &known)
+                .await;
         }
         let stream = match task_id {
             Some(task_id) => {
                 let (agent, scope) = (&admission.agent, &admission.scope);
-                self.executions.send_streaming(agent, scope, &task_id, incoming).await
+                self.executions
+                    .send_streaming(agent, scope, &task_id, incoming)
+                    .await
             }
-            None => self.executions.start_streaming(new_task(admission, context_id, incoming)).await,
+            None => {
+                self.executions
+                    .start_streaming(new_task(admission, context_id, incoming))
+                    .await
+            }
         };
         match stream {
             Ok(stream) => Ok(stream),
             Err(Ok(known)) => {
                 self.known_task(admission, key.as_ref()).await?;
-                self.executions.replay(&admission.agent, &admission.scope, &known).await
+                self.executions
+                    .replay(&admission.agent, &admission.scope, &known)
+                    .await
             }
             Err(Err(error)) => Err(error),
         }
@@ -86,7 +113,10 @@ impl Inner {
     ) -> Result<SendMessageResponse, Error> {
         let (agent, scope) = (&admission.agent, &admission.scope);
         let task = match wait {
-            Wait::Settled => match self.bounded(self.executions.settled(agent, scope, task_id)).await? {
+            Wait::Settled => match self
+                .bounded(self.executions.settled(agent, scope, task_id))
+                .await?
+            {
                 Answer::Task(task, _) => *task,
                 Answer::Message(_) | Answer::Known(_) => return Err(Error::task_not_found(task_id)),
             },
@@ -100,12 +130,16 @@ impl Inner {
 
     fn response(&self, mut task: Task, history_length: Option<i32>) -> SendMessageResponse {
         history::trim(&mut task, history_length, self.settings.history_length_max);
-        SendMessageResponse { payload: Some(Payload::Task(task)) }
+        SendMessageResponse {
+            payload: Some(Payload::Task(task)),
+        }
     }
 
     /// A blocking send waits as long as the operator allows; the task goes on in any case.
     async fn bounded(&self, answer: impl Future<Output = Result<Answer, Error>>) -> Result<Answer, Error> {
-        let Some(limit) = self.settings.blocking_wait_max else { return answer.await };
+        let Some(limit) = self.settings.blocking_wait_max else {
+            return answer.await;
+        };
         tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
             Err(Error::new(
                 Kind::DeadlineExceeded,
@@ -114,18 +148,31 @@ impl Inner {
         })
     }
 
-    fn check(&self, call: &CallContext, admission: &Admission, request: SendMessageRequest) -> Result<Checked, Error> {
+    fn check(
+        &self,
+        call: &CallContext,
+        admission: &Admission,
+        request: SendMessageRequest,
+    ) -> Result<Checked, Error> {
         inspect(&request, &self.settings.inspect).map_err(Error::violations)?;
         let fingerprint_of = self.key(call, admission, &request)?;
-        let SendMessageRequest { message, configuration, metadata, .. } = request;
+        let SendMessageRequest {
+            message,
+            configuration,
+            metadata,
+            ..
+        } = request;
         let message = message.unwrap_or_default();
-        let history_length = configuration.as_ref().and_then(|configuration| configuration.history_length);
+        let history_length = configuration
+            .as_ref()
+            .and_then(|configuration| configuration.history_length);
         self.check_fields(&message, history_length)?;
         media::check_input(&admission.agent.card, &message.parts)?;
         let (mut push_configs, mut wait) = (Vec::new(), Wait::Settled);
         if let Some(configuration) = &configuration {
             media::check_output(&admission.agent.card, &configuration.accepted_output_modes)?;
-            push_configs.extend(self.inline_push_config(admission, &configuration.task_push_notification_config)?);
+            push_configs
+                .extend(self.inline_push_config(admission, &configuration.task_push_notification_config)?);
             if configuration.return_immediately {
                 wait = Wait::Accepted;
             }
@@ -136,7 +183,14 @@ impl Inner {
             history_length,
             task_id: named(&message.task_id),
             context_id: named(&message.context_id),
-            incoming: Incoming { message, configuration, metadata, call: call.clone(), key: fingerprint_of, push_configs },
+            incoming: Incoming {
+                message,
+                configuration,
+                metadata,
+                call: call.clone(),
+                key: fingerprint_of,
+                push_configs,
+            },
         })
     }
 
@@ -146,8 +200,14 @@ impl Inner {
         let mut check = |field: String, result: Result<(), String>| {
             violations.extend(result.err().map(|description| Violation { field, description }));
         };
-        check("message.messageId".into(), check_label(&message.message_id, limit));
-        check("message.contextId".into(), check_label(&message.context_id, limit));
+        check(
+            "message.messageId".into(),
+            check_label(&message.message_id, limit),
+        );
+        check(
+            "message.contextId".into(),
+            check_label(&message.context_id, limit),
+        );
         if !message.task_id.is_empty() {
             check("message.taskId".into(), check_id(&message.task_id, limit));
         }
@@ -220,5 +280,10 @@ impl Inner {
 }
 
 fn new_task(admission: &Admission, context_id: Option<String>, incoming: Incoming) -> NewTask {
-    NewTask { agent: Arc::clone(&admission.agent), scope: admission.scope.clone(), context_id, incoming }
+    NewTask {
+        agent: Arc::clone(&admission.agent),
+        scope: admission.scope.clone(),
+        context_id,
+        incoming,
+    }
 }

@@ -23,7 +23,10 @@ pub(super) struct StreamPermit {
 
 impl StreamCounter {
     pub(super) fn new(limit: usize) -> Self {
-        Self { open: Arc::default(), limit }
+        Self {
+            open: Arc::default(),
+            limit,
+        }
     }
 
     /// Opens one more stream for a caller.
@@ -32,11 +35,17 @@ impl StreamCounter {
         if *count >= self.limit {
             return Err(Error::new(
                 Kind::ResourceExhausted,
-                format!("{} streams are open, the limit of a caller (streams_per_caller_max); close some", self.limit),
+                format!(
+                    "{} streams are open, the limit of a caller (streams_per_caller_max); close some",
+                    self.limit
+                ),
             ));
         }
         *count += 1;
-        Ok(StreamPermit { open: self.open.clone(), principal: principal.clone() })
+        Ok(StreamPermit {
+            open: self.open.clone(),
+            principal: principal.clone(),
+        })
     }
 }
 

@@ -16,6 +16,13 @@ impl Inner {
         request: SubscribeToTaskRequest,
     ) -> Result<EventStream, Error> {
         self.check_task_id(&request.id, "id", Vec::new())?;
-        self.executions.subscribe(&admission.agent, &admission.scope, &request.id, call.last_generation).await
+        self.executions
+            .subscribe(
+                &admission.agent,
+                &admission.scope,
+                &request.id,
+                call.last_generation,
+            )
+            .await
     }
 }

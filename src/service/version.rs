@@ -13,7 +13,10 @@ pub(super) fn check(call: &CallContext, strict: bool) -> Result<(), Error> {
         Some(version) if is_served(version) => Ok(()),
         None if call.binding == Binding::Grpc && !strict => Ok(()),
         None | Some("") => Err(refusal("no A2A-Version was sent, which means 0.3", "0.3")),
-        Some(named) => Err(refusal(&format!("version {:?} is not supported", excerpt(named)), named)),
+        Some(named) => Err(refusal(
+            &format!("version {:?} is not supported", excerpt(named)),
+            named,
+        )),
     }
 }
 
@@ -50,7 +53,18 @@ mod tests {
         for served in ["1.0", "1.0.0", "1.0.17", " 1.0 "] {
             assert!(is_served(served), "{served:?}");
         }
-        for other in ["", "1", "0.3", "1.1", "1.00", "1.0.", "1.0.x", "1.0.12345", "11.0", "v1.0"] {
+        for other in [
+            "",
+            "1",
+            "0.3",
+            "1.1",
+            "1.00",
+            "1.0.",
+            "1.0.x",
+            "1.0.12345",
+            "11.0",
+            "v1.0",
+        ] {
             assert!(!is_served(other), "{other:?}");
         }
     }

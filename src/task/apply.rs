@@ -72,7 +72,10 @@ where
     for event in events {
         let event = event.borrow();
         if event.generation != last + 1 {
-            return Err(ReplayError::Gap { after: last, found: event.generation });
+            return Err(ReplayError::Gap {
+                after: last,
+                found: event.generation,
+            });
         }
         last = event.generation;
         match (&mut task, event.decode()?) {
@@ -91,7 +94,9 @@ where
 
 /// The state of a task; one that was never set counts as UNSPECIFIED.
 pub(super) fn current_state(task: &Task) -> TaskState {
-    task.status.as_ref().map_or(TaskState::Unspecified, |status| status.state())
+    task.status
+        .as_ref()
+        .map_or(TaskState::Unspecified, |status| status.state())
 }
 
 fn apply_status(task: &mut Task, from: TaskState, update: TaskStatusUpdateEvent) -> Result<(), Refusal> {
@@ -113,7 +118,11 @@ fn apply_artifact(task: &mut Task, update: TaskArtifactUpdateEvent, limit: usize
         return Err(Refusal::BadArtifact);
     }
     let full = task.artifacts.len() >= limit;
-    let known = task.artifacts.iter_mut().rev().find(|known| known.artifact_id == artifact.artifact_id);
+    let known = task
+        .artifacts
+        .iter_mut()
+        .rev()
+        .find(|known| known.artifact_id == artifact.artifact_id);
     match (known, update.append) {
         (Some(known), true) => append(known, artifact),
         (Some(known), false) => *known = artifact,
@@ -133,7 +142,11 @@ fn append(known: &mut Artifact, chunk: Artifact) {
         }
     }
     if let Some(metadata) = chunk.metadata {
-        known.metadata.get_or_insert_default().fields.extend(metadata.fields);
+        known
+            .metadata
+            .get_or_insert_default()
+            .fields
+            .extend(metadata.fields);
     }
 }
 
@@ -143,20 +156,48 @@ mod tests {
     use crate::pb::{Part, TaskStatus, part};
 
     fn task(state: TaskState) -> Task {
-        let status = TaskStatus { state: state.into(), ..TaskStatus::default() };
-        Task { id: "t".into(), status: Some(status), ..Task::default() }
+        let status = TaskStatus {
+            state: state.into(),
+            ..TaskStatus::default()
+        };
+        Task {
+            id: "t".into(),
+            status: Some(status),
+            ..Task::default()
+        }
     }
 
     fn status(state: TaskState, said: Option<&str>) -> Payload {
-        let message = said.map(|id| Message { message_id: id.into(), ..Message::default() });
-        let status = TaskStatus { state: state.into(), message, timestamp: None };
-        Payload::StatusUpdate(TaskStatusUpdateEvent { status: Some(status), ..TaskStatusUpdateEvent::default() })
+        let message = said.map(|id| Message {
+            message_id: id.into(),
+            ..Message::default()
+        });
+        let status = TaskStatus {
+            state: state.into(),
+            message,
+            timestamp: None,
+        };
+        Payload::StatusUpdate(TaskStatusUpdateEvent {
+            status: Some(status),
+            ..TaskStatusUpdateEvent::default()
+        })
     }
 
     fn chunk(id: &str, text: &str, append: bool) -> Payload {
-        let part = Part { content: Some(part::Content::Text(text.into())), ..Part::default() };
-        let artifact = Artifact { artifact_id: id.into(), parts: vec![part], ..Artifact::default() };
-        Payload::ArtifactUpdate(TaskArtifactUpdateEvent { artifact: Some(artifact), append, ..Default::default() })
+        let part = Part {
+            content: Some(part::Content::Text(text.into())),
+            ..Part::default()
+        };
+        let artifact = Artifact {
+            artifact_id: id.into(),
+            parts: vec![part],
+            ..Artifact::default()
+        };
+        Payload::ArtifactUpdate(TaskArtifactUpdateEvent {
+            artifact: Some(artifact),
+            append,
+            ..Default::default()
+        })
     }
 
     #[test]
@@ -165,7 +206,13 @@ mod tests {
         apply(&mut task, status(TaskState::Working, Some("a")), 9).unwrap();
         assert!(task.history.is_empty());
         apply(&mut task, status(TaskState::InputRequired, Some("b")), 9).unwrap();
-        receive(&mut task, Message { message_id: "c".into(), ..Message::default() });
+        receive(
+            &mut task,
+            Message {
+                message_id: "c".into(),
+                ..Message::default()
+            },
+        );
         apply(&mut task, status(TaskState::Completed, None), 9).unwrap();
         let ids: Vec<&str> = task.history.iter().map(|m| m.message_id.as_str()).collect();
         assert_eq!(ids, ["a", "c", "b"]);
@@ -200,6 +247,9 @@ mod tests {
         }
         let mut full = task(TaskState::Working);
         apply(&mut full, chunk("x", "1", false), 1).unwrap();
-        assert_eq!(apply(&mut full, chunk("y", "1", false), 1), Err(Refusal::TooManyArtifacts(1)));
+        assert_eq!(
+            apply(&mut full, chunk("y", "1", false), 1),
+            Err(Refusal::TooManyArtifacts(1))
+        );
     }
 }

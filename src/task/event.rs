@@ -50,7 +50,13 @@ pub enum ReplayError {
 impl TaskEvent {
     /// An event from its encoded payload.
     pub fn new(generation: u64, payload: Bytes, state: Option<TaskState>, received: Option<Bytes>) -> Self {
-        Self { generation, payload, state, received, json: OnceLock::new() }
+        Self {
+            generation,
+            payload,
+            state,
+            received,
+            json: OnceLock::new(),
+        }
     }
 
     /// An event that encodes `payload` now, as a `StreamResponse` with just that.
@@ -70,7 +76,12 @@ impl TaskEvent {
         const TASK_FIELD: u32 = 1;
         let mut bytes = Vec::with_capacity(prost::encoding::message::encoded_len(TASK_FIELD, task));
         prost::encoding::message::encode(TASK_FIELD, task, &mut bytes);
-        Self::new(1, Bytes::from(bytes), task.status.as_ref().map(|status| status.state()), None)
+        Self::new(
+            1,
+            Bytes::from(bytes),
+            task.status.as_ref().map(|status| status.state()),
+            None,
+        )
     }
 
     /// The same event with a caller's message that joins the history together with it.
@@ -98,7 +109,9 @@ impl TaskEvent {
     pub fn decode_received(&self) -> Result<Option<Message>, ReplayError> {
         self.received
             .as_ref()
-            .map(|bytes| Message::decode(bytes.clone()).map_err(|_| ReplayError::Undecodable(self.generation)))
+            .map(|bytes| {
+                Message::decode(bytes.clone()).map_err(|_| ReplayError::Undecodable(self.generation))
+            })
             .transpose()
     }
 
@@ -118,7 +131,12 @@ impl TaskEvent {
 
 impl Clone for TaskEvent {
     fn clone(&self) -> Self {
-        Self::new(self.generation, self.payload.clone(), self.state, self.received.clone())
+        Self::new(
+            self.generation,
+            self.payload.clone(),
+            self.state,
+            self.received.clone(),
+        )
     }
 }
 

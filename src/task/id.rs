@@ -16,9 +16,13 @@ pub fn new_id() -> String {
 /// # Errors
 /// A sentence that says what an id looks like.
 pub fn check_id(id: &str, limit: usize) -> Result<(), String> {
-    let grammar = id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~:@-".contains(&b));
+    let grammar = id
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._~:@-".contains(&b));
     if id.is_empty() || id.len() > limit || !grammar || id == "." || id == ".." {
-        return Err(format!("an id has 1 to {limit} characters of A-Z a-z 0-9 . _ ~ : @ -"));
+        return Err(format!(
+            "an id has 1 to {limit} characters of A-Z a-z 0-9 . _ ~ : @ -"
+        ));
     }
     Ok(())
 }
@@ -30,7 +34,9 @@ pub fn check_id(id: &str, limit: usize) -> Result<(), String> {
 /// A sentence that says what is allowed.
 pub fn check_label(label: &str, limit: usize) -> Result<(), String> {
     if label.len() > limit || label.chars().any(char::is_control) {
-        return Err(format!("at most {limit} bytes and no control characters are allowed here"));
+        return Err(format!(
+            "at most {limit} bytes and no control characters are allowed here"
+        ));
     }
     Ok(())
 }
@@ -50,7 +56,18 @@ mod tests {
 
     #[test]
     fn ids_that_could_be_paths_are_refused() {
-        for bad in ["", ".", "..", "a/b", "a%2Fb", "a b", "a\0", "ä", "a\nb", &"a".repeat(129)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a%2Fb",
+            "a b",
+            "a\0",
+            "ä",
+            "a\nb",
+            &"a".repeat(129),
+        ] {
             assert!(check_id(bad, 128).is_err(), "{bad:?}");
         }
         for good in ["a", "...", "task-1", "urn:x:1", &"a".repeat(128)] {

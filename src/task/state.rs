@@ -4,7 +4,10 @@ use crate::pb::TaskState;
 
 /// True for the four states that never change: COMPLETED, FAILED, CANCELED, REJECTED.
 pub fn is_terminal(state: TaskState) -> bool {
-    matches!(state, TaskState::Completed | TaskState::Failed | TaskState::Canceled | TaskState::Rejected)
+    matches!(
+        state,
+        TaskState::Completed | TaskState::Failed | TaskState::Canceled | TaskState::Rejected
+    )
 }
 
 /// True for the two states that wait for the caller: INPUT_REQUIRED, AUTH_REQUIRED.
@@ -45,7 +48,10 @@ mod tests {
     #[test]
     fn every_open_state_can_end_in_every_terminal_one() {
         for from in all().filter(|state| !is_terminal(*state)) {
-            assert!(all().filter(|to| is_terminal(*to)).all(|to| may_follow(from, to)), "{from:?}");
+            assert!(
+                all().filter(|to| is_terminal(*to)).all(|to| may_follow(from, to)),
+                "{from:?}"
+            );
         }
     }
 }

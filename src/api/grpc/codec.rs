@@ -71,7 +71,8 @@ impl<E: Message> Encoder for ProtoEncoder<E> {
     type Error = Status;
 
     fn encode(&mut self, item: E, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        item.encode(buffer).map_err(|error| status::of(&Error::internal(&error), ""))
+        item.encode(buffer)
+            .map_err(|error| status::of(&Error::internal(&error), ""))
     }
 
     fn buffer_settings(&self) -> BufferSettings {
@@ -85,8 +86,16 @@ impl<D: Message + Default> Decoder for ProtoDecoder<D> {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<D>, Status> {
         // What prost says about a damaged message is a kilobyte of field names; nobody is helped by it.
-        let malformed = |_| Error::new(Kind::ParseError, "the message is not valid protobuf, or nested too deeply");
-        D::decode(buffer).map(Some).map_err(malformed).map_err(|error| status::of(&error, ""))
+        let malformed = |_| {
+            Error::new(
+                Kind::ParseError,
+                "the message is not valid protobuf, or nested too deeply",
+            )
+        };
+        D::decode(buffer)
+            .map(Some)
+            .map_err(malformed)
+            .map_err(|error| status::of(&error, ""))
     }
 }
 

@@ -37,8 +37,13 @@ where
     B::Error: Into<tonic::codegen::StdError> + Send + 'static,
 {
     let path = request.uri().path();
-    let method = path.strip_prefix('/').and_then(|path| path.strip_prefix(SERVICE)).and_then(|path| path.strip_prefix('/'));
-    let Some(method) = method else { return beside(api, request).await };
+    let method = path
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(SERVICE))
+        .and_then(|path| path.strip_prefix('/'));
+    let Some(method) = method else {
+        return beside(api, request).await;
+    };
     let Some(method) = Method::from_name(method) else {
         let known = "the service has no such method; ask gRPC reflection for its methods";
         return status::refuse(&Error::new(Kind::MethodNotFound, known), "");
@@ -47,7 +52,11 @@ where
         Ok(admitted) => admitted,
         Err(error) => return status::refuse(&error, ""),
     };
-    let call = Call { service: api.service().clone(), context: Arc::new(context), limit };
+    let call = Call {
+        service: api.service().clone(),
+        context: Arc::new(context),
+        limit,
+    };
     let id = call.context.request_id.clone();
     let mut response = call.serve(method, api.settings(), request).await;
     size_limit_code(&mut response);
@@ -134,11 +143,15 @@ impl Call {
         /// One line per method: the tenant goes into the answer's metadata, the rest into the core.
         macro_rules! operation {
             ($kind:ident, $operation:ident, $request:ident) => {
-                self.$kind(settings, request, |call, request: pb::$request| async move {
-                    let tenant = extensions_tenant(&call, || request.tenant.clone());
-                    let answer = call.service.$operation(&call.context, request).await;
-                    call.answer(answer, &tenant)
-                })
+                self.$kind(
+                    settings,
+                    request,
+                    |call, request: pb::$request| async move {
+                        let tenant = extensions_tenant(&call, || request.tenant.clone());
+                        let answer = call.service.$operation(&call.context, request).await;
+                        call.answer(answer, &tenant)
+                    },
+                )
                 .await
             };
         }
@@ -149,15 +162,38 @@ impl Call {
             Method::ListTasks => operation!(unary, list_tasks, ListTasksRequest),
             Method::CancelTask => operation!(unary, cancel_task, CancelTaskRequest),
             Method::SubscribeToTask => operation!(streaming, subscribe_to_task, SubscribeToTaskRequest),
-            Method::CreateTaskPushNotificationConfig => operation!(unary, create_task_push_notification_config, TaskPushNotificationConfig),
-            Method::GetTaskPushNotificationConfig => operation!(unary, get_task_push_notification_config, GetTaskPushNotificationConfigRequest),
-            Method::ListTaskPushNotificationConfigs => operation!(unary, list_task_push_notification_configs, ListTaskPushNotificationConfigsRequest),
-            Method::DeleteTaskPushNotificationConfig => operation!(unary, delete_task_push_notification_config, DeleteTaskPushNotificationConfigRequest),
-            Method::GetExtendedAgentCard => operation!(unary, get_extended_agent_card, GetExtendedAgentCardRequest),
+            Method::CreateTaskPushNotificationConfig => operation!(
+                unary,
+                create_task_push_notification_config,
+                TaskPushNotificationConfig
+            ),
+            Method::GetTaskPushNotificationConfig => operation!(
+                unary,
+                get_task_push_notification_config,
+                GetTaskPushNotificationConfigRequest
+            ),
+            Method::ListTaskPushNotificationConfigs => operation!(
+                unary,
+                list_task_push_notification_configs,
+                ListTaskPushNotificationConfigsRequest
+            ),
+            Method::DeleteTaskPushNotificationConfig => operation!(
+                unary,
+                delete_task_push_notification_config,
+                DeleteTaskPushNotificationConfigRequest
+            ),
+            Method::GetExtendedAgentCard => {
+                operation!(unary, get_extended_agent_card, GetExtendedAgentCardRequest)
+            }
         }
     }
 
-    async fn unary<B, D, E, F, Fut>(self, settings: &ApiSettings, request: Request<B>, operation: F) -> Response<Body>
+    async fn unary<B, D, E, F, Fut>(
+        self,
+        settings: &ApiSettings,
+        request: Request<B>,
+        operation: F,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError> + Send + 'static,
@@ -172,7 +208,9 @@ impl Call {
             async move {
                 let mut answer = within(limit, answer).await?;
                 if answer.get_ref().encoded_len() < COMPRESS_FROM_BYTES {
-                    answer.extensions_mut().insert(SingleMessageCompressionOverride::Disable);
+                    answer
+                        .extensions_mut()
+                        .insert(SingleMessageCompressionOverride::Disable);
                 }
                 Ok(answer)
             }
@@ -184,7 +222,12 @@ impl Call {
         grpc.unary(once, request).await
     }
 
-    async fn streaming<B, D, F, Fut>(self, settings: &ApiSettings, request: Request<B>, operation: F) -> Response<Body>
+    async fn streaming<B, D, F, Fut>(
+        self,
+        settings: &ApiSettings,
+        request: Request<B>,
+        operation: F,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError> + Send + 'static,
@@ -223,7 +266,11 @@ impl Call {
 
 /// The tenant is needed behind the call only if extensions have to be echoed.
 fn extensions_tenant(call: &Call, tenant: impl FnOnce() -> String) -> String {
-    if call.context.extensions.is_empty() { String::new() } else { tenant() }
+    if call.context.extensions.is_empty() {
+        String::new()
+    } else {
+        tenant()
+    }
 }
 
 async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = Answer<T>>) -> Answer<T> {
@@ -244,7 +291,9 @@ fn encoded(
         metadata.insert(call::FIRST_GENERATION_KEY, first.into());
     }
     let bytes = events.map(move |event| {
-        event.map(|event| event.payload.clone()).map_err(|error| status::of(&error, &request_id))
+        event
+            .map(|event| event.payload.clone())
+            .map_err(|error| status::of(&error, &request_id))
     });
     tonic::Response::from_parts(metadata, bytes.boxed(), extensions)
 }
@@ -258,7 +307,10 @@ mod tests {
         let file = prost_reflect::DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).unwrap();
         let service = file.get_service_by_name(SERVICE).unwrap();
         let mut methods: Vec<String> = service.methods().map(|method| method.name().to_owned()).collect();
-        let mut ours: Vec<String> = Method::ALL.iter().map(|method| method.as_str().to_owned()).collect();
+        let mut ours: Vec<String> = Method::ALL
+            .iter()
+            .map(|method| method.as_str().to_owned())
+            .collect();
         methods.sort();
         ours.sort();
         assert_eq!(methods, ours);

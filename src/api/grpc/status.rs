@@ -12,8 +12,11 @@ use crate::error::Error;
 
 /// The status of an error; `request_id` goes into its details.
 pub(in crate::api) fn of(error: &Error, request_id: &str) -> Status {
-    let mut metadata: HashMap<String, String> =
-        error.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let mut metadata: HashMap<String, String> = error
+        .metadata
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), value.clone()))
+        .collect();
     if !request_id.is_empty() {
         metadata.insert("requestId".to_owned(), request_id.to_owned());
     }

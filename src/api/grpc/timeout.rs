@@ -13,10 +13,15 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// # Errors
 /// InvalidParams for what is not 1 to 8 digits and a unit.
 pub(super) fn of(headers: &HeaderMap, longest: Duration) -> Result<Option<Duration>, Error> {
-    let Some(value) = headers.get(&GRPC_TIMEOUT) else { return Ok(None) };
+    let Some(value) = headers.get(&GRPC_TIMEOUT) else {
+        return Ok(None);
+    };
     let parsed = value.to_str().ok().and_then(parse);
     let timeout = parsed.ok_or_else(|| {
-        Error::invalid(GRPC_TIMEOUT.as_str(), "give 1 to 8 digits and one of the units H, M, S, m, u, n")
+        Error::invalid(
+            GRPC_TIMEOUT.as_str(),
+            "give 1 to 8 digits and one of the units H, M, S, m, u, n",
+        )
     })?;
     Ok(Some(timeout.min(longest)))
 }
@@ -47,7 +52,18 @@ mod tests {
     fn timeouts_have_digits_and_a_unit() {
         assert_eq!(parse("5S"), Some(Duration::from_secs(5)));
         assert_eq!(parse("99999999H"), Some(Duration::from_secs(99_999_999 * 3_600)));
-        for junk in ["", "S", "5", "5s", "-5S", "+5S", " 5S", "123456789S", "5.5S", "5é"] {
+        for junk in [
+            "",
+            "S",
+            "5",
+            "5s",
+            "-5S",
+            "+5S",
+            " 5S",
+            "123456789S",
+            "5.5S",
+            "5é",
+        ] {
             assert_eq!(parse(junk), None, "{junk}");
         }
     }

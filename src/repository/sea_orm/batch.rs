@@ -83,7 +83,13 @@ async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Resul
         writes.iter().partition(|write| write.expected_generation == 0);
     let keys = writes.iter().flat_map(|write| key_rows(write)).collect();
     let push = writes.iter().flat_map(|write| push_rows(write)).collect();
-    execute(transaction, &INSERT_TASK, rows(&created, task_row), Conflict::Task).await?;
+    execute(
+        transaction,
+        &INSERT_TASK,
+        rows(&created, task_row),
+        Conflict::Task,
+    )
+    .await?;
     execute(transaction, &UPDATE_TASK, rows(&moved, move_row), Conflict::Task).await?;
     execute(transaction, &INSERT_LOG, rows(writes, log_row), Conflict::Task).await?;
     execute(transaction, &INSERT_KEY, keys, Conflict::Key).await?;

@@ -23,8 +23,18 @@ type Done<T> = oneshot::Sender<Result<T, Error>>;
 /// A change that waits for the writer connection.
 pub(super) enum Work {
     Task(Box<TaskWrite>, Done<()>),
-    PutPushConfig { scope: Scope, config: Box<TaskPushNotificationConfig>, limit: usize, done: Done<bool> },
-    DeletePushConfig { scope: Scope, task_id: String, id: String, done: Done<bool> },
+    PutPushConfig {
+        scope: Scope,
+        config: Box<TaskPushNotificationConfig>,
+        limit: usize,
+        done: Done<bool>,
+    },
+    DeletePushConfig {
+        scope: Scope,
+        task_id: String,
+        id: String,
+        done: Done<bool>,
+    },
     Close,
 }
 
@@ -38,10 +48,19 @@ pub(super) struct Committer {
 
 impl Committer {
     /// Starts the writer over its one connection.
-    pub(super) fn start(connection: DatabaseConnection, settings: &DatabaseSettings, shutdown: &Shutdown) -> Self {
+    pub(super) fn start(
+        connection: DatabaseConnection,
+        settings: &DatabaseSettings,
+        shutdown: &Shutdown,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(settings.commit_queue_max.max(1));
         let closed = CancellationToken::new();
-        let writer = Writer { connection, waiting, batch_max: settings.commit_batch_max.max(1), cared: Instant::now() };
+        let writer = Writer {
+            connection,
+            waiting,
+            batch_max: settings.commit_batch_max.max(1),
+            cared: Instant::now(),
+        };
         let ended = closed.clone().drop_guard();
         shutdown.spawn_unstoppable("committer", async move {
             let _ended = ended;
@@ -99,11 +118,22 @@ impl Writer {
         for work in batch.drain(..) {
             match work {
                 Work::Task(write, done) => tasks.push((write, done)),
-                Work::PutPushConfig { scope, config, limit, done } => {
+                Work::PutPushConfig {
+                    scope,
+                    config,
+                    limit,
+                    done,
+                } => {
                     let _ = done.send(side::put_push_config(&self.connection, &scope, &config, limit).await);
                 }
-                Work::DeletePushConfig { scope, task_id, id, done } => {
-                    let _ = done.send(side::delete_push_config(&self.connection, &scope, &task_id, &id).await);
+                Work::DeletePushConfig {
+                    scope,
+                    task_id,
+                    id,
+                    done,
+                } => {
+                    let _ =
+                        done.send(side::delete_push_config(&self.connection, &scope, &task_id, &id).await);
                 }
                 Work::Close => open = false,
             }
@@ -119,8 +149,9 @@ impl Writer {
     async fn commit(&mut self, mut tasks: Vec<(Box<TaskWrite>, Done<()>)>) {
         while !tasks.is_empty() {
             let mut seen = std::collections::HashSet::with_capacity(tasks.len());
-            let (round, later): (Vec<_>, Vec<_>) =
-                tasks.into_iter().partition(|(write, _)| seen.insert(write.task_id.clone()));
+            let (round, later): (Vec<_>, Vec<_>) = tasks
+                .into_iter()
+                .partition(|(write, _)| seen.insert(write.task_id.clone()));
             let results = batch::write(&self.connection, &borrowed(&round)).await;
             for ((_, done), result) in round.into_iter().zip(results) {
                 // A caller that went away does not need the answer; the change stands.

@@ -53,7 +53,10 @@ impl FileLock {
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(|cause| OpenError::Lock { path: path.clone(), cause })?;
+            .map_err(|cause| OpenError::Lock {
+                path: path.clone(),
+                cause,
+            })?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked(database.to_owned())),
@@ -63,7 +66,11 @@ impl FileLock {
 }
 
 /// A pool of at most `connections`. The writer's is one connection that is never closed while idle.
-pub(super) async fn sqlite(path: &Path, connections: u32, read_only: bool) -> Result<DatabaseConnection, OpenError> {
+pub(super) async fn sqlite(
+    path: &Path,
+    connections: u32,
+    read_only: bool,
+) -> Result<DatabaseConnection, OpenError> {
     let text = path.to_str().ok_or_else(|| OpenError::Path(path.to_owned()))?;
     let file = PathBuf::from(text);
     let mut options = ConnectOptions::new("sqlite::memory:");
@@ -117,7 +124,10 @@ pub(super) async fn check_sqlite_version(connection: &DatabaseConnection) -> Res
             "SELECT sqlite_version() AS version",
         ))
         .await?;
-    let found: String = row.map(|row| row.try_get("", "version")).transpose()?.unwrap_or_default();
+    let found: String = row
+        .map(|row| row.try_get("", "version"))
+        .transpose()?
+        .unwrap_or_default();
     let mut numbers = found.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     let version: [u32; 3] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
     if version < SQLITE_VERSION_MIN {

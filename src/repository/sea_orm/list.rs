@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, Statement, Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement, Value,
 };
 
 use super::entity::task;
@@ -17,14 +17,21 @@ use crate::pb::TaskState;
 use crate::repository::{Error, ListCursor, ListPage, ListQuery, StoredTask, Unfinished};
 
 /// One page of a caller's tasks.
-pub(super) async fn page(connection: &DatabaseConnection, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
-    let mut rows = page_select(scope, query).all(connection).await.map_err(unavailable)?;
+pub(super) async fn page(
+    connection: &DatabaseConnection,
+    scope: &Scope,
+    query: &ListQuery,
+) -> Result<ListPage, Error> {
+    let mut rows = page_select(scope, query)
+        .all(connection)
+        .await
+        .map_err(unavailable)?;
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
-    let next = rows
-        .last()
-        .filter(|_| more)
-        .map(|row| ListCursor { status_ms: row.status_ms, task_id: row.id.clone() });
+    let next = rows.last().filter(|_| more).map(|row| ListCursor {
+        status_ms: row.status_ms,
+        task_id: row.id.clone(),
+    });
     let total = count(connection, scope, query).await?;
     let tasks = load(connection, &rows).await?;
     Ok(ListPage { tasks, total, next })
@@ -60,14 +67,21 @@ fn page_select(scope: &Scope, query: &ListQuery) -> Select<task::Entity> {
 
 /// How many tasks match, counting no further than the limit: the cost of a page must not grow with the table.
 async fn count(connection: &DatabaseConnection, scope: &Scope, query: &ListQuery) -> Result<usize, Error> {
-    let mut matching = filtered(scope, query).select_only().column(task::Column::Id).into_query();
+    let mut matching = filtered(scope, query)
+        .select_only()
+        .column(task::Column::Id)
+        .into_query();
     matching.limit(query.count_limit as u64);
     let counted: SelectStatement = Query::select()
         .expr_as(Expr::cust("COUNT(*)"), "total")
         .from_subquery(matching, "matching")
         .to_owned();
     let row = connection.query_one(&counted).await.map_err(unavailable)?;
-    let total: i64 = row.map(|row| row.try_get("", "total")).transpose().map_err(unavailable)?.unwrap_or(0);
+    let total: i64 = row
+        .map(|row| row.try_get("", "total"))
+        .transpose()
+        .map_err(unavailable)?
+        .unwrap_or(0);
     Ok(usize::try_from(total).unwrap_or(0))
 }
 
@@ -88,13 +102,18 @@ async fn load(connection: &DatabaseConnection, rows: &[task::Model]) -> Result<V
     let mut logs: HashMap<String, Vec<LogRow>> = HashMap::with_capacity(rows.len());
     for row in connection.query_all_raw(statement).await.map_err(unavailable)? {
         let task_id: String = row.try_get("", "task_id").map_err(unavailable)?;
-        logs.entry(task_id).or_default().push(LogRow::from_row(&row).map_err(unavailable)?);
+        logs.entry(task_id)
+            .or_default()
+            .push(LogRow::from_row(&row).map_err(unavailable)?);
     }
     let mut tasks = Vec::with_capacity(rows.len());
     for row in rows {
         // A task may have moved on between the two statements; what was read then is newer, and whole.
         let log = logs.remove(&row.id).unwrap_or_default();
-        let snapshot = log.first().filter(|first| first.snapshot.is_some()).map_or(0, |first| first.last_generation);
+        let snapshot = log
+            .first()
+            .filter(|first| first.snapshot.is_some())
+            .map_or(0, |first| first.last_generation);
         tasks.push(fold(&row.id, snapshot, unsigned(row.epoch), log)?);
     }
     Ok(tasks)
@@ -131,7 +150,10 @@ pub(super) async fn unfinished(
         .await
         .map_err(unavailable)?;
     let tasks = left.into_iter().map(|left| Unfinished {
-        scope: Scope { agent: Arc::from(left.agent), owner: Principal::verified(&left.owner) },
+        scope: Scope {
+            agent: Arc::from(left.agent),
+            owner: Principal::verified(&left.owner),
+        },
         task_id: left.id,
     });
     Ok(tasks.collect())
@@ -145,50 +167,110 @@ mod tests {
     use crate::repository::sea_orm::connect;
 
     async fn database(folder: &tempfile::TempDir) -> DatabaseConnection {
-        let writer = connect::sqlite(&folder.path().join("tasks.db"), 1, false).await.unwrap();
+        let writer = connect::sqlite(&folder.path().join("tasks.db"), 1, false)
+            .await
+            .unwrap();
         connect::migrate(&writer).await.unwrap();
         writer
     }
 
     /// What SQLite says that it would do, one step a line.
     async fn plan(connection: &DatabaseConnection, statement: Statement) -> String {
-        let Statement { sql, values, db_backend } = statement;
+        let Statement {
+            sql,
+            values,
+            db_backend,
+        } = statement;
         let values = values.map(|values| values.0).unwrap_or_default();
         let explain = Statement::from_sql_and_values(db_backend, format!("EXPLAIN QUERY PLAN {sql}"), values);
         let rows = connection.query_all_raw(explain).await.unwrap();
-        let steps: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+        let steps: Vec<String> = rows
+            .iter()
+            .map(|row| row.try_get("", "detail").unwrap())
+            .collect();
         steps.join("\n")
     }
 
     fn scope() -> Scope {
-        Scope { agent: Arc::from("echo"), owner: Principal::verified("ada") }
+        Scope {
+            agent: Arc::from("echo"),
+            owner: Principal::verified("ada"),
+        }
     }
 
     #[tokio::test]
     async fn every_way_of_listing_has_its_index_and_sorts_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let connection = database(&folder).await;
-        let cursor = || Some(ListCursor { status_ms: 1, task_id: "t".to_owned() });
+        let cursor = || {
+            Some(ListCursor {
+                status_ms: 1,
+                task_id: "t".to_owned(),
+            })
+        };
         let queries = [
-            ("task_by_time", ListQuery { limit: 9, ..ListQuery::default() }),
-            ("task_by_time", ListQuery { cursor: cursor(), status_after_ms: Some(1), ..ListQuery::default() }),
-            ("task_by_context", ListQuery { context_id: Some("c".to_owned()), ..ListQuery::default() }),
+            (
+                "task_by_time",
+                ListQuery {
+                    limit: 9,
+                    ..ListQuery::default()
+                },
+            ),
+            (
+                "task_by_time",
+                ListQuery {
+                    cursor: cursor(),
+                    status_after_ms: Some(1),
+                    ..ListQuery::default()
+                },
+            ),
             (
                 "task_by_context",
-                ListQuery { context_id: Some("c".to_owned()), cursor: cursor(), ..ListQuery::default() },
+                ListQuery {
+                    context_id: Some("c".to_owned()),
+                    ..ListQuery::default()
+                },
             ),
-            ("task_by_state", ListQuery { state: Some(TaskState::Working), ..ListQuery::default() }),
+            (
+                "task_by_context",
+                ListQuery {
+                    context_id: Some("c".to_owned()),
+                    cursor: cursor(),
+                    ..ListQuery::default()
+                },
+            ),
             (
                 "task_by_state",
-                ListQuery { state: Some(TaskState::Working), cursor: cursor(), ..ListQuery::default() },
+                ListQuery {
+                    state: Some(TaskState::Working),
+                    ..ListQuery::default()
+                },
+            ),
+            (
+                "task_by_state",
+                ListQuery {
+                    state: Some(TaskState::Working),
+                    cursor: cursor(),
+                    ..ListQuery::default()
+                },
             ),
         ];
         for (index, query) in queries {
-            let plan = plan(&connection, page_select(&scope(), &query).build(DbBackend::Sqlite)).await;
+            let plan = plan(
+                &connection,
+                page_select(&scope(), &query).build(DbBackend::Sqlite),
+            )
+            .await;
             assert!(plan.contains(&format!("INDEX {index} (")), "{query:?}: {plan}");
-            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{query:?}: {plan}");
+            assert!(
+                !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
+                "{query:?}: {plan}"
+            );
             if query.cursor.is_some() {
-                assert!(plan.contains("status_ms"), "the cursor is a place in the index: {plan}");
+                assert!(
+                    plan.contains("status_ms"),
+                    "the cursor is a place in the index: {plan}"
+                );
             }
         }
     }

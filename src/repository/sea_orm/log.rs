@@ -43,14 +43,23 @@ pub(super) fn encode(events: &[Arc<TaskEvent>]) -> Vec<u8> {
 }
 
 /// The events of a row that begins with `first_generation`.
-pub(super) fn decode(task_id: &str, first_generation: u64, column: Vec<u8>) -> Result<Vec<Arc<TaskEvent>>, Error> {
+pub(super) fn decode(
+    task_id: &str,
+    first_generation: u64,
+    column: Vec<u8>,
+) -> Result<Vec<Arc<TaskEvent>>, Error> {
     let stored = StoredEvents::decode(Bytes::from(column)).map_err(|error| Error::Corrupt {
         task_id: task_id.to_owned(),
         cause: format!("events from {first_generation}: {error}"),
     })?;
     let events = stored.events.into_iter().enumerate().map(|(index, event)| {
         let state = event.state.and_then(|state| TaskState::try_from(state).ok());
-        Arc::new(TaskEvent::new(first_generation + index as u64, event.payload, state, event.received))
+        Arc::new(TaskEvent::new(
+            first_generation + index as u64,
+            event.payload,
+            state,
+            event.received,
+        ))
     });
     Ok(events.collect())
 }

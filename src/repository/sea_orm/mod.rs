@@ -1,6 +1,6 @@
 //! Tasks in a SQL database, through SeaORM.
 //!
-//! Writes go through one [`committer`], which puts everything that waits into one transaction; reads go to a pool of
+//! Writes go through one committer, which puts everything that waits into one transaction; reads go to a pool of
 //! their own. The committer lives in a background task: dropping a request never cancels a database call that
 //! changes something. Start at [`SeaOrmRepository::open_sqlite`].
 
@@ -71,20 +71,34 @@ impl SeaOrmRepository {
     /// # Errors
     /// When the file can't be opened, another process has it, its schema is newer than this program, or the bundled
     /// SQLite is one with a known defect.
-    pub async fn open_sqlite(path: &Path, settings: &DatabaseSettings, shutdown: &Shutdown) -> Result<Self, OpenError> {
+    pub async fn open_sqlite(
+        path: &Path,
+        settings: &DatabaseSettings,
+        shutdown: &Shutdown,
+    ) -> Result<Self, OpenError> {
         let lock = FileLock::take(path)?;
         let writer = connect::sqlite(path, 1, false).await?;
         connect::check_sqlite_version(&writer).await?;
         connect::migrate(&writer).await?;
         let readers = connect::sqlite(path, settings.readers, true).await?;
         let committer = Committer::start(writer, settings, shutdown);
-        Ok(Self { readers, committer, read_timeout: settings.read_timeout, _lock: lock })
+        Ok(Self {
+            readers,
+            committer,
+            read_timeout: settings.read_timeout,
+            _lock: lock,
+        })
     }
 
     async fn read<T>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
         tokio::time::timeout(self.read_timeout, work)
             .await
-            .unwrap_or_else(|_| Err(Error::Unavailable(format!("a read took over {:?}", self.read_timeout))))
+            .unwrap_or_else(|_| {
+                Err(Error::Unavailable(format!(
+                    "a read took over {:?}",
+                    self.read_timeout
+                )))
+            })
     }
 }
 
@@ -110,7 +124,8 @@ impl TaskRepository for SeaOrmRepository {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        self.read(read::events(&self.readers, scope, task_id, after, limit)).await
+        self.read(read::events(&self.readers, scope, task_id, after, limit))
+            .await
     }
 
     async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
@@ -118,7 +133,8 @@ impl TaskRepository for SeaOrmRepository {
     }
 
     async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {
-        self.read(side::known_key(&self.readers, scope, key, now_ms)).await
+        self.read(side::known_key(&self.readers, scope, key, now_ms))
+            .await
     }
 
     async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
@@ -132,7 +148,14 @@ impl TaskRepository for SeaOrmRepository {
         limit: usize,
     ) -> Result<bool, Error> {
         let (scope, config) = (scope.clone(), Box::new(config.clone()));
-        self.committer.run(|done| Work::PutPushConfig { scope, config, limit, done }).await
+        self.committer
+            .run(|done| Work::PutPushConfig {
+                scope,
+                config,
+                limit,
+                done,
+            })
+            .await
     }
 
     async fn push_configs(
@@ -145,7 +168,14 @@ impl TaskRepository for SeaOrmRepository {
 
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
         let (scope, task_id, id) = (scope.clone(), task_id.to_owned(), id.to_owned());
-        self.committer.run(|done| Work::DeletePushConfig { scope, task_id, id, done }).await
+        self.committer
+            .run(|done| Work::DeletePushConfig {
+                scope,
+                task_id,
+                id,
+                done,
+            })
+            .await
     }
 
     async fn check(&self) -> Result<(), Error> {

@@ -51,10 +51,16 @@ pub(super) async fn task(
 ) -> Result<Option<StoredTask>, Error> {
     let statement = scoped(connection, TASK, scope, task_id, []);
     let rows = connection.query_all_raw(statement).await.map_err(unavailable)?;
-    let Some(first) = rows.first() else { return Ok(None) };
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
     let epoch = unsigned(first.try_get("", "epoch").map_err(unavailable)?);
     let snapshot_generation = unsigned(first.try_get("", "snapshot_generation").map_err(unavailable)?);
-    let rows = rows.iter().map(LogRow::from_row).collect::<Result<Vec<_>, _>>().map_err(unavailable)?;
+    let rows = rows
+        .iter()
+        .map(LogRow::from_row)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unavailable)?;
     fold(task_id, snapshot_generation, epoch, rows).map(Some)
 }
 
@@ -65,13 +71,18 @@ pub(super) fn fold(
     epoch: u64,
     rows: Vec<LogRow>,
 ) -> Result<StoredTask, Error> {
-    let corrupt = |cause: String| Error::Corrupt { task_id: task_id.to_owned(), cause };
+    let corrupt = |cause: String| Error::Corrupt {
+        task_id: task_id.to_owned(),
+        cause,
+    };
     let generation = rows.last().map_or(0, |row| row.last_generation);
     let mut task = None;
     let mut events = Vec::new();
     for row in rows {
         if snapshot_generation > 0 && row.last_generation == snapshot_generation {
-            let bytes = row.snapshot.ok_or_else(|| corrupt("the snapshot is missing".to_owned()))?;
+            let bytes = row
+                .snapshot
+                .ok_or_else(|| corrupt("the snapshot is missing".to_owned()))?;
             task = Some(Task::decode(Bytes::from(bytes)).map_err(|error| corrupt(error.to_string()))?);
         } else {
             events.extend(log::decode(task_id, row.first_generation, row.events)?);
@@ -79,7 +90,12 @@ pub(super) fn fold(
     }
     let task = replay(task, snapshot_generation, &events).map_err(|error| corrupt(error.to_string()))?;
     let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
-    Ok(StoredTask { task, generation, snapshot_generation, epoch })
+    Ok(StoredTask {
+        task,
+        generation,
+        snapshot_generation,
+        epoch,
+    })
 }
 
 /// The events behind `after`, at most `limit`.
@@ -92,7 +108,13 @@ pub(super) async fn events(
 ) -> Result<Vec<Arc<TaskEvent>>, Error> {
     // A row holds one event or more, so `limit` rows are always enough.
     let bound = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
-    let statement = scoped(connection, EVENTS, scope, task_id, [bound(after), bound(limit as u64)]);
+    let statement = scoped(
+        connection,
+        EVENTS,
+        scope,
+        task_id,
+        [bound(after), bound(limit as u64)],
+    );
     let rows = connection.query_all_raw(statement).await.map_err(unavailable)?;
     let mut events = Vec::new();
     for row in &rows {
@@ -118,6 +140,14 @@ fn scoped<const N: usize>(
     task_id: &str,
     more: [Value; N],
 ) -> Statement {
-    let scope = [Value::from(task_id), Value::from(&*scope.agent), Value::from(scope.owner.as_str())];
-    Statement::from_sql_and_values(connection.get_database_backend(), sql, scope.into_iter().chain(more))
+    let scope = [
+        Value::from(task_id),
+        Value::from(&*scope.agent),
+        Value::from(scope.owner.as_str()),
+    ];
+    Statement::from_sql_and_values(
+        connection.get_database_backend(),
+        sql,
+        scope.into_iter().chain(more),
+    )
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use prost::Message as _;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Value,
 };
 
 use super::entity::{idempotency_key, push_config, task};
@@ -22,8 +22,15 @@ pub(super) async fn known_key(
     key: &str,
     now_ms: i64,
 ) -> Result<Option<KnownKey>, Error> {
-    let place = (scope.agent.to_string(), scope.owner.as_str().to_owned(), key.to_owned());
-    let row = idempotency_key::Entity::find_by_id(place).one(connection).await.map_err(unavailable)?;
+    let place = (
+        scope.agent.to_string(),
+        scope.owner.as_str().to_owned(),
+        key.to_owned(),
+    );
+    let row = idempotency_key::Entity::find_by_id(place)
+        .one(connection)
+        .await
+        .map_err(unavailable)?;
     Ok(row.filter(|row| row.expires_ms > now_ms).map(|row| KnownKey {
         task_id: row.task_id,
         fingerprint: row.fingerprint.try_into().unwrap_or_default(),
@@ -79,7 +86,8 @@ pub(super) async fn put_push_config(
     if others >= limit as u64 {
         return Err(Error::TooMany(limit));
     }
-    for statement in INSERT_PUSH_CONFIG.statements(connection.get_database_backend(), push_row(config).into()) {
+    for statement in INSERT_PUSH_CONFIG.statements(connection.get_database_backend(), push_row(config).into())
+    {
         connection.execute_raw(statement).await.map_err(unavailable)?;
     }
     Ok(true)
@@ -101,8 +109,10 @@ pub(super) async fn push_configs(
         .await
         .map_err(unavailable)?;
     let configs = rows.into_iter().map(|row| {
-        TaskPushNotificationConfig::decode(Bytes::from(row.config))
-            .map_err(|error| Error::Corrupt { task_id: task_id.to_owned(), cause: error.to_string() })
+        TaskPushNotificationConfig::decode(Bytes::from(row.config)).map_err(|error| Error::Corrupt {
+            task_id: task_id.to_owned(),
+            cause: error.to_string(),
+        })
     });
     configs.collect::<Result<Vec<_>, _>>().map(Some)
 }

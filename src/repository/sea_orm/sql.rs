@@ -29,7 +29,9 @@ pub(super) const INSERT_TASK: ManyRows = ManyRows {
 pub(super) const UPDATE_TASK: ManyRows = ManyRows {
     before: "UPDATE task SET state = v.column6, status_ms = v.column7, generation = v.column8, epoch = v.column9, \
              snapshot_generation = v.column10 FROM (VALUES ",
-    types: &["TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT"],
+    types: &[
+        "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+    ],
     after: ") AS v WHERE task.id = v.column1 AND task.agent = v.column2 AND task.owner = v.column3 \
             AND task.generation = v.column4 AND task.epoch = v.column5",
 };
@@ -73,7 +75,10 @@ impl ManyRows {
 
     /// How many rows a statement made here must affect.
     pub(super) fn rows(&self, statement: &Statement) -> u64 {
-        statement.values.as_ref().map_or(0, |values| (values.0.len() / self.types.len()) as u64)
+        statement
+            .values
+            .as_ref()
+            .map_or(0, |values| (values.0.len() / self.types.len()) as u64)
     }
 
     fn text(&self, rows: usize) -> String {
