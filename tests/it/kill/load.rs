@@ -121,10 +121,15 @@ pub(super) async fn until_cut(addr: SocketAddr, ledger: Ledger, mut random: Rand
 }
 
 /// What a client sees of a server that dies or drains. A broken connection is UNKNOWN or CANCELLED to tonic,
-/// depending on where it broke.
+/// depending on where it broke, and a request that crossed the server's GOAWAY is INTERNAL.
 fn is_cut(status: &Status) -> bool {
     let broken = std::error::Error::source(status).is_some();
-    status.code() == Code::Unavailable || (broken && matches!(status.code(), Code::Unknown | Code::Cancelled))
+    match status.code() {
+        Code::Unavailable => true,
+        Code::Unknown | Code::Cancelled => broken,
+        Code::Internal => broken && format!("{status:?}").contains("NO_ERROR, Remote"),
+        _ => false,
+    }
 }
 
 impl Client {
