@@ -112,7 +112,9 @@ impl Actor {
         let refusal = match shared.repository.get(&scope, &task_id).await {
             Ok(Some(stored)) => {
                 let writer = Writer::load(scope.clone(), stored, shared.clock.clone(), &shared.settings);
-                return Box::new(Self::over(executions, agent, scope, writer)).run(mailbox).await;
+                return Box::new(Self::over(executions, agent, scope, writer))
+                    .run(mailbox)
+                    .await;
             }
             Ok(None) => Error::task_not_found(&task_id),
             Err(error) => error.into(),

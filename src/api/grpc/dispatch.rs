@@ -1,5 +1,6 @@
 //! From a gRPC path to an operation.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -105,6 +106,9 @@ fn size_limit_code(response: &mut Response<Body>) {
     }
 }
 
+/// A call that is being served.
+type Serving<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
+
 /// One call on its way into the core.
 #[derive(Clone)]
 struct Call {
@@ -135,25 +139,24 @@ where
 }
 
 impl Call {
-    async fn serve<B>(self, method: Method, settings: &ApiSettings, request: Request<B>) -> Response<Body>
+    /// Boxed here, so that the futures of eleven methods don't add up to a heavy one.
+    fn serve<B>(self, method: Method, settings: &ApiSettings, request: Request<B>) -> Serving<'_>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError> + Send + 'static,
     {
-        /// One line per method: the tenant goes into the answer's metadata, the rest into the core. Boxed twice, so
-        /// that eleven kinds of futures inside one another don't add up to a heavy one.
+        /// One line per method: the tenant goes into the answer's metadata, the rest into the core.
         macro_rules! operation {
             ($kind:ident, $operation:ident, $request:ident) => {
-                self.$kind(
-                    settings,
-                    request,
-                    |call, request: pb::$request| async move {
-                        let tenant = extensions_tenant(&call, || request.tenant.clone());
-                        let answer = call.service.$operation(&call.context, request).await;
-                        call.answer(answer, &tenant)
-                    },
+                Box::pin(
+                    self.$kind(settings, request, |call, request: pb::$request| {
+                        Box::pin(async move {
+                            let tenant = extensions_tenant(&call, || request.tenant.clone());
+                            let answer = call.service.$operation(&call.context, request).await;
+                            call.answer(answer, &tenant)
+                        })
+                    }),
                 )
-                .await
             };
         }
         match method {
