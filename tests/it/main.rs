@@ -8,6 +8,7 @@ mod json_bindings;
 mod json_forms;
 mod mtls_sockets;
 mod openapi;
+mod protocol;
 mod python;
 mod repositories;
 mod repository_model;

@@ -1,0 +1,3 @@
+//! The protocol over real sockets: every test runs on gRPC, JSON-RPC and HTTP+JSON.
+
+mod sending;
