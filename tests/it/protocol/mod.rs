@@ -1,3 +1,10 @@
 //! The protocol over real sockets: every test runs on gRPC, JSON-RPC and HTTP+JSON.
 
+mod addressing;
+mod listing;
+mod push;
+mod same;
 mod sending;
+mod streaming;
+mod tasks;
+mod turns;
