@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service};
 
-use super::{ApiSettings, Body, grpc, http as json};
+use super::{ApiSettings, Body, call, grpc, http as json};
 use crate::error::Error;
 use crate::pb;
 use crate::service::AgentService;
@@ -36,6 +36,8 @@ struct Inner {
     /// Health and reflection.
     beside: Routes,
     health: HealthReporter,
+    /// What the health checks of all protocols say.
+    is_serving: AtomicBool,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -76,12 +78,14 @@ impl Api {
             shutdown,
             beside,
             health,
+            is_serving: AtomicBool::new(true),
             in_flight,
         })))
     }
 
     /// Tells health checks that no more requests should be sent here.
     pub async fn not_serving(&self) {
+        self.0.is_serving.store(false, Ordering::Relaxed);
         for service in ["", grpc::SERVICE] {
             self.0
                 .health
@@ -102,7 +106,7 @@ impl Api {
             .map_or(&[][..], |value| value.as_bytes());
         let kind = content_type.strip_prefix(b"application/grpc");
         let Some(_permit) = self.enter() else {
-            return self.overloaded(kind.is_some(), request.headers());
+            return self.overloaded(kind.is_some(), &request);
         };
         match kind {
             Some([] | [b'+' | b';', ..]) => grpc::handle(self, request).await,
@@ -129,15 +133,15 @@ impl Api {
         (count.fetch_add(1, Ordering::Relaxed) < self.0.settings.in_flight_max).then_some(entered)
     }
 
-    fn overloaded(&self, is_grpc: bool, headers: &http::HeaderMap) -> Response<Body> {
+    fn overloaded<B>(&self, is_grpc: bool, request: &Request<B>) -> Response<Body> {
         let limit = self.0.settings.in_flight_max;
         let error = Error::unavailable(format!(
             "{limit} requests are being served, the limit (in_flight_max); try again"
         ));
         if is_grpc {
-            grpc::refuse(&error, "")
+            grpc::refuse(&error, &call::request_id(request.headers()))
         } else {
-            json::refuse(&error, headers)
+            json::refuse(self, &error, request)
         }
     }
 
@@ -149,8 +153,9 @@ impl Api {
         &self.0.settings
     }
 
-    pub(super) fn shutdown(&self) -> &Shutdown {
-        &self.0.shutdown
+    /// False as soon as no more requests should be sent here.
+    pub(super) fn is_serving(&self) -> bool {
+        self.0.is_serving.load(Ordering::Relaxed) && !self.0.shutdown.is_draining()
     }
 
     pub(super) fn beside(&self) -> Routes {

@@ -1,11 +1,14 @@
 //! Every integration test of the crate, in one binary: it links once.
 
+mod bad_input;
 mod config_files;
 mod demo_agents;
 mod descriptor;
 mod engine;
+mod errors;
 mod json_bindings;
 mod json_forms;
+mod layering;
 mod mtls_sockets;
 mod openapi;
 mod protocol;

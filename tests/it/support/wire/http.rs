@@ -8,12 +8,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, value::RawValue};
 use tokio::net::TcpStream;
-use tonic::transport::Channel;
-use tower::{Service as _, ServiceExt as _};
 
 use super::{Wire, WireError};
 use crate::sockets::soon;
@@ -48,32 +46,35 @@ pub async fn exchange(address: SocketAddr, mut request: Outgoing) -> Response<In
     soon("an answer", send.send_request(request)).await.unwrap()
 }
 
-/// One gRPC request of any bytes in one frame.
-pub async fn raw_grpc(
-    mut channel: Channel,
-    address: SocketAddr,
-    path: &str,
-    headers: &HeaderMap,
-    content_type: &str,
-    message: &[u8],
-) -> Reply {
-    let mut frame = vec![0];
-    frame.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
-    frame.extend_from_slice(message);
-    let mut request = Request::builder()
-        .method("POST")
-        .uri(format!("http://{address}{path}"))
-        .header(header::CONTENT_TYPE, content_type)
+/// One gRPC request of any bytes, by no gRPC client: those keep deadlines themselves.
+pub async fn raw_grpc(address: SocketAddr, path: &str, headers: &HeaderMap, body: Vec<u8>) -> Reply {
+    let mut request = Request::post(format!("http://{address}{path}"))
+        .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
-        .body(tonic::body::Body::new(Full::new(Bytes::from(frame))))
+        .body(Full::new(Bytes::from(body)))
         .unwrap();
-    request.headers_mut().extend(headers.clone());
-    let response = soon("an answer", async { channel.ready().await.unwrap().call(request).await }).await.unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(name, value.clone());
+    }
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let (mut send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tcp)).await.unwrap();
+    Shutdown::new().spawn_unstoppable("client", async move {
+        let _ = connection.await;
+    });
+    let response = soon("an answer", send.send_request(request)).await.unwrap();
     let (head, body) = response.into_parts();
-    let body = body.collect().await.unwrap();
+    let body = soon("the rest of an answer", body.collect()).await.unwrap();
     let mut headers = head.headers;
     headers.extend(body.trailers().cloned().unwrap_or_default());
     Reply { status: head.status.as_u16(), headers, body: body.to_bytes() }
+}
+
+/// One message in a frame of gRPC.
+pub fn frame(message: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0];
+    frame.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    frame.extend_from_slice(message);
+    frame
 }
 
 /// A response, read to its end; the trailers stand among its headers.

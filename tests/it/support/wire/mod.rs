@@ -163,8 +163,8 @@ impl TestClient {
     }
 
     /// A gRPC request of any method and bytes.
-    pub async fn raw_grpc(&self, path: &str, content_type: &str, message: &[u8]) -> Reply {
-        http::raw_grpc(self.channel.clone(), self.address, path, &self.headers, content_type, message).await
+    pub async fn raw_grpc(&self, method: &str, body: Vec<u8>) -> Reply {
+        http::raw_grpc(self.address, &format!("/lf.a2a.v1.A2AService/{method}"), &self.headers, body).await
     }
 
     pub fn channel(&self) -> Channel {
