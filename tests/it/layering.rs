@@ -91,6 +91,8 @@ fn used(code: &str) -> Vec<String> {
         let rest = &code[at + "crate::".len()..];
         match rest.strip_prefix('{') {
             Some(list) => rooms.extend(heads(list)),
+            // A macro stands at the root of the crate, whatever room it comes from.
+            None if rest[word(rest).len()..].starts_with('!') => {}
             None => rooms.push(word(rest)),
         }
     }
@@ -176,12 +178,12 @@ fn every_documented_room_has_a_level_and_is_there() {
     }
 }
 
-/// Only these files may name a thing: (thing, where, exceptions with their reason).
+/// Only these files may name a thing.
 const BOUND: [(&str, &[&str]); 7] = [
     ("sea_orm::", &["src/repository/sea_orm/"]),
     ("sqlx::", &["src/repository/sea_orm/"]),
-    // ProtoJSON is a form of the messages themselves; the command line prints JSON.
-    ("serde_json", &["src/api/", "src/pb/", "src/cli/"]),
+    // ProtoJSON is a form of the messages themselves; the command line prints JSON; keys of TOML are quoted like JSON.
+    ("serde_json", &["src/api/", "src/pb/", "src/cli/", "src/config/layers.rs"]),
     ("http::Response", &["src/api/", "src/server/", "src/client/", "src/cli/"]),
     ("HeaderMap", &["src/api/", "src/server/", "src/client/", "src/cli/"]),
     ("tokio::spawn", &["src/shutdown.rs"]),

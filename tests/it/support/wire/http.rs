@@ -49,13 +49,12 @@ pub async fn exchange(address: SocketAddr, mut request: Outgoing) -> Response<In
 /// One gRPC request of any bytes, by no gRPC client: those keep deadlines themselves.
 pub async fn raw_grpc(address: SocketAddr, path: &str, headers: &HeaderMap, body: Vec<u8>) -> Reply {
     let mut request = Request::post(format!("http://{address}{path}"))
-        .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
         .body(Full::new(Bytes::from(body)))
         .unwrap();
-    for (name, value) in headers {
-        request.headers_mut().insert(name, value.clone());
-    }
+    request.headers_mut().extend(headers.clone());
+    let kind = HeaderValue::from_static("application/grpc");
+    request.headers_mut().entry(header::CONTENT_TYPE).or_insert(kind);
     let tcp = TcpStream::connect(address).await.unwrap();
     let (mut send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tcp)).await.unwrap();
     Shutdown::new().spawn_unstoppable("client", async move {

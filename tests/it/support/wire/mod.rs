@@ -14,7 +14,7 @@ use a2ad::pb::json;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 
-pub use error::{Code, WireError};
+pub use error::WireError;
 pub use events::EventReader;
 pub use http::Reply;
 pub use rpc::{Rpc, StreamRpc};

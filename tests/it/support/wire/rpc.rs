@@ -122,7 +122,8 @@ fn route(verb: &'static str, pattern: &str, message: &impl serde::Serialize) -> 
     fields.retain(|_, value| *value != Value::String(String::new()));
     if verb == "POST" {
         // An empty body is what the protocol shows for cancel and subscribe.
-        let body = if fields.is_empty() { Vec::new() } else { serde_json::to_vec(&fields).unwrap() };
+        let is_empty = fields.is_empty() && pattern.contains("{id}:");
+        let body = if is_empty { Vec::new() } else { serde_json::to_vec(&fields).unwrap() };
         return Route { verb, path, query: String::new(), body };
     }
     let pairs = fields.iter().map(|(name, value)| match value {
