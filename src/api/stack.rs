@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service};
 
-use super::{ApiSettings, Body, grpc, http as json};
+use super::{ApiSettings, Body, call, grpc, http as json};
 use crate::error::Error;
 use crate::pb;
 use crate::service::AgentService;
@@ -38,6 +38,8 @@ struct Inner {
     /// Health and reflection.
     beside: Routes,
     health: HealthReporter,
+    /// What the health checks of all protocols say.
+    is_serving: AtomicBool,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -78,12 +80,14 @@ impl Api {
             shutdown,
             beside,
             health,
+            is_serving: AtomicBool::new(true),
             in_flight,
         })))
     }
 
     /// Tells health checks that no more requests should be sent here.
     pub async fn not_serving(&self) {
+        self.0.is_serving.store(false, Ordering::Relaxed);
         for service in ["", grpc::SERVICE] {
             self.0
                 .health
@@ -105,7 +109,7 @@ impl Api {
             .map_or(&[][..], |value| value.as_bytes());
         let kind = content_type.strip_prefix(b"application/grpc");
         let Some(permit) = self.enter() else {
-            let refusal = self.overloaded(kind.is_some(), request.headers());
+            let refusal = self.overloaded(kind.is_some(), &request);
             return Box::pin(std::future::ready(refusal));
         };
         let api = self.clone();
@@ -143,15 +147,15 @@ impl Api {
         (count.fetch_add(1, Ordering::Relaxed) < self.0.settings.in_flight_max).then_some(entered)
     }
 
-    fn overloaded(&self, is_grpc: bool, headers: &http::HeaderMap) -> Response<Body> {
+    fn overloaded<B>(&self, is_grpc: bool, request: &Request<B>) -> Response<Body> {
         let limit = self.0.settings.in_flight_max;
         let error = Error::unavailable(format!(
             "{limit} requests are being served, the limit (in_flight_max); try again"
         ));
         if is_grpc {
-            grpc::refuse(&error, "")
+            grpc::refuse(&error, &call::request_id(request.headers()))
         } else {
-            json::refuse(&error, headers)
+            json::refuse(self, &error, request)
         }
     }
 
@@ -163,8 +167,9 @@ impl Api {
         &self.0.settings
     }
 
-    pub(super) fn shutdown(&self) -> &Shutdown {
-        &self.0.shutdown
+    /// False as soon as no more requests should be sent here.
+    pub(super) fn is_serving(&self) -> bool {
+        self.0.is_serving.load(Ordering::Relaxed) && !self.0.shutdown.is_draining()
     }
 
     pub(super) fn beside(&self) -> Routes {
