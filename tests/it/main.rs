@@ -1,6 +1,7 @@
 //! Every integration test of the crate, in one binary: it links once.
 
 mod bad_input;
+mod binary;
 mod config_files;
 mod demo_agents;
 mod descriptor;
@@ -12,6 +13,13 @@ mod layering;
 mod mtls_sockets;
 mod openapi;
 mod protocol;
+mod kill;
+mod mtls_sockets;
+mod openapi;
+mod peers;
+mod peers_grpc;
+mod peers_mtls;
+mod peers_sdk;
 mod python;
 mod repositories;
 mod repository_model;
