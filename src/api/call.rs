@@ -161,7 +161,10 @@ impl Origin<'_> {
 pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let named = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     let sane = |id: &&str| {
-        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/+=-".contains(&b))
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._:/+=-".contains(&b))
     };
     match named.filter(sane) {
         Some(id) => Arc::from(id),

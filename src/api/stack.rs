@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::Map;
 use http::header::CONTENT_TYPE;
 use http::{Request, Response};
 use tonic::codegen::StdError;
@@ -94,8 +96,9 @@ impl Api {
         }
     }
 
-    /// Serves one request.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    /// Serves one request. Each binding's future is boxed for itself: the light ones must not weigh as much as the
+    /// heaviest.
+    pub fn handle<B>(&self, request: Request<B>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + std::fmt::Display + Send + 'static,
@@ -105,13 +108,24 @@ impl Api {
             .get(CONTENT_TYPE)
             .map_or(&[][..], |value| value.as_bytes());
         let kind = content_type.strip_prefix(b"application/grpc");
-        let Some(_permit) = self.enter() else {
-            return self.overloaded(kind.is_some(), &request);
+        let Some(permit) = self.enter() else {
+            let refusal = self.overloaded(kind.is_some(), &request);
+            return Box::pin(std::future::ready(refusal));
         };
+        let api = self.clone();
         match kind {
-            Some([] | [b'+' | b';', ..]) => grpc::handle(self, request).await,
-            Some([b'-', b'w', b'e', b'b', ..]) => json::cors::around(self, request, Self::grpc_web).await,
-            _ => json::handle(self, request).await,
+            Some([] | [b'+' | b';', ..]) => Box::pin(async move {
+                let _permit = permit;
+                grpc::handle(&api, request).await
+            }),
+            Some([b'-', b'w', b'e', b'b', ..]) => Box::pin(async move {
+                let _permit = permit;
+                json::cors::around(&api, request, Self::grpc_web).await
+            }),
+            _ => Box::pin(async move {
+                let _permit = permit;
+                json::handle(&api, request).await
+            }),
         }
     }
 
@@ -172,6 +186,12 @@ impl Drop for InFlight {
     }
 }
 
+/// The future of [`Api`] as a tower service.
+pub type Handled = Map<
+    Pin<Box<dyn Future<Output = Response<Body>> + Send>>,
+    fn(Response<Body>) -> Result<Response<Body>, Infallible>,
+>;
+
 type Answer<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Infallible>> + Send>>;
 
 impl<B> Service<Request<B>> for Api
@@ -181,15 +201,15 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer<Body>;
+    type Future = Handled;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let api = self.clone();
-        Box::pin(async move { Ok(api.handle(request).await) })
+        self.handle(request)
+            .map(Ok as fn(Response<Body>) -> Result<Response<Body>, Infallible>)
     }
 }
 

@@ -112,7 +112,9 @@ impl Actor {
         let refusal = match shared.repository.get(&scope, &task_id).await {
             Ok(Some(stored)) => {
                 let writer = Writer::load(scope.clone(), stored, shared.clock.clone(), &shared.settings);
-                return Box::new(Self::over(executions, agent, scope, writer)).run(mailbox).await;
+                return Box::new(Self::over(executions, agent, scope, writer))
+                    .run(mailbox)
+                    .await;
             }
             Ok(None) => Error::task_not_found(&task_id),
             Err(error) => error.into(),
@@ -188,7 +190,9 @@ impl Actor {
 
     /// Commits a task whose turn is over already; the answer, and the events that were written. A caller that waits
     /// for one answer is told when the agent broke the protocol; a stream shows it by its last event.
-    pub(super) async fn finish(mut self: Box<Self>) -> Result<(Result<Answer, Error>, Vec<Arc<TaskEvent>>), Error> {
+    pub(super) async fn finish(
+        mut self: Box<Self>,
+    ) -> Result<(Result<Answer, Error>, Vec<Arc<TaskEvent>>), Error> {
         if let Some(message) = self.direct {
             return Ok((Ok(Answer::Message(Box::new(message))), Vec::new()));
         }

@@ -38,7 +38,11 @@ async fn fixture(world: &World) -> Fixture {
         ..a2ad::pb::ListTasksRequest::default()
     };
     let token = client.call(page).await.unwrap().next_page_token;
-    Fixture { done: done.id, asking: asking.id, token }
+    Fixture {
+        done: done.id,
+        asking: asking.id,
+        token,
+    }
 }
 
 #[tokio::test]
@@ -63,9 +67,16 @@ async fn every_class_on_every_binding() {
             fired.insert((class, wire as usize));
             let seen = shot.fire(&world, wire).await;
             if seen != expected {
-                wrong.push(format!("{} over {wire:?}: expected {expected}, got {seen}", row.name));
+                wrong.push(format!(
+                    "{} over {wire:?}: expected {expected}, got {seen}",
+                    row.name
+                ));
             }
-            let after = if row.changes { settled(&dump).await } else { dump.tables().await };
+            let after = if row.changes {
+                settled(&dump).await
+            } else {
+                dump.tables().await
+            };
             if !row.changes && after != before {
                 wrong.push(format!("{} over {wire:?}: the database changed", row.name));
             }
@@ -73,7 +84,11 @@ async fn every_class_on_every_binding() {
         }
     }
     assert!(wrong.is_empty(), "{}\n", wrong.join("\n"));
-    assert_eq!(classes.len(), 96, "every class stands on every binding, if only with the reason why not");
+    assert_eq!(
+        classes.len(),
+        96,
+        "every class stands on every binding, if only with the reason why not"
+    );
     assert_eq!(fired.len(), SHOT_AT);
 }
 
@@ -108,7 +123,10 @@ async fn what_is_not_ones_own_does_not_exist() {
         }
         let (of_foreign, of_unknown) = answers.split_at(answers.len() / 2);
         assert_eq!(of_foreign, of_unknown, "{wire:?}");
-        assert!(of_foreign.iter().all(|answer| answer.contains("TASK_NOT_FOUND")), "{of_foreign:?}");
+        assert!(
+            of_foreign.iter().all(|answer| answer.contains("TASK_NOT_FOUND")),
+            "{of_foreign:?}"
+        );
     }
 }
 
@@ -120,6 +138,11 @@ fn details(reply: &crate::support::wire::Reply) -> String {
         let info = status.get_error_details().error_info().cloned().unwrap();
         // Maps have no order on the wire.
         let metadata: std::collections::BTreeMap<_, _> = info.metadata.into_iter().collect();
-        format!("{:?} {} {} {metadata:?}", status.code(), status.message(), info.reason)
+        format!(
+            "{:?} {} {} {metadata:?}",
+            status.code(),
+            status.message(),
+            info.reason
+        )
     })
 }

@@ -54,11 +54,19 @@ fn rows() -> impl Iterator<Item = Row> {
 #[test]
 fn every_kind_is_what_the_table_says() {
     for (kind, json_rpc, grpc, http, reason) in rows() {
-        let seen = (kind.json_rpc_code(), kind.grpc_code(), kind.http_status(), kind.reason());
+        let seen = (
+            kind.json_rpc_code(),
+            kind.grpc_code(),
+            kind.http_status(),
+            kind.reason(),
+        );
         assert_eq!(seen, (json_rpc, grpc, http, reason), "{kind:?}");
     }
     let kinds: Vec<Kind> = rows().map(|row| row.0).collect();
-    assert!(Kind::ALL.iter().all(|kind| kinds.contains(kind)), "a kind is not in the table");
+    assert!(
+        Kind::ALL.iter().all(|kind| kinds.contains(kind)),
+        "a kind is not in the table"
+    );
     assert_eq!(kinds.len(), Kind::ALL.len());
 }
 
@@ -66,7 +74,11 @@ fn every_kind_is_what_the_table_says() {
 fn the_protocols_domain_is_for_the_protocols_reasons() {
     let protocol: BTreeSet<&str> = PROTOCOL.iter().map(|row| row.4).collect();
     for (kind, _, _, _, reason) in rows() {
-        let domain = if protocol.contains(reason) { A2A_DOMAIN } else { A2AD_DOMAIN };
+        let domain = if protocol.contains(reason) {
+            A2A_DOMAIN
+        } else {
+            A2AD_DOMAIN
+        };
         assert_eq!(kind.domain(), domain, "{kind:?}");
     }
     assert_eq!(A2A_DOMAIN, "a2a-protocol.org");
@@ -81,12 +93,21 @@ fn codes_stay_in_the_ranges_that_are_theirs() {
         assert!(is_borrowed || (-31_999..=-31_000).contains(&json_rpc), "{kind:?}");
     }
     let own: BTreeSet<i32> = PROTOCOL.iter().chain(&JSON_RPC).map(|row| row.1).collect();
-    assert_eq!(own.len(), PROTOCOL.len() + JSON_RPC.len(), "no code means two things");
+    assert_eq!(
+        own.len(),
+        PROTOCOL.len() + JSON_RPC.len(),
+        "no code means two things"
+    );
 }
 
 #[test]
 fn too_large_is_a_form_of_its_own() {
     let error = Error::too_large("big");
-    let seen = (error.json_rpc_code(), error.kind.grpc_code(), error.http_status(), error.kind.reason());
+    let seen = (
+        error.json_rpc_code(),
+        error.kind.grpc_code(),
+        error.http_status(),
+        error.kind.reason(),
+    );
     assert_eq!(seen, (-32600, Code::ResourceExhausted, 413, "RESOURCE_EXHAUSTED"));
 }

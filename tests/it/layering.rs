@@ -69,13 +69,27 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn source(file: &Path) -> Source {
-    let path = file.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+    let path = file
+        .strip_prefix(root())
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .replace('\\', "/");
     let text = std::fs::read_to_string(file).unwrap();
     let inner = path.strip_prefix("src/").unwrap();
     let room = inner.split(['/', '.']).next().unwrap().to_owned();
     let body = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let code = body.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    Source { path, room, text, code }
+    let code = body
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    Source {
+        path,
+        room,
+        text,
+        code,
+    }
 }
 
 fn level(room: &str) -> (u8, &'static [&'static str]) {
@@ -119,7 +133,9 @@ fn heads(list: &str) -> Vec<String> {
 }
 
 fn word(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 /// What is wrong with using a room from another, if anything.
@@ -144,7 +160,10 @@ fn arrows_point_down() {
             if source.room == "lib" || BINARY.contains(&source.room.as_str()) {
                 // The binary has a room `cli` of its own and no other.
                 if used != "cli" {
-                    wrong.push(format!("{}: names crate::{used}; use the library's public names", source.path));
+                    wrong.push(format!(
+                        "{}: names crate::{used}; use the library's public names",
+                        source.path
+                    ));
                 }
                 continue;
             }
@@ -153,7 +172,10 @@ fn arrows_point_down() {
         }
     }
     fail_with(&wrong);
-    assert!(arrows.contains_key(&("service".to_owned(), "execution".to_owned())), "nothing was read: {arrows:?}");
+    assert!(
+        arrows.contains_key(&("service".to_owned(), "execution".to_owned())),
+        "nothing was read: {arrows:?}"
+    );
 }
 
 #[test]
@@ -169,12 +191,17 @@ fn the_test_sees_an_upward_arrow() {
 #[test]
 fn every_documented_room_has_a_level_and_is_there() {
     let lib = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let public: Vec<&str> =
-        lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let public: Vec<&str> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
     assert_eq!(public.len(), ROOMS.len());
     for (room, ..) in ROOMS {
         assert!(public.contains(&room), "{room} is not public");
-        assert!(lib.contains(&format!("[`{room}`]")), "{room} is not in the table of src/lib.rs");
+        assert!(
+            lib.contains(&format!("[`{room}`]")),
+            "{room} is not in the table of src/lib.rs"
+        );
     }
 }
 
@@ -183,9 +210,18 @@ const BOUND: [(&str, &[&str]); 7] = [
     ("sea_orm::", &["src/repository/sea_orm/"]),
     ("sqlx::", &["src/repository/sea_orm/"]),
     // ProtoJSON is a form of the messages themselves; the command line prints JSON; keys of TOML are quoted like JSON.
-    ("serde_json", &["src/api/", "src/pb/", "src/cli/", "src/config/layers.rs"]),
-    ("http::Response", &["src/api/", "src/server/", "src/client/", "src/cli/"]),
-    ("HeaderMap", &["src/api/", "src/server/", "src/client/", "src/cli/"]),
+    (
+        "serde_json",
+        &["src/api/", "src/pb/", "src/cli/", "src/config/layers.rs"],
+    ),
+    (
+        "http::Response",
+        &["src/api/", "src/server/", "src/client/", "src/cli/"],
+    ),
+    (
+        "HeaderMap",
+        &["src/api/", "src/server/", "src/client/", "src/cli/"],
+    ),
     ("tokio::spawn", &["src/shutdown.rs"]),
     ("TaskTracker", &["src/shutdown.rs"]),
 ];
@@ -212,14 +248,20 @@ fn files_begin_with_what_they_are_and_end_before_they_are_long() {
         if !source.text.starts_with("//!") {
             wrong.push(format!("{} does not begin with //!", source.path));
         }
-        let limit = LONG_FILES.iter().find(|(path, _)| *path == source.path).map_or(LINES_MAX, |(_, limit)| *limit);
+        let limit = LONG_FILES
+            .iter()
+            .find(|(path, _)| *path == source.path)
+            .map_or(LINES_MAX, |(_, limit)| *limit);
         let lines = source.text.lines().count();
         if lines > limit {
             wrong.push(format!("{} has {lines} lines; at most {limit}", source.path));
         }
     }
     for (path, _) in LONG_FILES {
-        let lines = std::fs::read_to_string(root().join(path)).unwrap().lines().count();
+        let lines = std::fs::read_to_string(root().join(path))
+            .unwrap()
+            .lines()
+            .count();
         if lines <= LINES_MAX {
             wrong.push(format!("{path} is no longer long; take it off the list"));
         }
@@ -230,11 +272,17 @@ fn files_begin_with_what_they_are_and_end_before_they_are_long() {
 #[test]
 fn nothing_points_at_one_machine_or_is_left_to_do() {
     // Put together, so that this file does not find itself.
-    let words = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "../".to_owned() + "shared"];
+    let words = [
+        "TO".to_owned() + "DO",
+        "FIX".to_owned() + "ME",
+        "../".to_owned() + "shared",
+    ];
     let places = ["wo", "ro", "ho"].map(|start| format!("/{start}{}/", rest_of(start)));
     let mut wrong = Vec::new();
     for file in tracked() {
-        let Ok(text) = std::fs::read_to_string(root().join(&file)) else { continue };
+        let Ok(text) = std::fs::read_to_string(root().join(&file)) else {
+            continue;
+        };
         for (number, line) in text.lines().enumerate() {
             let names_place = places.iter().any(|place| begins_path(line, place));
             if names_place || words.iter().any(|word| line.contains(word.as_str())) {
@@ -263,10 +311,19 @@ fn begins_path(line: &str, place: &str) -> bool {
 
 /// The files that git knows; without git (a packaged crate) those of the usual folders.
 fn tracked() -> Vec<String> {
-    let listed = std::process::Command::new("git").arg("ls-files").current_dir(root()).output();
-    let listed = listed.ok().filter(|output| output.status.success() && !output.stdout.is_empty());
+    let listed = std::process::Command::new("git")
+        .arg("ls-files")
+        .current_dir(root())
+        .output();
+    let listed = listed
+        .ok()
+        .filter(|output| output.status.success() && !output.stdout.is_empty());
     match listed {
-        Some(output) => String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect(),
+        Some(output) => String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect(),
         None => sources().into_iter().map(|source| source.path).collect(),
     }
 }

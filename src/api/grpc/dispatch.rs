@@ -1,5 +1,6 @@
 //! From a gRPC path to an operation.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,9 +10,9 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::{HeaderValue, Request, Response};
 use prost::Message;
-use tonic::{Code, Status};
 use tonic::codec::{CompressionEncoding, SingleMessageCompressionOverride};
 use tonic::server::Grpc;
+use tonic::{Code, Status};
 use tower::Service;
 
 use super::codec::{EncodedCodec, ProtoCodec};
@@ -46,7 +47,10 @@ where
     };
     let Some(method) = Method::from_name(method) else {
         let known = "the service has no such method; ask gRPC reflection for its methods";
-        return status::refuse(&Error::new(Kind::MethodNotFound, known), &call::request_id(request.headers()));
+        return status::refuse(
+            &Error::new(Kind::MethodNotFound, known),
+            &call::request_id(request.headers()),
+        );
     };
     let (context, limit) = match admit(api, &request) {
         Ok(admitted) => admitted,
@@ -99,23 +103,31 @@ fn admit<B>(api: &Api, request: &Request<B>) -> Result<(CallContext, Option<Dura
 /// RESOURCE_EXHAUSTED, a damaged frame is the caller's fault. Our own errors have details, tonic's have none.
 fn reworded(response: Response<Body>, settings: &ApiSettings, request_id: &str) -> Response<Body> {
     let headers = response.headers();
-    let code = headers.get(Status::GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes()));
+    let code = headers
+        .get(Status::GRPC_STATUS)
+        .map(|code| Code::from_bytes(code.as_bytes()));
     if headers.contains_key(Status::GRPC_STATUS_DETAILS) {
         return response;
     }
     let error = match code {
         Some(Code::OutOfRange | Code::ResourceExhausted) => {
             let limit = settings.body_bytes_max;
-            Error::too_large(format!("the message is larger than {limit} bytes (body_bytes_max)"))
-                .with("bytesMax", limit.to_string())
+            Error::too_large(format!(
+                "the message is larger than {limit} bytes (body_bytes_max)"
+            ))
+            .with("bytesMax", limit.to_string())
         }
-        Some(Code::Internal) => {
-            Error::new(Kind::ParseError, "the request is not exactly one well-formed gRPC message")
-        }
+        Some(Code::Internal) => Error::new(
+            Kind::ParseError,
+            "the request is not exactly one well-formed gRPC message",
+        ),
         _ => return response,
     };
     status::refuse(&error, request_id)
 }
+
+/// A call that is being served.
+type Serving<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
 
 /// One call on its way into the core.
 #[derive(Clone)]
@@ -147,25 +159,24 @@ where
 }
 
 impl Call {
-    async fn serve<B>(self, method: Method, settings: &ApiSettings, request: Request<B>) -> Response<Body>
+    /// Boxed here, so that the futures of eleven methods don't add up to a heavy one.
+    fn serve<B>(self, method: Method, settings: &ApiSettings, request: Request<B>) -> Serving<'_>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError> + Send + 'static,
     {
-        /// One line per method: the tenant goes into the answer's metadata, the rest into the core. Boxed twice, so
-        /// that eleven kinds of futures inside one another don't add up to a heavy one.
+        /// One line per method: the tenant goes into the answer's metadata, the rest into the core.
         macro_rules! operation {
             ($kind:ident, $operation:ident, $request:ident) => {
-                self.$kind(
-                    settings,
-                    request,
-                    |call, request: pb::$request| async move {
-                        let tenant = extensions_tenant(&call, || request.tenant.clone());
-                        let answer = call.service.$operation(&call.context, request).await;
-                        call.answer(answer, &tenant)
-                    },
+                Box::pin(
+                    self.$kind(settings, request, |call, request: pb::$request| {
+                        Box::pin(async move {
+                            let tenant = extensions_tenant(&call, || request.tenant.clone());
+                            let answer = call.service.$operation(&call.context, request).await;
+                            call.answer(answer, &tenant)
+                        })
+                    }),
                 )
-                .await
             };
         }
         match method {

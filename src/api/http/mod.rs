@@ -122,7 +122,10 @@ pub(super) fn refuse<B>(api: &Api, error: &Error, request: &Request<B>) -> Respo
     let (headers, request_id) = (request.headers(), call::request_id(request.headers()));
     let is_hosted = |name: &str| api.service().agents().get(name).is_some();
     let mut response = match router::route(request.method(), request.uri().path(), is_hosted) {
-        Ok(Route { target: Target::JsonRpc, .. }) => json_rpc::refuse(envelope::NO_ID, error, &request_id),
+        Ok(Route {
+            target: Target::JsonRpc,
+            ..
+        }) => json_rpc::refuse(envelope::NO_ID, error, &request_id),
         _ => render::http_json(error, media::answer(headers), &request_id),
     };
     reply::set_request_id(response.headers_mut(), &request_id);

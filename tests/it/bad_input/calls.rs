@@ -2,8 +2,8 @@
 
 use a2ad::pb::{
     CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetTaskPushNotificationConfigRequest,
-    GetTaskRequest, ListTaskPushNotificationConfigsRequest, Message, SendMessageRequest, SubscribeToTaskRequest,
-    TaskPushNotificationConfig,
+    GetTaskRequest, ListTaskPushNotificationConfigsRequest, Message, SendMessageRequest,
+    SubscribeToTaskRequest, TaskPushNotificationConfig,
 };
 use prost::Message as _;
 
@@ -13,16 +13,27 @@ use crate::support::wire::Wire;
 use crate::support::wire::http::envelope;
 
 pub fn get(agent: &str, id: &str) -> GetTaskRequest {
-    GetTaskRequest { tenant: agent.to_owned(), id: id.to_owned(), history_length: None }
+    GetTaskRequest {
+        tenant: agent.to_owned(),
+        id: id.to_owned(),
+        history_length: None,
+    }
 }
 
 pub fn cancel(agent: &str, id: &str) -> CancelTaskRequest {
-    CancelTaskRequest { tenant: agent.to_owned(), id: id.to_owned(), metadata: None }
+    CancelTaskRequest {
+        tenant: agent.to_owned(),
+        id: id.to_owned(),
+        metadata: None,
+    }
 }
 
 /// A subscription, which has no single answer and therefore no typed shot.
 pub fn subscribe(agent: &str, id: &str, wire: Wire) -> Shot {
-    let message = SubscribeToTaskRequest { tenant: agent.to_owned(), id: id.to_owned() };
+    let message = SubscribeToTaskRequest {
+        tenant: agent.to_owned(),
+        id: id.to_owned(),
+    };
     match wire {
         Wire::Grpc => Shot::grpc("SubscribeToTask", &message.encode_to_vec()),
         Wire::JsonRpc => Shot::rpc(envelope("SubscribeToTask", &message)),
@@ -32,7 +43,14 @@ pub fn subscribe(agent: &str, id: &str, wire: Wire) -> Shot {
 
 pub fn to_task(agent: &str, task_id: &str, context_id: &str) -> SendMessageRequest {
     let (task_id, context_id) = (task_id.to_owned(), context_id.to_owned());
-    send_of(agent, Message { task_id, context_id, ..message("m", "x") })
+    send_of(
+        agent,
+        Message {
+            task_id,
+            context_id,
+            ..message("m", "x")
+        },
+    )
 }
 
 pub fn config(agent: &str, task_id: &str, url: &str) -> TaskPushNotificationConfig {
@@ -48,7 +66,11 @@ pub fn config(agent: &str, task_id: &str, url: &str) -> TaskPushNotificationConf
 /// Everything that can be asked of a task.
 pub fn of_task(agent: &str, id: &str, wire: Wire) -> Vec<Shot> {
     let (tenant, task_id, name) = (agent.to_owned(), id.to_owned(), "mine".to_owned());
-    let one = GetTaskPushNotificationConfigRequest { tenant, task_id, id: name };
+    let one = GetTaskPushNotificationConfigRequest {
+        tenant,
+        task_id,
+        id: name,
+    };
     let delete = DeleteTaskPushNotificationConfigRequest {
         tenant: one.tenant.clone(),
         task_id: one.task_id.clone(),

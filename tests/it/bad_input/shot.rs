@@ -29,8 +29,16 @@ impl Shot {
     }
 
     pub fn of(verb: &str, path: &str, body: impl Into<Vec<u8>>) -> Self {
-        let headers = vec![("a2a-version", "1.0".to_owned()), ("x-request-id", "r".to_owned())];
-        Self { verb: verb.to_owned(), path: path.to_owned(), headers, body: body.into() }
+        let headers = vec![
+            ("a2a-version", "1.0".to_owned()),
+            ("x-request-id", "r".to_owned()),
+        ];
+        Self {
+            verb: verb.to_owned(),
+            path: path.to_owned(),
+            headers,
+            body: body.into(),
+        }
     }
 
     /// A request message on this binding.
@@ -41,7 +49,11 @@ impl Shot {
             Wire::HttpJson => {
                 let route = message.route();
                 let mark = if route.query.is_empty() { "" } else { "?" };
-                Self::of(route.verb, &format!("{}{mark}{}", route.path, route.query), route.body)
+                Self::of(
+                    route.verb,
+                    &format!("{}{mark}{}", route.path, route.query),
+                    route.body,
+                )
             }
         }
     }
@@ -49,9 +61,9 @@ impl Shot {
     /// JSON parameters, which are a message's own JSON on HTTP+JSON.
     pub fn json(method: &str, path: &str, params: &str, wire: Wire) -> Self {
         match wire {
-            Wire::JsonRpc => {
-                Self::rpc(format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{params}}}"#))
-            }
+            Wire::JsonRpc => Self::rpc(format!(
+                r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{params}}}"#
+            )),
             _ => Self::of("POST", path, params.as_bytes()),
         }
     }
@@ -81,14 +93,25 @@ impl Shot {
         if wire == Wire::Grpc {
             return raw_grpc(world.address, &self.path, &headers, self.body.clone()).await;
         }
-        Reply::read(exchange(world.address, request(&self.verb, &self.path, &headers, self.body.clone())).await).await
+        Reply::read(
+            exchange(
+                world.address,
+                request(&self.verb, &self.path, &headers, self.body.clone()),
+            )
+            .await,
+        )
+        .await
     }
 
     /// The answer in one line: `3 REASON` on gRPC, `200 -32602 REASON` on JSON-RPC, `400 REASON` on HTTP+JSON.
     pub async fn fire(&self, world: &World, wire: Wire) -> String {
         let reply = self.send(world, wire).await;
         let kind = reply.header("content-type").to_owned();
-        let asked = if self.body.is_empty() { "application/a2a+json" } else { "application/json" };
+        let asked = if self.body.is_empty() {
+            "application/a2a+json"
+        } else {
+            "application/json"
+        };
         let (expected, line) = match wire {
             Wire::Grpc => ("application/grpc", grpc_line(&reply)),
             Wire::JsonRpc => ("application/json", json_line(&reply, "data", true)),
@@ -99,7 +122,9 @@ impl Shot {
             assert_eq!(reply.header("x-content-type-options"), "nosniff");
         }
         // A request in a foreign media type is answered in the protocol's own, and so is a path that is no endpoint.
-        let is_foreign = ["415", "404", "405"].iter().any(|status| line.starts_with(status));
+        let is_foreign = ["415", "404", "405"]
+            .iter()
+            .any(|status| line.starts_with(status));
         if kind != expected && !(is_foreign && kind.starts_with("application/")) {
             return format!("{line} as {kind}");
         }
@@ -110,20 +135,29 @@ impl Shot {
 fn grpc_line(reply: &Reply) -> String {
     use tonic_types::StatusExt as _;
     assert_eq!(reply.status, 200);
-    let Some(status) = tonic::Status::from_header_map(&reply.headers) else { return "no status".to_owned() };
+    let Some(status) = tonic::Status::from_header_map(&reply.headers) else {
+        return "no status".to_owned();
+    };
     if status.code() == tonic::Code::Ok {
         return "ok".to_owned();
     }
     let details = status.get_error_details();
-    let reason = details.error_info().map_or("no reason", |info| info.reason.as_str()).to_owned();
+    let reason = details
+        .error_info()
+        .map_or("no reason", |info| info.reason.as_str())
+        .to_owned();
     format!("{} {reason}", status.code() as i32)
 }
 
 fn json_line(reply: &Reply, details: &str, with_code: bool) -> String {
     let json = reply.json();
-    let Some(error) = json.get("error") else { return "ok".to_owned() };
+    let Some(error) = json.get("error") else {
+        return "ok".to_owned();
+    };
     let info = error.get(details).and_then(|details| details.get(0));
-    let reason = info.and_then(|info| info["reason"].as_str()).unwrap_or("no reason");
+    let reason = info
+        .and_then(|info| info["reason"].as_str())
+        .unwrap_or("no reason");
     if with_code {
         return format!("{} {} {reason}", reply.status, error["code"]);
     }

@@ -22,7 +22,10 @@ for_each_binding!(
 const KITS_EXTENSION: &str = "urn:a2a:tck:required-extension";
 
 fn list(agent: &str) -> ListTasksRequest {
-    ListTasksRequest { tenant: agent.to_owned(), ..ListTasksRequest::default() }
+    ListTasksRequest {
+        tenant: agent.to_owned(),
+        ..ListTasksRequest::default()
+    }
 }
 
 /// How many tasks of the agent this client sees.
@@ -35,7 +38,11 @@ async fn a_tenant_is_named_in_one_way_or_in_both(wire: Wire) {
     let client = world.client(wire);
     client.call(send("puppet", "m", "seen")).await.unwrap();
     assert_eq!(count(&client, "puppet").await.unwrap(), 1);
-    assert_eq!(count(&client, "").await.unwrap(), 0, "the default agent is another");
+    assert_eq!(
+        count(&client, "").await.unwrap(),
+        0,
+        "the default agent is another"
+    );
     assert_eq!(count(&client, "echo").await.unwrap(), 0);
     let unknown = count(&client, "nobody").await.unwrap_err().is(Kind::NotFound);
     assert_eq!(unknown.metadata["tenant"], "nobody");
@@ -87,47 +94,85 @@ async fn versions_pick_the_protocol(wire: Wire) {
         let by_query = client.clone().without("a2a-version").query("A2A-Version=1.0");
         assert_eq!(count(&by_query, "").await.unwrap(), 0);
         let header_first = client.clone().with("a2a-version", "0.3").query("A2A-Version=1.0");
-        count(&header_first, "").await.unwrap_err().is(Kind::VersionNotSupported);
+        count(&header_first, "")
+            .await
+            .unwrap_err()
+            .is(Kind::VersionNotSupported);
     }
 }
 
 async fn strict_versions_hold_for_every_binding(wire: Wire) {
-    let world = Scenario::new().set(|config| config.server.strict_version = true).start().await;
+    let world = Scenario::new()
+        .set(|config| config.server.strict_version = true)
+        .start()
+        .await;
     let client = world.client(wire);
-    count(&client.clone().without("a2a-version"), "").await.unwrap_err().is(Kind::VersionNotSupported);
+    count(&client.clone().without("a2a-version"), "")
+        .await
+        .unwrap_err()
+        .is(Kind::VersionNotSupported);
     assert_eq!(count(&client, "").await.unwrap(), 0);
 }
 
 async fn required_extensions_are_required(wire: Wire) {
     let world = World::new().await;
     let client = world.client(wire);
-    let error = client.call(send("strict", "m", "x")).await.unwrap_err().is(Kind::ExtensionSupportRequired);
+    let error = client
+        .call(send("strict", "m", "x"))
+        .await
+        .unwrap_err()
+        .is(Kind::ExtensionSupportRequired);
     assert_eq!(error.metadata["extension"], EXTENSION);
     let stream = client.stream(send("strict", "m", "x")).await.err().unwrap();
     stream.is(Kind::ExtensionSupportRequired);
-    count(&client, "strict").await.unwrap_err().is(Kind::ExtensionSupportRequired);
+    count(&client, "strict")
+        .await
+        .unwrap_err()
+        .is(Kind::ExtensionSupportRequired);
     let declaring = client.with("a2a-extensions", &format!("urn:example:unknown, {EXTENSION}"));
     let answer = declaring.full(send("strict", "m", "x")).await.unwrap();
-    assert_eq!(answer.headers["a2a-extensions"], EXTENSION, "only what is active comes back");
+    assert_eq!(
+        answer.headers["a2a-extensions"], EXTENSION,
+        "only what is active comes back"
+    );
     let stream = declaring.stream(send("strict", "m", "x")).await.unwrap();
     assert_eq!(stream.headers["a2a-extensions"], EXTENSION);
 
-    let variant = |config: &mut a2ad::config::Config| config.card.capabilities = CardCapabilities::RequiredExtension;
+    let variant =
+        |config: &mut a2ad::config::Config| config.card.capabilities = CardCapabilities::RequiredExtension;
     let world = Scenario::new().set(variant).start().await;
     let client = world.client(wire);
-    count(&client, "echo").await.unwrap_err().is(Kind::ExtensionSupportRequired);
-    assert_eq!(count(&client.with("a2a-extensions", KITS_EXTENSION), "echo").await.unwrap(), 0);
+    count(&client, "echo")
+        .await
+        .unwrap_err()
+        .is(Kind::ExtensionSupportRequired);
+    assert_eq!(
+        count(&client.with("a2a-extensions", KITS_EXTENSION), "echo")
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 async fn declared_extensions_reach_the_agent_and_come_back(wire: Wire) {
     let world = World::new().await;
     let resume = "urn:a2ad:extension:resume:v1";
-    let client = world.client(wire).with("a2a-extensions", &format!("urn:example:unknown,{resume}"));
+    let client = world
+        .client(wire)
+        .with("a2a-extensions", &format!("urn:example:unknown,{resume}"));
     let answer = client.full(send("puppet", "m", "seen")).await.unwrap();
     assert_eq!(answer.headers["a2a-extensions"], resume);
     let seen = task(answer.message);
-    assert!(said(&seen).contains(&format!("extensions=urn:example:unknown+{resume} ")), "{}", said(&seen));
-    let silent = world.client(wire).full(send("puppet", "m", "seen")).await.unwrap();
+    assert!(
+        said(&seen).contains(&format!("extensions=urn:example:unknown+{resume} ")),
+        "{}",
+        said(&seen)
+    );
+    let silent = world
+        .client(wire)
+        .full(send("puppet", "m", "seen"))
+        .await
+        .unwrap();
     assert!(!silent.headers.contains_key("a2a-extensions"));
 }
 
@@ -135,22 +180,48 @@ async fn cards_without_capabilities_refuse_what_needs_them(wire: Wire) {
     let none = |config: &mut a2ad::config::Config| config.card.capabilities = CardCapabilities::None;
     let world = Scenario::new().set(none).start().await;
     let client = world.client(wire);
-    client.call(send("conformance", "tck-complete-task", "x")).await.unwrap();
-    let stream = client.stream(send("conformance", "tck-stream-001", "x")).await.err().unwrap();
-    assert_eq!(stream.is(Kind::UnsupportedOperation).metadata["operation"], "SendStreamingMessage");
-    let card = GetExtendedAgentCardRequest { tenant: "conformance".to_owned() };
-    client.call(card).await.unwrap_err().is(Kind::UnsupportedOperation);
+    client
+        .call(send("conformance", "tck-complete-task", "x"))
+        .await
+        .unwrap();
+    let stream = client
+        .stream(send("conformance", "tck-stream-001", "x"))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(
+        stream.is(Kind::UnsupportedOperation).metadata["operation"],
+        "SendStreamingMessage"
+    );
+    let card = GetExtendedAgentCardRequest {
+        tenant: "conformance".to_owned(),
+    };
+    client
+        .call(card)
+        .await
+        .unwrap_err()
+        .is(Kind::UnsupportedOperation);
     assert_eq!(count(&client, "conformance").await.unwrap(), 1);
 }
 
 async fn extended_cards_are_for_those_that_have_one(wire: Wire) {
     let world = World::new().await;
     let client = world.client(wire);
-    let card = |agent: &str| client.call(GetExtendedAgentCardRequest { tenant: agent.to_owned() });
+    let card = |agent: &str| {
+        client.call(GetExtendedAgentCardRequest {
+            tenant: agent.to_owned(),
+        })
+    };
     let extended = card("conformance").await.unwrap();
-    assert!(extended.skills.iter().any(|skill| skill.id == "instructions"), "{extended:?}");
+    assert!(
+        extended.skills.iter().any(|skill| skill.id == "instructions"),
+        "{extended:?}"
+    );
     assert_eq!(extended.supported_interfaces.len(), 3);
     // Not declared is not supported; declared and not there is not configured (specification 3.1.11).
     card("plain").await.unwrap_err().is(Kind::UnsupportedOperation);
-    card("promising").await.unwrap_err().is(Kind::ExtendedAgentCardNotConfigured);
+    card("promising")
+        .await
+        .unwrap_err()
+        .is(Kind::ExtendedAgentCardNotConfigured);
 }

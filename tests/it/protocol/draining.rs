@@ -24,12 +24,18 @@ async fn streams_end_with_their_cursor(wire: Wire) {
     let mut world = World::new().await;
     let client = world.client(wire);
     let mut stream = client.stream(send("puppet", "m", "steps 1")).await.unwrap();
-    let (_, Event::Task(begun)) = stream.event().await else { panic!("the task comes first") };
+    let (_, Event::Task(begun)) = stream.event().await else {
+        panic!("the task comes first")
+    };
     assert_eq!(label(&stream.event().await.1), "WORKING");
     world.stop();
     let error = stream.next().await.expect("an error").unwrap_err();
     // A stream has begun: its status line is out, and only the error itself tells.
-    assert_eq!((error.reason.as_str(), error.retry), (Kind::Unavailable.reason(), true), "{error:?}");
+    assert_eq!(
+        (error.reason.as_str(), error.retry),
+        (Kind::Unavailable.reason(), true),
+        "{error:?}"
+    );
     assert_eq!(error.metadata["lastGeneration"], "2");
     if wire == Wire::Grpc {
         assert_eq!(error.headers["a2ad-last-generation"], "2");
@@ -85,7 +91,10 @@ async fn a_request_that_comes_too_late_is_told_so_over_http() {
         let mut answer = String::new();
         soon("the answer", tcp.read_to_string(&mut answer)).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1"), "{head}");
+        assert!(
+            head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: 1"),
+            "{head}"
+        );
         let json: serde_json::Value = serde_json::from_str(body).unwrap();
         WireError::from_json(wire, 503, http::HeaderMap::new(), &json["error"]).is(Kind::Unavailable);
         world.ended().await;
@@ -105,14 +114,18 @@ async fn a_request_that_comes_too_late_is_told_so_over_grpc() {
         .body(tonic::body::Body::new(body))
         .unwrap();
     let mut channel = client.channel();
-    std::future::poll_fn(|cx| tower::Service::poll_ready(&mut channel, cx)).await.unwrap();
+    std::future::poll_fn(|cx| tower::Service::poll_ready(&mut channel, cx))
+        .await
+        .unwrap();
     let answer = tower::Service::call(&mut channel, request);
     let rest = async {
         // Behind it on the same connection: by its answer the first head has been read.
         client.call(ListTasksRequest::default()).await.unwrap();
         world.stop();
         soon("draining", world.shutdown.draining()).await;
-        late.send(Ok(http_body::Frame::data(Bytes::from(frame(b""))))).await.unwrap();
+        late.send(Ok(http_body::Frame::data(Bytes::from(frame(b"")))))
+            .await
+            .unwrap();
         drop(late);
     };
     let (answer, ()) = tokio::join!(answer, rest);
@@ -129,7 +142,9 @@ async fn health_says_so_before_anything_is_refused() {
     let client = world.client(Wire::Grpc);
     let mut health = HealthClient::new(client.channel());
     for service in ["", "lf.a2a.v1.A2AService"] {
-        let request = HealthCheckRequest { service: service.to_owned() };
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
         let mut watch = health.watch(request).await.unwrap().into_inner();
         let mut next = async || soon("a change", watch.message()).await.unwrap().unwrap().status();
         if service.is_empty() {
@@ -138,9 +153,17 @@ async fn health_says_so_before_anything_is_refused() {
         }
         while next().await != ServingStatus::NotServing {}
     }
-    client.call(ListTasksRequest::default()).await.expect("still served while balancers look elsewhere");
+    client
+        .call(ListTasksRequest::default())
+        .await
+        .expect("still served while balancers look elsewhere");
     let plain = world.client(Wire::HttpJson).http("GET", "/healthz", "").await;
-    assert_eq!((plain.status, plain.json()["status"].as_str()), (503, Some("NOT_SERVING")));
+    assert_eq!(
+        (plain.status, plain.json()["status"].as_str()),
+        (503, Some("NOT_SERVING"))
+    );
     world.shutdown.abort();
-    tokio::time::timeout(Duration::from_secs(20), world.ended()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), world.ended())
+        .await
+        .unwrap();
 }

@@ -26,21 +26,46 @@ async fn parts_and_bodies_have_a_size(wire: Wire) {
     let world = scenario.start().await;
     let client = world.client(wire);
     client.call(send("echo", "m", &"x".repeat(1_000))).await.unwrap();
-    let part = client.call(send("echo", "m", &"x".repeat(1_001))).await.unwrap_err().is_too_large();
+    let part = client
+        .call(send("echo", "m", &"x".repeat(1_001)))
+        .await
+        .unwrap_err()
+        .is_too_large();
     assert!(part.message.contains("part_bytes_max"), "{part:?}");
-    let body = client.call(send("echo", "m", &"x".repeat(5_000))).await.unwrap_err().is_too_large();
-    assert_eq!((body.reason.as_str(), body.metadata["bytesMax"].as_str()), ("RESOURCE_EXHAUSTED", "4096"));
+    let body = client
+        .call(send("echo", "m", &"x".repeat(5_000)))
+        .await
+        .unwrap_err()
+        .is_too_large();
+    assert_eq!(
+        (body.reason.as_str(), body.metadata["bytesMax"].as_str()),
+        ("RESOURCE_EXHAUSTED", "4096")
+    );
     // Many parts that are small enough one by one.
     let parts = (0..5).map(|_| text(&"x".repeat(999))).collect();
-    client.call(send_of("echo", Message { parts, ..message("m", "") })).await.unwrap_err().is_too_large();
+    client
+        .call(send_of(
+            "echo",
+            Message {
+                parts,
+                ..message("m", "")
+            },
+        ))
+        .await
+        .unwrap_err()
+        .is_too_large();
 }
 
 /// Lists inside one another.
 fn nested(depth: usize) -> Value {
-    let mut value = Value { kind: Some(value::Kind::BoolValue(true)) };
+    let mut value = Value {
+        kind: Some(value::Kind::BoolValue(true)),
+    };
     for _ in 0..depth {
         let list = a2ad::pb::ListValue { values: vec![value] };
-        value = Value { kind: Some(value::Kind::ListValue(list)) };
+        value = Value {
+            kind: Some(value::Kind::ListValue(list)),
+        };
     }
     value
 }
@@ -48,7 +73,10 @@ fn nested(depth: usize) -> Value {
 fn with_data(data: Value) -> Message {
     let mut part = text("");
     part.content = Some(a2ad::pb::part::Content::Data(data));
-    Message { parts: vec![part], ..message("m", "") }
+    Message {
+        parts: vec![part],
+        ..message("m", "")
+    }
 }
 
 async fn messages_have_a_shape(wire: Wire) {
@@ -61,35 +89,69 @@ async fn messages_have_a_shape(wire: Wire) {
     let client = world.client(wire);
     client.call(send_of("echo", with_data(nested(5)))).await.unwrap();
     let values = vec![nested(0); 101];
-    let wide = Value { kind: Some(value::Kind::ListValue(a2ad::pb::ListValue { values })) };
+    let wide = Value {
+        kind: Some(value::Kind::ListValue(a2ad::pb::ListValue { values })),
+    };
     let parts = vec![text("x"); 4];
     for (message, limit) in [
         (with_data(nested(6)), "5"),
         (with_data(wide), "100"),
-        (Message { parts, ..message("m", "") }, "3"),
+        (
+            Message {
+                parts,
+                ..message("m", "")
+            },
+            "3",
+        ),
     ] {
-        let error = client.call(send_of("echo", message)).await.unwrap_err().is(Kind::InvalidParams);
+        let error = client
+            .call(send_of("echo", message))
+            .await
+            .unwrap_err()
+            .is(Kind::InvalidParams);
         assert!(error.message.contains(limit), "{error:?}");
     }
 }
 
 async fn ids_have_a_length(wire: Wire) {
-    let world = Scenario::new().set(|config| config.limits.id_bytes_max = 40).start().await;
+    let world = Scenario::new()
+        .set(|config| config.limits.id_bytes_max = 40)
+        .start()
+        .await;
     let client = world.client(wire);
     let long = || "x".repeat(41);
     client.call(send("echo", &"x".repeat(40), "x")).await.unwrap();
     for (message, field) in [
         (message(&long(), "x"), "message.messageId"),
-        (Message { context_id: long(), ..message("m", "x") }, "message.contextId"),
-        (Message { task_id: long(), ..message("m", "x") }, "message.taskId"),
+        (
+            Message {
+                context_id: long(),
+                ..message("m", "x")
+            },
+            "message.contextId",
+        ),
+        (
+            Message {
+                task_id: long(),
+                ..message("m", "x")
+            },
+            "message.taskId",
+        ),
     ] {
-        let error = client.call(send_of("echo", message)).await.unwrap_err().is(Kind::InvalidParams);
+        let error = client
+            .call(send_of("echo", message))
+            .await
+            .unwrap_err()
+            .is(Kind::InvalidParams);
         assert_eq!(error.fields, [field]);
     }
 }
 
 async fn a_caller_has_so_many_streams(wire: Wire) {
-    let world = Scenario::new().set(|config| config.limits.streams_per_caller_max = 2).start().await;
+    let world = Scenario::new()
+        .set(|config| config.limits.streams_per_caller_max = 2)
+        .start()
+        .await;
     let client = world.client(wire);
     let begun = task(client.call(at_once(send("puppet", "m", "hold"))).await.unwrap());
     let open = async || client.stream(subscribe("puppet", &begun.id)).await;
@@ -101,15 +163,25 @@ async fn a_caller_has_so_many_streams(wire: Wire) {
 }
 
 async fn an_agent_runs_so_many_executions(wire: Wire) {
-    let few = AgentConfig { executions_max: Some(1), ..AgentConfig::default() };
+    let few = AgentConfig {
+        executions_max: Some(1),
+        ..AgentConfig::default()
+    };
     let scenario = Scenario::new().set(|config| {
         config.agents.insert("puppet".to_owned(), few);
     });
     let world = scenario.start().await;
     let client = world.client(wire);
     client.call(at_once(send("puppet", "m", "hold"))).await.unwrap();
-    let error = client.call(send("puppet", "m", "seen")).await.unwrap_err().is(Kind::ResourceExhausted);
-    assert!(error.retry && error.message.contains("executions_max"), "{error:?}");
+    let error = client
+        .call(send("puppet", "m", "seen"))
+        .await
+        .unwrap_err()
+        .is(Kind::ResourceExhausted);
+    assert!(
+        error.retry && error.message.contains("executions_max"),
+        "{error:?}"
+    );
     client.call(send("echo", "m", "x")).await.unwrap();
     world.puppet.allow(1);
     until(async || client.call(send("puppet", "m", "seen")).await.ok()).await;
@@ -129,19 +201,30 @@ async fn until<T>(attempt: impl AsyncFn() -> Option<T>) -> T {
 }
 
 async fn so_many_requests_are_in_flight(wire: Wire) {
-    let world = Scenario::new().set(|config| config.server.in_flight_max = 1).start().await;
+    let world = Scenario::new()
+        .set(|config| config.server.in_flight_max = 1)
+        .start()
+        .await;
     let client = world.client(wire);
     let held = client.call(send("puppet", "m", "hold"));
     let meanwhile = async {
         until(async || (world.puppet.runs() == 1).then_some(())).await;
-        let error = client.clone().with("x-request-id", "mine").full(send("echo", "m", "x")).await.unwrap_err();
+        let error = client
+            .clone()
+            .with("x-request-id", "mine")
+            .full(send("echo", "m", "x"))
+            .await
+            .unwrap_err();
         world.puppet.allow(1);
         error
     };
     let (held, error) = tokio::join!(held, meanwhile);
     held.unwrap();
     let error = error.is(Kind::Unavailable);
-    assert!(error.retry && error.message.contains("in_flight_max"), "{error:?}");
+    assert!(
+        error.retry && error.message.contains("in_flight_max"),
+        "{error:?}"
+    );
     assert_eq!(error.metadata["requestId"], "mine");
     assert_eq!(error.headers["x-request-id"], "mine");
     client.call(send("echo", "m", "x")).await.unwrap();
@@ -174,7 +257,12 @@ async fn a_compressed_message_has_the_size_that_it_unpacks_to() {
     let send = async |bytes: usize| {
         let gzip = tonic::codec::CompressionEncoding::Gzip;
         let message = send("echo", "m", &"x".repeat(bytes));
-        client.grpc().send_compressed(gzip).accept_compressed(gzip).send_message(message).await
+        client
+            .grpc()
+            .send_compressed(gzip)
+            .accept_compressed(gzip)
+            .send_message(message)
+            .await
     };
     send(2_000).await.unwrap();
     let bomb = WireError::from_status(send(1 << 20).await.unwrap_err()).is_too_large();

@@ -16,7 +16,10 @@ for_each_binding!(
 );
 
 fn list(agent: &str) -> ListTasksRequest {
-    ListTasksRequest { tenant: agent.to_owned(), ..ListTasksRequest::default() }
+    ListTasksRequest {
+        tenant: agent.to_owned(),
+        ..ListTasksRequest::default()
+    }
 }
 
 fn ids(tasks: &[Task]) -> Vec<&str> {
@@ -25,7 +28,10 @@ fn ids(tasks: &[Task]) -> Vec<&str> {
 
 /// A task of the context.
 async fn make(client: &TestClient, script: &str, context: &str) -> Task {
-    let message = Message { context_id: context.to_owned(), ..message(script, "x") };
+    let message = Message {
+        context_id: context.to_owned(),
+        ..message(script, "x")
+    };
     task(client.call(send_of("conformance", message)).await.unwrap())
 }
 
@@ -42,14 +48,35 @@ async fn filters_narrow_the_listing(wire: Wire) {
         let mut request = list("conformance");
         change(&mut request);
         let answer = client.call(request).await.unwrap();
-        assert_eq!((answer.total_size as usize, answer.next_page_token.as_str()), (answer.tasks.len(), ""));
-        ids(&answer.tasks).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        assert_eq!(
+            (answer.total_size as usize, answer.next_page_token.as_str()),
+            (answer.tasks.len(), "")
+        );
+        ids(&answer.tasks)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
-    assert_eq!(found(|request| request.context_id = "one".to_owned()).await, [b.id.as_str(), &a.id]);
-    assert_eq!(found(|request| request.set_status(TaskState::Completed)).await, [c.id.as_str(), &a.id]);
-    assert_eq!(found(|request| request.set_status(TaskState::InputRequired)).await, [b.id.as_str()]);
-    assert_eq!(found(|request| request.context_id = "none".to_owned()).await, [""; 0]);
-    let after = ListTasksRequest { status_timestamp_after: Some(later), ..list("conformance") };
+    assert_eq!(
+        found(|request| request.context_id = "one".to_owned()).await,
+        [b.id.as_str(), &a.id]
+    );
+    assert_eq!(
+        found(|request| request.set_status(TaskState::Completed)).await,
+        [c.id.as_str(), &a.id]
+    );
+    assert_eq!(
+        found(|request| request.set_status(TaskState::InputRequired)).await,
+        [b.id.as_str()]
+    );
+    assert_eq!(
+        found(|request| request.context_id = "none".to_owned()).await,
+        [""; 0]
+    );
+    let after = ListTasksRequest {
+        status_timestamp_after: Some(later),
+        ..list("conformance")
+    };
     let after = client.call(after).await.unwrap();
     let found = ids(&after.tasks);
     assert_eq!(found[0], c.id, "the newest first");
@@ -57,11 +84,18 @@ async fn filters_narrow_the_listing(wire: Wire) {
     assert!(after.tasks.iter().all(|task| millis(task) >= millis(&b)));
     let both = ListTasksRequest {
         context_id: "one".to_owned(),
-        status_timestamp_after: Some(Timestamp { seconds: 253_402_300_799, nanos: 0 }),
+        status_timestamp_after: Some(Timestamp {
+            seconds: 253_402_300_799,
+            nanos: 0,
+        }),
         ..list("conformance")
     };
     assert_eq!(client.call(both).await.unwrap().tasks, []);
-    assert_eq!(client.call(list("echo")).await.unwrap().tasks, [], "each agent has its own tasks");
+    assert_eq!(
+        client.call(list("echo")).await.unwrap().tasks,
+        [],
+        "each agent has its own tasks"
+    );
 }
 
 fn millis(task: &Task) -> i64 {
@@ -77,7 +111,10 @@ async fn pages_lead_to_the_end(wire: Wire) {
         made.push(make(&client, "tck-complete-task", "c").await.id);
     }
     for size in [1, 3, 7, 100] {
-        let mut request = ListTasksRequest { page_size: Some(size), ..list("conformance") };
+        let mut request = ListTasksRequest {
+            page_size: Some(size),
+            ..list("conformance")
+        };
         let mut seen = Vec::new();
         loop {
             let page = client.call(request.clone()).await.unwrap();
@@ -101,8 +138,11 @@ async fn what_a_task_carries_is_asked_for(wire: Wire) {
     let client = world.client(wire);
     client.call(send("echo", "m1", "x")).await.unwrap();
     let carried = async |include, length| {
-        let request =
-            ListTasksRequest { include_artifacts: include, history_length: length, ..list("echo") };
+        let request = ListTasksRequest {
+            include_artifacts: include,
+            history_length: length,
+            ..list("echo")
+        };
         let page = client.call(request).await.unwrap();
         (page.tasks[0].artifacts.len(), page.tasks[0].history.len())
     };
@@ -116,7 +156,10 @@ async fn sizes_states_and_lengths_are_checked(wire: Wire) {
     let world = World::new().await;
     let client = world.client(wire);
     for size in [0, 101, -1] {
-        let request = ListTasksRequest { page_size: Some(size), ..list("echo") };
+        let request = ListTasksRequest {
+            page_size: Some(size),
+            ..list("echo")
+        };
         let error = client.call(request).await.unwrap_err().is(Kind::InvalidParams);
         assert_eq!(error.fields, ["pageSize"], "{size}");
     }
@@ -128,7 +171,10 @@ async fn sizes_states_and_lengths_are_checked(wire: Wire) {
         ..list("echo")
     };
     let error = client.call(everything).await.unwrap_err().is(Kind::InvalidParams);
-    assert_eq!(error.fields, ["historyLength", "contextId", "pageSize", "pageToken"]);
+    assert_eq!(
+        error.fields,
+        ["historyLength", "contextId", "pageSize", "pageToken"]
+    );
 }
 
 async fn tokens_belong_to_one_listing(wire: Wire) {
@@ -137,9 +183,15 @@ async fn tokens_belong_to_one_listing(wire: Wire) {
     for _ in 0..3 {
         make(&client, "tck-complete-task", "c").await;
     }
-    let first = ListTasksRequest { page_size: Some(1), ..list("conformance") };
+    let first = ListTasksRequest {
+        page_size: Some(1),
+        ..list("conformance")
+    };
     let token = client.call(first.clone()).await.unwrap().next_page_token;
-    let with = |token: &str| ListTasksRequest { page_token: token.to_owned(), ..first.clone() };
+    let with = |token: &str| ListTasksRequest {
+        page_token: token.to_owned(),
+        ..first.clone()
+    };
     client.call(with(&token)).await.unwrap();
     let flip = |at: usize| {
         let mut bytes = token.clone().into_bytes();
@@ -149,8 +201,14 @@ async fn tokens_belong_to_one_listing(wire: Wire) {
     let mut bad = vec![with("x"), with(&token[1..]), with(&format!("{token}A"))];
     bad.extend((0..token.len() - 1).step_by(7).map(|at| with(&flip(at))));
     // Another filter, and another agent.
-    bad.push(ListTasksRequest { status: TaskState::Completed.into(), ..with(&token) });
-    bad.push(ListTasksRequest { tenant: "echo".to_owned(), ..with(&token) });
+    bad.push(ListTasksRequest {
+        status: TaskState::Completed.into(),
+        ..with(&token)
+    });
+    bad.push(ListTasksRequest {
+        tenant: "echo".to_owned(),
+        ..with(&token)
+    });
     for request in bad {
         let error = client.call(request).await.unwrap_err().is(Kind::InvalidParams);
         assert_eq!(error.fields, ["pageToken"]);

@@ -5,7 +5,9 @@ use a2ad::pb::{
     Value, part::Content, value,
 };
 
-use crate::support::messages::{at_once, get, message, normalised, reply, send, send_of, subscribe, task, text};
+use crate::support::messages::{
+    at_once, get, message, normalised, reply, send, send_of, subscribe, task, text,
+};
 use crate::support::wire::{TestClient, Wire};
 use crate::support::world::World;
 
@@ -38,13 +40,23 @@ async fn everything(client: &TestClient) -> Vec<String> {
     for (agent, id, said) in SENDS.into_iter().filter(|(_, id, _)| !asks(id)) {
         let events = client.stream(send(agent, id, said)).await.unwrap().all().await;
         for (generation, payload) in events {
-            let event = normalised(&StreamResponse { payload: Some(payload) });
+            let event = normalised(&StreamResponse {
+                payload: Some(payload),
+            });
             seen.push(format!("{agent} {id} stream: {generation} {event}"));
         }
     }
-    seen.push(format!("parts: {}", normalised(&client.call(send_of("echo", every_part())).await.unwrap())));
+    seen.push(format!(
+        "parts: {}",
+        normalised(&client.call(send_of("echo", every_part())).await.unwrap())
+    ));
     seen.extend(one_task(client).await);
-    let card = client.call(GetExtendedAgentCardRequest { tenant: "conformance".to_owned() }).await.unwrap();
+    let card = client
+        .call(GetExtendedAgentCardRequest {
+            tenant: "conformance".to_owned(),
+        })
+        .await
+        .unwrap();
     seen.push(normalised(&card));
     for agent in ["echo", "conformance"] {
         let request = ListTasksRequest {
@@ -53,7 +65,10 @@ async fn everything(client: &TestClient) -> Vec<String> {
             page_size: Some(100),
             ..ListTasksRequest::default()
         };
-        seen.push(format!("list {agent}: {}", normalised(&client.call(request).await.unwrap())));
+        seen.push(format!(
+            "list {agent}: {}",
+            normalised(&client.call(request).await.unwrap())
+        ));
     }
     seen
 }
@@ -65,20 +80,38 @@ fn asks(id: &str) -> bool {
 
 /// A task from its first message to its cancellation.
 async fn one_task(client: &TestClient) -> Vec<String> {
-    let begun = task(client.call(send("conformance", "tck-multi-turn", "x")).await.unwrap());
-    let more = client.call(reply("conformance", &begun, "m2", "more")).await.unwrap();
+    let begun = task(
+        client
+            .call(send("conformance", "tck-multi-turn", "x"))
+            .await
+            .unwrap(),
+    );
+    let more = client
+        .call(reply("conformance", &begun, "m2", "more"))
+        .await
+        .unwrap();
     let mut reader = client.stream(subscribe("conformance", &begun.id)).await.unwrap();
     let (generation, first) = reader.event().await;
-    let cancel = CancelTaskRequest { tenant: "conformance".to_owned(), id: begun.id.clone(), metadata: None };
+    let cancel = CancelTaskRequest {
+        tenant: "conformance".to_owned(),
+        id: begun.id.clone(),
+        metadata: None,
+    };
     let canceled = client.call(cancel).await.unwrap();
     let rest = reader.all().await;
     let got = client.call(get("conformance", &begun.id)).await.unwrap();
     vec![
         normalised(&begun),
         normalised(&more),
-        format!("{generation} {}", normalised(&StreamResponse { payload: Some(first) })),
+        format!(
+            "{generation} {}",
+            normalised(&StreamResponse { payload: Some(first) })
+        ),
         normalised(&canceled),
-        format!("{:?}", rest.iter().map(|(generation, _)| generation).collect::<Vec<_>>()),
+        format!(
+            "{:?}",
+            rest.iter().map(|(generation, _)| generation).collect::<Vec<_>>()
+        ),
         normalised(&got),
     ]
 }
@@ -87,20 +120,34 @@ async fn one_task(client: &TestClient) -> Vec<String> {
 fn every_part() -> Message {
     let value = |kind| Value { kind: Some(kind) };
     let fields = [
-        ("whole".to_owned(), value(value::Kind::NumberValue(9_007_199_254_740_991.0))),
+        (
+            "whole".to_owned(),
+            value(value::Kind::NumberValue(9_007_199_254_740_991.0)),
+        ),
         ("half".to_owned(), value(value::Kind::NumberValue(-0.5))),
         ("none".to_owned(), value(value::Kind::NullValue(0))),
         ("flag".to_owned(), value(value::Kind::BoolValue(true))),
     ];
-    let metadata = Struct { fields: fields.into() };
-    let part = |content| Part { content: Some(content), metadata: Some(metadata.clone()), ..Part::default() };
+    let metadata = Struct {
+        fields: fields.into(),
+    };
+    let part = |content| Part {
+        content: Some(content),
+        metadata: Some(metadata.clone()),
+        ..Part::default()
+    };
     let parts = vec![
         text(""),
         part(Content::Raw(vec![0, 255, 62, 63].into())),
         part(Content::Url("https://example.com/?a=b&c".to_owned())),
         part(Content::Data(value(value::Kind::StructValue(metadata.clone())))),
     ];
-    Message { parts, metadata: Some(metadata), extensions: vec!["urn:x".to_owned()], ..message("parts", "") }
+    Message {
+        parts,
+        metadata: Some(metadata),
+        extensions: vec!["urn:x".to_owned()],
+        ..message("parts", "")
+    }
 }
 
 #[tokio::test]
@@ -112,7 +159,12 @@ async fn the_same_request_gives_the_same_result() {
         assert!(lines.len() > 50, "{}", lines.len());
         // The address of the runtime is another each time.
         let address = world.address.to_string();
-        seen.push(lines.into_iter().map(|line| line.replace(&address, "ADDRESS")).collect::<Vec<_>>());
+        seen.push(
+            lines
+                .into_iter()
+                .map(|line| line.replace(&address, "ADDRESS"))
+                .collect::<Vec<_>>(),
+        );
     }
     for (wire, other) in Wire::ALL.iter().zip(&seen).skip(1) {
         for (line, expected) in other.iter().zip(&seen[0]) {
@@ -126,7 +178,13 @@ async fn the_same_request_gives_the_same_result() {
 async fn what_one_binding_writes_the_others_read() {
     let world = World::new().await;
     for writer in Wire::ALL {
-        let made = task(world.client(writer).call(at_once(send_of("echo", every_part()))).await.unwrap());
+        let made = task(
+            world
+                .client(writer)
+                .call(at_once(send_of("echo", every_part())))
+                .await
+                .unwrap(),
+        );
         let mut read = Vec::new();
         for reader in Wire::ALL {
             read.push(world.client(reader).call(get("echo", &made.id)).await.unwrap());

@@ -10,7 +10,11 @@ pub struct Dump(DatabaseConnection);
 
 impl Dump {
     pub async fn open(path: &Path) -> Self {
-        Self(Database::connect(format!("sqlite://{}?mode=ro", path.display())).await.unwrap())
+        Self(
+            Database::connect(format!("sqlite://{}?mode=ro", path.display()))
+                .await
+                .unwrap(),
+        )
     }
 
     /// All rows of all tables, by table.
@@ -18,10 +22,17 @@ impl Dump {
         let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
         let mut tables = BTreeMap::new();
         for name in self.column(names).await {
-            let columns = self.column(&format!("SELECT name FROM pragma_table_info('{name}')")).await;
-            let quoted: Vec<String> = columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
+            let columns = self
+                .column(&format!("SELECT name FROM pragma_table_info('{name}')"))
+                .await;
+            let quoted: Vec<String> = columns
+                .iter()
+                .map(|column| format!("quote(\"{column}\")"))
+                .collect();
             let row = quoted.join(" || '|' || ");
-            let rows = self.column(&format!("SELECT {row} AS name FROM \"{name}\" ORDER BY 1")).await;
+            let rows = self
+                .column(&format!("SELECT {row} AS name FROM \"{name}\" ORDER BY 1"))
+                .await;
             tables.insert(name, rows);
         }
         tables

@@ -12,7 +12,10 @@ use a2ad::pb::{
 pub type Event = stream_response::Payload;
 
 pub fn text(text: &str) -> Part {
-    Part { content: Some(Content::Text(text.to_owned())), ..Part::default() }
+    Part {
+        content: Some(Content::Text(text.to_owned())),
+        ..Part::default()
+    }
 }
 
 /// A message of a user with one text.
@@ -27,7 +30,11 @@ pub fn message(id: &str, said: &str) -> Message {
 
 /// A send of a message to the agent that the tenant names.
 pub fn send_of(agent: &str, message: Message) -> SendMessageRequest {
-    SendMessageRequest { tenant: agent.to_owned(), message: Some(message), ..SendMessageRequest::default() }
+    SendMessageRequest {
+        tenant: agent.to_owned(),
+        message: Some(message),
+        ..SendMessageRequest::default()
+    }
 }
 
 /// A send that begins a task.
@@ -37,7 +44,13 @@ pub fn send(agent: &str, id: &str, said: &str) -> SendMessageRequest {
 
 /// A send that continues a task.
 pub fn reply(agent: &str, task: &Task, id: &str, said: &str) -> SendMessageRequest {
-    send_of(agent, Message { task_id: task.id.clone(), ..message(id, said) })
+    send_of(
+        agent,
+        Message {
+            task_id: task.id.clone(),
+            ..message(id, said)
+        },
+    )
 }
 
 /// The same send, answered before the task has settled.
@@ -55,11 +68,18 @@ pub fn configured(
 }
 
 pub fn get(agent: &str, id: &str) -> GetTaskRequest {
-    GetTaskRequest { tenant: agent.to_owned(), id: id.to_owned(), history_length: None }
+    GetTaskRequest {
+        tenant: agent.to_owned(),
+        id: id.to_owned(),
+        history_length: None,
+    }
 }
 
 pub fn subscribe(agent: &str, id: &str) -> SubscribeToTaskRequest {
-    SubscribeToTaskRequest { tenant: agent.to_owned(), id: id.to_owned() }
+    SubscribeToTaskRequest {
+        tenant: agent.to_owned(),
+        id: id.to_owned(),
+    }
 }
 
 /// The task of an answer.
@@ -94,12 +114,18 @@ fn short(state: TaskState) -> String {
 
 /// The generations and labels of events.
 pub fn labels(events: &[(u64, Event)]) -> Vec<String> {
-    events.iter().map(|(generation, event)| format!("{generation} {}", label(event))).collect()
+    events
+        .iter()
+        .map(|(generation, event)| format!("{generation} {}", label(event)))
+        .collect()
 }
 
 /// The ids of the messages in a task's history.
 pub fn history(task: &Task) -> Vec<&str> {
-    task.history.iter().map(|message| message.message_id.as_str()).collect()
+    task.history
+        .iter()
+        .map(|message| message.message_id.as_str())
+        .collect()
 }
 
 /// JSON with ids of our making numbered in the order of their appearance, and times of today as `T`.
@@ -131,7 +157,10 @@ pub fn normalised(message: &impl serde::Serialize) -> String {
 }
 
 fn is_id(word: &str) -> bool {
-    word.len() == 36 && word.char_indices().all(|(at, c)| [8, 13, 18, 23].contains(&at) == (c == '-'))
+    word.len() == 36
+        && word
+            .char_indices()
+            .all(|(at, c)| [8, 13, 18, 23].contains(&at) == (c == '-'))
 }
 
 fn is_time(word: &str) -> bool {

@@ -19,7 +19,10 @@ pub struct Puppet {
 
 impl Default for Puppet {
     fn default() -> Self {
-        Self { go: Arc::new(Semaphore::new(0)), runs: Arc::default() }
+        Self {
+            go: Arc::new(Semaphore::new(0)),
+            runs: Arc::default(),
+        }
     }
 }
 
@@ -81,8 +84,16 @@ async fn seen(request: &RequestContext) -> String {
 }
 
 fn artifact(id: &str, text: &str) -> Artifact {
-    let part = Part { content: Some(Content::Text(text.to_owned())), ..Part::default() };
-    Artifact { artifact_id: id.to_owned(), name: id.to_owned(), parts: vec![part], ..Artifact::default() }
+    let part = Part {
+        content: Some(Content::Text(text.to_owned())),
+        ..Part::default()
+    };
+    Artifact {
+        artifact_id: id.to_owned(),
+        name: id.to_owned(),
+        parts: vec![part],
+        ..Artifact::default()
+    }
 }
 
 /// What the agent says about itself.

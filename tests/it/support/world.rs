@@ -34,7 +34,11 @@ impl Scenario {
         let mut config = Config::default();
         config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.database.url = DatabaseUrl::from("memory");
-        Self { config, puppet: Puppet::default(), dir: None }
+        Self {
+            config,
+            puppet: Puppet::default(),
+            dir: None,
+        }
     }
 
     /// Keeps the tasks in a file.
@@ -66,7 +70,14 @@ impl Scenario {
                 .await;
             let _ = finish.send(());
         });
-        World { address, puppet, shutdown, stop: Some(stop), finished: Some(finished), dir }
+        World {
+            address,
+            puppet,
+            shutdown,
+            stop: Some(stop),
+            finished: Some(finished),
+            dir,
+        }
     }
 }
 
@@ -93,7 +104,11 @@ impl World {
 
     /// The file of a scenario with one.
     pub fn database(&self) -> PathBuf {
-        self.dir.as_ref().expect("a scenario with SQLite").path().join("a2ad.db")
+        self.dir
+            .as_ref()
+            .expect("a scenario with SQLite")
+            .path()
+            .join("a2ad.db")
     }
 
     /// Resolves the future that the runtime waits for: it begins to drain.
@@ -110,20 +125,33 @@ impl World {
 
 fn agents(puppet: Puppet) -> Vec<HostedAgent> {
     let echo = |name: &str, capabilities: AgentCapabilities| {
-        let card = AgentCard { capabilities: Some(capabilities), ..echo_agent::card() };
+        let card = AgentCard {
+            capabilities: Some(capabilities),
+            ..echo_agent::card()
+        };
         HostedAgent::new(name, card, Arc::new(EchoAgent))
     };
-    let required =
-        AgentExtension { uri: EXTENSION.to_owned(), required: true, ..AgentExtension::default() };
+    let required = AgentExtension {
+        uri: EXTENSION.to_owned(),
+        required: true,
+        ..AgentExtension::default()
+    };
     let strict = AgentCapabilities {
         streaming: Some(true),
         extensions: vec![required],
         ..AgentCapabilities::default()
     };
-    let promising = AgentCapabilities { extended_agent_card: Some(true), ..AgentCapabilities::default() };
+    let promising = AgentCapabilities {
+        extended_agent_card: Some(true),
+        ..AgentCapabilities::default()
+    };
     let conformance = HostedAgent {
         extended_card: Some(conformance_agent::extended_card()),
-        ..HostedAgent::new("conformance", conformance_agent::card(), Arc::new(ConformanceAgent::default()))
+        ..HostedAgent::new(
+            "conformance",
+            conformance_agent::card(),
+            Arc::new(ConformanceAgent::default()),
+        )
     };
     vec![
         HostedAgent::new("echo", echo_agent::card(), Arc::new(EchoAgent)),

@@ -36,8 +36,14 @@ pub struct WireError {
 impl WireError {
     pub fn from_status(status: tonic::Status) -> Self {
         let details = status.get_error_details();
-        let info = details.error_info().cloned().unwrap_or_else(|| tonic_types::ErrorInfo::new("", "", []));
-        let bad = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+        let info = details
+            .error_info()
+            .cloned()
+            .unwrap_or_else(|| tonic_types::ErrorInfo::new("", "", []));
+        let bad = details
+            .bad_request()
+            .map(|bad| bad.field_violations.clone())
+            .unwrap_or_default();
         Self {
             code: Code::Grpc(status.code()),
             message: status.message().to_owned(),
@@ -52,14 +58,23 @@ impl WireError {
 
     /// Of the `error` member of a JSON body.
     pub fn from_json(wire: Wire, status: u16, headers: HeaderMap, error: &Value) -> Self {
-        let code = error["code"].as_i64().unwrap_or_else(|| panic!("no code in {error}"));
+        let code = error["code"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("no code in {error}"));
         let (code, details) = match wire {
-            Wire::JsonRpc => (Code::JsonRpc(i32::try_from(code).unwrap(), status), &error["data"]),
+            Wire::JsonRpc => (
+                Code::JsonRpc(i32::try_from(code).unwrap(), status),
+                &error["data"],
+            ),
             _ => (Code::HttpJson(u16::try_from(code).unwrap()), &error["details"]),
         };
         let detail = |name: &str| {
             let kind = format!("type.googleapis.com/google.rpc.{name}");
-            details.as_array().unwrap().iter().find(|detail| detail["@type"] == *kind)
+            details
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|detail| detail["@type"] == *kind)
         };
         let info = detail("ErrorInfo").unwrap_or_else(|| panic!("no ErrorInfo in {error}"));
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -70,8 +85,15 @@ impl WireError {
             message: text(&error["message"]),
             reason: text(&info["reason"]),
             domain: text(&info["domain"]),
-            fields: violations.iter().flatten().map(|violation| text(&violation["field"])).collect(),
-            metadata: metadata.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+            fields: violations
+                .iter()
+                .flatten()
+                .map(|violation| text(&violation["field"]))
+                .collect(),
+            metadata: metadata
+                .iter()
+                .map(|(key, value)| (key.clone(), text(value)))
+                .collect(),
             retry: detail("RetryInfo").is_some(),
             headers,
         }
@@ -85,7 +107,11 @@ impl WireError {
             Code::JsonRpc(..) => Code::JsonRpc(kind.json_rpc_code(), rpc_status(kind.http_status())),
             Code::HttpJson(_) => Code::HttpJson(kind.http_status()),
         };
-        assert_eq!((self.code, self.reason.as_str()), (expected, kind.reason()), "{self:?}");
+        assert_eq!(
+            (self.code, self.reason.as_str()),
+            (expected, kind.reason()),
+            "{self:?}"
+        );
         assert_eq!(self.domain, kind.domain());
         self
     }
@@ -105,5 +131,9 @@ impl WireError {
 
 /// The HTTP status around a JSON-RPC error: 200, but for what proxies and credential helpers have to know.
 pub fn rpc_status(status: u16) -> u16 {
-    if matches!(status, 401 | 403 | 413 | 415 | 429 | 503) { status } else { 200 }
+    if matches!(status, 401 | 403 | 413 | 415 | 429 | 503) {
+        status
+    } else {
+        200
+    }
 }

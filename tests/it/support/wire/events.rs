@@ -12,8 +12,16 @@ use super::{Reply, Wire, WireError, parsed};
 use crate::sockets::soon;
 
 enum Source {
-    Grpc { events: Streaming<StreamResponse>, generation: u64 },
-    Sse { wire: Wire, body: Incoming, text: String, headers: HeaderMap },
+    Grpc {
+        events: Streaming<StreamResponse>,
+        generation: u64,
+    },
+    Sse {
+        wire: Wire,
+        body: Incoming,
+        text: String,
+        headers: HeaderMap,
+    },
 }
 
 /// A reader of one stream.
@@ -26,15 +34,23 @@ impl EventReader {
     pub fn grpc(response: tonic::Response<Streaming<StreamResponse>>) -> Self {
         let (metadata, events, _) = response.into_parts();
         let headers = metadata.into_headers();
-        let first = headers.get("a2ad-first-generation").map(|value| value.to_str().unwrap().parse().unwrap());
+        let first = headers
+            .get("a2ad-first-generation")
+            .map(|value| value.to_str().unwrap().parse().unwrap());
         // Without one the stream is a direct message, which has no generation.
         let generation = first.unwrap_or_default();
-        Self { source: Source::Grpc { events, generation }, headers }
+        Self {
+            source: Source::Grpc { events, generation },
+            headers,
+        }
     }
 
     /// A stream that can't start is a plain error.
     pub async fn sse(wire: Wire, response: Response<Incoming>) -> Result<Self, WireError> {
-        let is_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let is_stream = response
+            .headers()
+            .get("content-type")
+            .is_some_and(|kind| kind == "text/event-stream");
         if !is_stream {
             let reply = Reply::read(response).await;
             return match reply.clone().result(wire) {
@@ -44,8 +60,16 @@ impl EventReader {
         }
         assert_eq!(response.status(), 200);
         let (head, body) = response.into_parts();
-        let source = Source::Sse { wire, body, text: String::new(), headers: head.headers.clone() };
-        Ok(Self { source, headers: head.headers })
+        let source = Source::Sse {
+            wire,
+            body,
+            text: String::new(),
+            headers: head.headers.clone(),
+        };
+        Ok(Self {
+            source,
+            headers: head.headers,
+        })
     }
 
     /// The next event; `None` at the end.
@@ -53,7 +77,12 @@ impl EventReader {
         let next = soon("the next event", async {
             match &mut self.source {
                 Source::Grpc { events, generation } => next_grpc(events, generation).await,
-                Source::Sse { wire, body, text, headers } => next_sse(*wire, body, text, headers).await,
+                Source::Sse {
+                    wire,
+                    body,
+                    text,
+                    headers,
+                } => next_sse(*wire, body, text, headers).await,
             }
         });
         next.await
@@ -108,7 +137,10 @@ async fn next_sse(
             assert_eq!(text, "", "the stream ended inside an event");
             return None;
         };
-        let data = frame.expect("the stream does not break off").into_data().expect("no trailers");
+        let data = frame
+            .expect("the stream does not break off")
+            .into_data()
+            .expect("no trailers");
         text.push_str(std::str::from_utf8(&data).expect("events are cut at characters"));
     }
 }
@@ -119,7 +151,9 @@ fn event_of(text: &str) -> Option<(u64, String)> {
     for line in text.lines() {
         match line.split_once(": ") {
             Some(("id", value)) => id = value.parse().unwrap(),
-            Some(("data", value)) => assert_eq!(data.replace(value.to_owned()), None, "one data line: {text}"),
+            Some(("data", value)) => {
+                assert_eq!(data.replace(value.to_owned()), None, "one data line: {text}")
+            }
             _ => assert!(line.starts_with(':'), "{line}"),
         }
     }

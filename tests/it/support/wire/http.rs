@@ -20,9 +20,15 @@ pub type Outgoing = Request<Full<Bytes>>;
 
 /// A request with these headers, and a JSON body unless it is empty.
 pub fn request(verb: &str, path: &str, headers: &HeaderMap, body: Vec<u8>) -> Outgoing {
-    let mut request = Request::builder().method(verb).uri(path).body(Full::default()).unwrap();
+    let mut request = Request::builder()
+        .method(verb)
+        .uri(path)
+        .body(Full::default())
+        .unwrap();
     if !body.is_empty() {
-        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     request.headers_mut().extend(headers.clone());
     *request.body_mut() = Full::new(Bytes::from(body));
@@ -37,7 +43,9 @@ pub fn envelope(method: &str, message: &impl serde::Serialize) -> String {
 
 /// One request over a connection of its own.
 pub async fn exchange(address: SocketAddr, mut request: Outgoing) -> Response<Incoming> {
-    request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
+    request
+        .headers_mut()
+        .insert(header::HOST, HeaderValue::from_static("localhost"));
     let tcp = TcpStream::connect(address).await.unwrap();
     let (mut send, connection) = http1::handshake(TokioIo::new(tcp)).await.unwrap();
     Shutdown::new().spawn_unstoppable("client", async move {
@@ -56,7 +64,9 @@ pub async fn raw_grpc(address: SocketAddr, path: &str, headers: &HeaderMap, body
     let kind = HeaderValue::from_static("application/grpc");
     request.headers_mut().entry(header::CONTENT_TYPE).or_insert(kind);
     let tcp = TcpStream::connect(address).await.unwrap();
-    let (mut send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tcp)).await.unwrap();
+    let (mut send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tcp))
+        .await
+        .unwrap();
     Shutdown::new().spawn_unstoppable("client", async move {
         let _ = connection.await;
     });
@@ -65,7 +75,11 @@ pub async fn raw_grpc(address: SocketAddr, path: &str, headers: &HeaderMap, body
     let body = soon("the rest of an answer", body.collect()).await.unwrap();
     let mut headers = head.headers;
     headers.extend(body.trailers().cloned().unwrap_or_default());
-    Reply { status: head.status.as_u16(), headers, body: body.to_bytes() }
+    Reply {
+        status: head.status.as_u16(),
+        headers,
+        body: body.to_bytes(),
+    }
 }
 
 /// One message in a frame of gRPC.
@@ -87,8 +101,15 @@ pub struct Reply {
 impl Reply {
     pub async fn read(response: Response<Incoming>) -> Self {
         let (head, body) = response.into_parts();
-        let body = soon("the rest of an answer", body.collect()).await.unwrap().to_bytes();
-        Self { status: head.status.as_u16(), headers: head.headers, body }
+        let body = soon("the rest of an answer", body.collect())
+            .await
+            .unwrap()
+            .to_bytes();
+        Self {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        }
     }
 
     pub fn json(&self) -> Value {

@@ -77,15 +77,25 @@ pub struct TestClient {
 
 impl TestClient {
     pub fn new(address: SocketAddr, wire: Wire) -> Self {
-        let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect_lazy();
         let mut headers = HeaderMap::new();
         headers.insert("a2a-version", HeaderValue::from_static("1.0"));
-        Self { wire, address, channel, headers, path: String::new(), query: String::new() }
+        Self {
+            wire,
+            address,
+            channel,
+            headers,
+            path: String::new(),
+            query: String::new(),
+        }
     }
 
     /// Sends one more header, or metadata.
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.insert(HeaderName::from_str(name).unwrap(), value.parse().unwrap());
+        self.headers
+            .insert(HeaderName::from_str(name).unwrap(), value.parse().unwrap());
         self
     }
 
@@ -96,13 +106,21 @@ impl TestClient {
 
     /// Resumes behind a generation.
     pub fn behind(self, generation: u64) -> Self {
-        let name = if self.wire == Wire::Grpc { "a2ad-last-generation" } else { "last-event-id" };
+        let name = if self.wire == Wire::Grpc {
+            "a2ad-last-generation"
+        } else {
+            "last-event-id"
+        };
         self.with(name, &generation.to_string())
     }
 
     /// Names an agent in the path.
     pub fn at(mut self, agent: &str) -> Self {
-        self.path = if agent.is_empty() { String::new() } else { format!("/{agent}") };
+        self.path = if agent.is_empty() {
+            String::new()
+        } else {
+            format!("/{agent}")
+        };
         self
     }
 
@@ -122,7 +140,10 @@ impl TestClient {
             Wire::Grpc => {
                 let answer = R::grpc(&mut self.grpc(), self.request(request)).await;
                 let (metadata, message, _) = answer.map_err(WireError::from_status)?.into_parts();
-                Ok(Answered { message, headers: metadata.into_headers() })
+                Ok(Answered {
+                    message,
+                    headers: metadata.into_headers(),
+                })
             }
             Wire::JsonRpc | Wire::HttpJson => {
                 let reply = match self.wire {
@@ -130,7 +151,10 @@ impl TestClient {
                     _ => self.route(request.route()).await,
                 };
                 let (headers, text) = reply.result(self.wire)?;
-                Ok(Answered { message: R::read(&text), headers })
+                Ok(Answered {
+                    message: R::read(&text),
+                    headers,
+                })
             }
         }
     }
@@ -142,7 +166,9 @@ impl TestClient {
                 answer.map(EventReader::grpc).map_err(WireError::from_status)
             }
             Wire::JsonRpc => {
-                let response = self.open(self.rpc_request(&http::envelope(R::STREAM_METHOD, &request))).await;
+                let response = self
+                    .open(self.rpc_request(&http::envelope(R::STREAM_METHOD, &request)))
+                    .await;
                 EventReader::sse(self.wire, response).await
             }
             Wire::HttpJson => {
@@ -159,12 +185,22 @@ impl TestClient {
 
     /// Any HTTP request with a JSON body, or none if it is empty.
     pub async fn http(&self, verb: &str, path: &str, body: impl Into<Vec<u8>>) -> Reply {
-        Reply::read(self.open(http::request(verb, path, &self.headers, body.into())).await).await
+        Reply::read(
+            self.open(http::request(verb, path, &self.headers, body.into()))
+                .await,
+        )
+        .await
     }
 
     /// A gRPC request of any method and bytes.
     pub async fn raw_grpc(&self, method: &str, body: Vec<u8>) -> Reply {
-        http::raw_grpc(self.address, &format!("/lf.a2a.v1.A2AService/{method}"), &self.headers, body).await
+        http::raw_grpc(
+            self.address,
+            &format!("/lf.a2a.v1.A2AService/{method}"),
+            &self.headers,
+            body,
+        )
+        .await
     }
 
     pub fn channel(&self) -> Channel {
@@ -186,7 +222,11 @@ impl TestClient {
     }
 
     fn question_mark(&self) -> String {
-        if self.query.is_empty() { String::new() } else { format!("?{}", self.query) }
+        if self.query.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", self.query)
+        }
     }
 
     async fn route(&self, route: rpc::Route) -> Reply {

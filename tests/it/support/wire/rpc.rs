@@ -123,20 +123,40 @@ fn route(verb: &'static str, pattern: &str, message: &impl serde::Serialize) -> 
     if verb == "POST" {
         // An empty body is what the protocol shows for cancel and subscribe.
         let is_empty = fields.is_empty() && pattern.contains("{id}:");
-        let body = if is_empty { Vec::new() } else { serde_json::to_vec(&fields).unwrap() };
-        return Route { verb, path, query: String::new(), body };
+        let body = if is_empty {
+            Vec::new()
+        } else {
+            serde_json::to_vec(&fields).unwrap()
+        };
+        return Route {
+            verb,
+            path,
+            query: String::new(),
+            body,
+        };
     }
     let pairs = fields.iter().map(|(name, value)| match value {
         Value::String(text) => format!("{name}={}", percent(text)),
         other => format!("{name}={}", percent(&other.to_string())),
     });
-    Route { verb, path, query: pairs.collect::<Vec<_>>().join("&"), body: Vec::new() }
+    Route {
+        verb,
+        path,
+        query: pairs.collect::<Vec<_>>().join("&"),
+        body: Vec::new(),
+    }
 }
 
 /// Encodes everything that has a meaning in a path or a query.
 pub fn percent(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
         .collect()
 }
