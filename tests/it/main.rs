@@ -12,8 +12,6 @@ mod json_forms;
 mod kill;
 mod layering;
 mod mtls_sockets;
-mod mtls_sockets;
-mod openapi;
 mod openapi;
 mod peers;
 mod peers_grpc;
