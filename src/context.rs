@@ -75,6 +75,16 @@ impl TraceContext {
         })
     }
 
+    /// The same trace with this runtime's own span in it: what agents and callers are handed. `span` must not be 0.
+    #[must_use]
+    pub fn within(&self, span: u64) -> Self {
+        let (trace, flags) = (self.trace_id(), &self.traceparent[53..]);
+        Self {
+            traceparent: format!("00-{trace}-{span:016x}-{flags}"),
+            tracestate: self.tracestate.clone(),
+        }
+    }
+
     /// The 32 hex digits of the trace id.
     pub fn trace_id(&self) -> &str {
         &self.traceparent[3..35]
@@ -114,7 +124,7 @@ pub struct CallContext {
     pub peer: Option<SocketAddr>,
     /// The id under which the call is logged and answered (`x-request-id`).
     pub request_id: Arc<str>,
-    /// The trace that the caller is in.
+    /// The trace that the caller is in, with a span of ours.
     pub trace: Option<Arc<TraceContext>>,
     /// The `A2A-Version` that the caller named; empty when it named none.
     pub version: Option<Arc<str>>,
@@ -138,6 +148,11 @@ mod tests {
         assert_eq!(
             TraceContext::parse(good, None).map(|t| t.trace_id().to_owned()),
             Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned())
+        );
+        let ours = TraceContext::parse(good, None).map(|trace| trace.within(0xab).traceparent);
+        assert_eq!(
+            ours.as_deref(),
+            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00000000000000ab-01")
         );
         for bad in [
             "",

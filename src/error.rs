@@ -226,6 +226,8 @@ pub struct Error {
     pub metadata: Vec<(&'static str, String)>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
+    /// What really happened, for the log only; see [`Error::log`].
+    pub cause: Option<String>,
     /// True when the request was too large: HTTP says 413 then, where a quota says 429.
     pub too_large: bool,
 }
@@ -239,6 +241,7 @@ impl Error {
             violations: Vec::new(),
             metadata: Vec::new(),
             retry_after: None,
+            cause: None,
             too_large: false,
         }
     }
@@ -269,13 +272,27 @@ impl Error {
         }
     }
 
-    /// A fault of ours: logged here in full, told to the caller as no more than that.
+    /// A fault of ours: logged in full where it is answered, told to the caller as no more than that.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%cause, "internal error");
-        Self::new(
-            Kind::Internal,
-            "internal error; the server's log has the cause under this request id",
-        )
+        Self {
+            cause: Some(cause.to_string()),
+            ..Self::new(
+                Kind::Internal,
+                "internal error; the server's log has the cause under this request id",
+            )
+        }
+    }
+
+    /// Logs what really happened under the id that the caller is told. The edge calls this when it answers.
+    pub fn log(&self, request_id: &str) {
+        if let Some(cause) = &self.cause {
+            tracing::error!(
+                request.id = request_id,
+                reason = self.kind.reason(),
+                cause,
+                "request failed"
+            );
+        }
     }
 
     /// Something that we need is away for the moment.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::context::{Binding, CallContext, Principal, TraceContext};
 use crate::error::Error;
@@ -25,6 +25,9 @@ pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 pub(super) const LAST_GENERATION: HeaderName = HeaderName::from_static(LAST_GENERATION_KEY);
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Tells the caller the span that its request was in here (W3C Trace Context, level 2 draft).
+const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// The most extensions that one call may declare.
 const EXTENSIONS_MAX: usize = 64;
@@ -96,7 +99,8 @@ impl Origin<'_> {
             .headers
             .get(&TRACESTATE)
             .and_then(|value| value.to_str().ok());
-        TraceContext::parse(traceparent, tracestate).map(Arc::new)
+        let trace = TraceContext::parse(traceparent, tracestate)?;
+        Some(Arc::new(trace.within(new_span())))
     }
 
     fn extensions(&self) -> Result<Arc<[String]>, Error> {
@@ -170,4 +174,21 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
         Some(id) => Arc::from(id),
         None => Arc::from(new_id()),
     }
+}
+
+/// Tells the caller under which id its call is logged, and which span of its trace it was.
+pub(super) fn identify(headers: &mut HeaderMap, call: &CallContext) {
+    if let Ok(id) = HeaderValue::from_str(&call.request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(trace) = &call.trace
+        && let Ok(span) = HeaderValue::from_str(&trace.traceparent)
+    {
+        headers.insert(TRACERESPONSE, span);
+    }
+}
+
+/// A span id that is new and not 0: the random half of an id of ours.
+fn new_span() -> u64 {
+    uuid::Uuid::now_v7().as_u64_pair().1.max(1)
 }

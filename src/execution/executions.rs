@@ -338,10 +338,12 @@ impl From<crate::repository::Error> for Error {
                 Kind::ResourceExhausted,
                 format!("at most {limit} are allowed; delete some first"),
             ),
-            Repository::Unavailable(cause) => {
-                tracing::warn!(cause, "the database is not available");
-                Self::unavailable("the database is not available; it is unknown whether a change took place")
-            }
+            Repository::Unavailable(cause) => Self {
+                cause: Some(cause),
+                ..Self::unavailable(
+                    "the database is not available; it is unknown whether a change took place",
+                )
+            },
             corrupt @ Repository::Corrupt { .. } => Self::internal(&corrupt),
         }
     }

@@ -29,12 +29,6 @@ const ROOMS: [(&str, u8, &[&str]); 18] = [
 /// The binary uses the library like anybody else.
 const BINARY: [&str; 2] = ["main", "cli"];
 
-/// Files over the usual length, each with its reason.
-const LONG_FILES: [(&str, usize); 1] = [
-    // Everything that changes a task passes through one state machine; its halves would share all their fields.
-    ("src/execution/actor.rs", 800),
-];
-
 const LINES_MAX: usize = 400;
 
 /// A source file without its comments and its unit tests.
@@ -248,22 +242,9 @@ fn files_begin_with_what_they_are_and_end_before_they_are_long() {
         if !source.text.starts_with("//!") {
             wrong.push(format!("{} does not begin with //!", source.path));
         }
-        let limit = LONG_FILES
-            .iter()
-            .find(|(path, _)| *path == source.path)
-            .map_or(LINES_MAX, |(_, limit)| *limit);
         let lines = source.text.lines().count();
-        if lines > limit {
-            wrong.push(format!("{} has {lines} lines; at most {limit}", source.path));
-        }
-    }
-    for (path, _) in LONG_FILES {
-        let lines = std::fs::read_to_string(root().join(path))
-            .unwrap()
-            .lines()
-            .count();
-        if lines <= LINES_MAX {
-            wrong.push(format!("{path} is no longer long; take it off the list"));
+        if lines > LINES_MAX {
+            wrong.push(format!("{} has {lines} lines; at most {LINES_MAX}", source.path));
         }
     }
     fail_with(&wrong);

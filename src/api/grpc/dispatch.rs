@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use prost::Message;
 use tonic::codec::{CompressionEncoding, SingleMessageCompressionOverride};
 use tonic::server::Grpc;
@@ -61,12 +61,16 @@ where
         context: Arc::new(context),
         limit,
     };
-    let id = call.context.request_id.clone();
+    let context = call.context.clone();
+    tracing::debug!(
+        request.id = %context.request_id,
+        rpc.method = method.as_str(),
+        principal = %context.principal,
+        "serving a gRPC call"
+    );
     let response = call.serve(method, api.settings(), request).await;
-    let mut response = reworded(response, api.settings(), &id);
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(call::REQUEST_ID, id);
-    }
+    let mut response = reworded(response, api.settings(), &context.request_id);
+    call::identify(response.headers_mut(), &context);
     response
 }
 

@@ -12,6 +12,7 @@ use crate::error::Error;
 
 /// The status of an error; `request_id` goes into its details.
 pub(in crate::api) fn of(error: &Error, request_id: &str) -> Status {
+    error.log(request_id);
     let mut metadata: HashMap<String, String> = error
         .metadata
         .iter()

@@ -85,6 +85,7 @@ where
         id_bytes_max: api.settings().id_bytes_max,
     };
     let call = head::check(&head.headers).and_then(|()| origin.context());
+    let context = call.as_ref().ok().cloned();
     let request_id = match &call {
         Ok(call) => call.request_id.clone(),
         Err(_) => origin.request_id(),
@@ -113,7 +114,10 @@ where
             Target::Health => document::health(api, is_head).await,
         },
     };
-    reply::set_request_id(response.headers_mut(), &request_id);
+    match &context {
+        Some(call) => call::identify(response.headers_mut(), call),
+        None => reply::set_request_id(response.headers_mut(), &request_id),
+    }
     response
 }
 

@@ -20,6 +20,7 @@ pub(super) fn http_json(error: &Error, media: Media, request_id: &str) -> Respon
 
 /// The body of an HTTP+JSON error: `google.rpc.Status` in JSON, under `error`.
 pub(super) fn http_json_object(error: &Error, request_id: &str) -> Bytes {
+    error.log(request_id);
     #[derive(serde::Serialize)]
     struct Body<'a> {
         error: Status<'a>,
@@ -45,6 +46,7 @@ pub(super) fn http_json_object(error: &Error, request_id: &str) -> Bytes {
 
 /// An error as a JSON-RPC response object; `id` is JSON text.
 pub(super) fn json_rpc_object(error: &Error, id: &str, request_id: &str) -> Bytes {
+    error.log(request_id);
     #[derive(serde::Serialize)]
     struct Member<'a> {
         code: i32,

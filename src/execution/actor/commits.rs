@@ -1,0 +1,125 @@
+//! The actor and the repository: what is pending is committed, and whoever waits is answered.
+
+use super::Actor;
+use crate::bus::Doorbell;
+use crate::error::Error;
+use crate::execution::command::Answer;
+use crate::execution::commit::Commit;
+use crate::execution::outcome::invalid_response;
+use crate::repository;
+use crate::task::{is_settled, is_terminal};
+
+impl Actor {
+    pub(super) fn begin_commit(&mut self) {
+        // An agent that may answer with a direct message decides by its first update whether there is a task at all.
+        let undecided = self.writer.is_unstored()
+            && self.writer.pending().len() == 1
+            && self.turn.is_some()
+            && !self.gated
+            && self.agent.executor.may_reply();
+        if self.commit.is_some() || self.lost || self.direct.is_some() || undecided {
+            return;
+        }
+        let wanted = !self.accepted.is_empty();
+        if let Some(write) = self.writer.take_write() {
+            let task = wanted.then(|| Box::new(self.writer.cell().lock().clone()));
+            let accepted = std::mem::take(&mut self.accepted);
+            self.commit = Some(Commit::start(
+                &self.executions.0.repository,
+                write,
+                accepted,
+                task,
+            ));
+        }
+    }
+
+    pub(super) fn committed(&mut self) {
+        let Some(commit) = self.commit.take() else { return };
+        self.degraded = false;
+        // What came while the commit was on its way waits for the next one.
+        self.gated &= !self.writer.pending().is_empty();
+        let generation = commit.generation();
+        if let Some(live) = &self.live {
+            live.keep(commit.events());
+        }
+        let task_id = self.writer.task_id().clone();
+        self.shared().bus.publish(&Doorbell { task_id, generation });
+        if let Some(task) = commit.task {
+            for reply in commit.accepted {
+                let _ = reply.send(Ok(Answer::Task(task.clone(), generation)));
+            }
+        }
+    }
+
+    pub(super) fn not_committed(&mut self, error: repository::Error) {
+        let Some(mut commit) = self.commit.take() else {
+            return;
+        };
+        let repository = self.executions.0.repository.clone();
+        match error {
+            repository::Error::KeyTaken(task_id)
+                if commit.creates() || (self.gated && commit.is_single()) =>
+            {
+                // Nothing but the message would have been written, and nothing has run for it.
+                self.accepted.append(&mut commit.accepted);
+                self.lose(|| Ok(Answer::Known(task_id.clone())));
+            }
+            repository::Error::KeyTaken(_) => self.commit = Some(commit.without_key(&repository)),
+            repository::Error::Stale => {
+                tracing::warn!(task.id = %self.writer.task_id(), "another writer has taken the task over");
+                self.accepted.append(&mut commit.accepted);
+                self.lose(|| Err(repository::Error::Stale.into()));
+            }
+            error => {
+                self.accepted.append(&mut commit.accepted);
+                self.degraded = true;
+                let error = Error::from(error);
+                self.answer_all(|| Err(error.clone()));
+                self.commit = Some(commit.retry(&repository));
+            }
+        }
+    }
+
+    /// The task is not ours: stop, and say so to everybody who waits.
+    pub(super) fn lose(&mut self, answer: impl Fn() -> Result<Answer, Error>) {
+        self.lost = true;
+        self.end_turn();
+        self.cancel = None;
+        self.answer_all(answer);
+    }
+
+    pub(super) fn answer_all(&mut self, answer: impl Fn() -> Result<Answer, Error>) {
+        let waiting = self.accepted.drain(..).chain(self.settlers.drain(..));
+        let waiting = waiting
+            .chain(self.cancelers.drain(..))
+            .chain(self.repeated.drain(..));
+        for reply in waiting {
+            let _ = reply.send(answer());
+        }
+    }
+
+    /// Answers those who wait for the end, once all of it is committed.
+    pub(super) fn answer_settled(&mut self) {
+        let quiet = self.commit.is_none() && self.writer.pending().is_empty();
+        let state = self.writer.state();
+        if !quiet || !is_settled(state) || !self.inbox.is_empty() || self.writer.is_unstored() {
+            return;
+        }
+        for reply in std::mem::take(&mut self.settlers) {
+            let answer = match &self.fault {
+                Some(fault) => Err(invalid_response(self.writer.task_id(), fault)),
+                None => Ok(self.answer()),
+            };
+            let _ = reply.send(answer);
+        }
+        if is_terminal(state) {
+            for reply in std::mem::take(&mut self.cancelers) {
+                let _ = reply.send(self.cancel_result());
+            }
+        }
+    }
+
+    pub(super) fn answer(&self) -> Answer {
+        Answer::Task(Box::new(self.writer.cell().lock().clone()), self.writer.written())
+    }
+}

@@ -1,0 +1,135 @@
+//! The actor and its callers: commands, and messages above all.
+
+use std::sync::Arc;
+
+use super::Actor;
+use crate::error::{Error, Kind};
+use crate::execution::command::{Answer, Command, Incoming};
+use crate::execution::executions::Shared;
+use crate::execution::writer::{Extras, Fault};
+use crate::pb::{Message, TaskPushNotificationConfig};
+use crate::task::is_terminal;
+
+impl Actor {
+    pub(super) fn command(&mut self, command: Option<Command>) {
+        let Some(command) = command else { return };
+        if self.degraded {
+            return command.refuse(Error::unavailable("the database is not available; try again"));
+        }
+        match command {
+            Command::Message { incoming, reply, .. } if self.is_repeated(&incoming) => {
+                self.repeated.push(reply)
+            }
+            Command::Message {
+                incoming,
+                wait,
+                reply,
+            } => match self.message(*incoming) {
+                Ok(()) => self.answer_to(wait, reply),
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            },
+            Command::Settle { reply } => self.settlers.push(reply),
+            Command::Cancel { call, reply } => self.begin_cancel(&call, reply),
+            Command::Recover { call, permit, reply } => {
+                self.recover(&call, permit);
+                self.accepted.push(reply);
+            }
+        }
+    }
+
+    pub(super) fn is_repeated(&self, incoming: &Incoming) -> bool {
+        incoming
+            .key
+            .as_ref()
+            .is_some_and(|key| self.keys.contains(&key.key))
+    }
+
+    pub(super) fn attach(&mut self, extras: Extras) {
+        self.keys.extend(extras.keys.iter().map(|key| key.key.clone()));
+        self.writer.attach(extras);
+    }
+
+    /// A request that changed nothing has no commit to wait for, but for the one that is on its way.
+    pub(super) fn answer_untouched(&mut self) {
+        if self.commit.is_none() && self.writer.pending().is_empty() {
+            for reply in std::mem::take(&mut self.accepted) {
+                let _ = reply.send(Ok(self.answer()));
+            }
+            for reply in std::mem::take(&mut self.repeated) {
+                let _ = reply.send(Ok(Answer::Known(self.writer.task_id().to_string())));
+            }
+        }
+    }
+
+    pub(super) fn message(&mut self, mut incoming: Incoming) -> Result<(), Error> {
+        let (task_id, context_id) = (self.writer.task_id().clone(), self.writer.context_id().clone());
+        let state = self.writer.state();
+        let named = &incoming.message.context_id;
+        if !named.is_empty() && **named != *context_id {
+            return Err(Error::invalid(
+                "message.contextId",
+                "the task belongs to another context; leave it out",
+            ));
+        }
+        if is_terminal(state) {
+            let text = format!(
+                "the task is {} and takes no more messages; start a new one",
+                state.as_str_name()
+            );
+            return Err(Error::new(Kind::UnsupportedOperation, text).with("taskId", &*task_id));
+        }
+        let limit = self.shared().settings.inbox_messages_max;
+        if self.turn.is_some() && self.inbox.len() >= limit {
+            return Err(Error::new(
+                Kind::ResourceExhausted,
+                format!(
+                    "{limit} messages wait for this task, the limit (inbox_messages_max); wait for its answer"
+                ),
+            ));
+        }
+        let permit = if self.turn.is_none() {
+            Some(Shared::permit(&self.agent)?)
+        } else {
+            None
+        };
+        name(&mut incoming.message, &task_id, &context_id);
+        let extras = extras(&mut incoming, &task_id);
+        self.writer
+            .receive(incoming.message.clone())
+            .map_err(|fault| too_long(&fault))?;
+        self.gated |= permit.is_some() && !extras.keys.is_empty();
+        self.attach(extras);
+        let request = self.request(incoming, true);
+        match permit {
+            Some(permit) => self.begin_turn(request, permit),
+            None => self.inbox.push_back(request),
+        }
+        Ok(())
+    }
+}
+
+/// Puts the ids of the task into a caller's message.
+pub(super) fn name(message: &mut Message, task_id: &Arc<str>, context_id: &Arc<str>) {
+    message.task_id = task_id.to_string();
+    message.context_id = context_id.to_string();
+}
+
+pub(super) fn extras(incoming: &mut Incoming, task_id: &Arc<str>) -> Extras {
+    let configs = std::mem::take(&mut incoming.push_configs).into_iter();
+    let push_configs = configs
+        .map(|config| TaskPushNotificationConfig {
+            task_id: task_id.to_string(),
+            ..config
+        })
+        .collect();
+    Extras {
+        keys: incoming.key.take().into_iter().collect(),
+        push_configs,
+    }
+}
+
+fn too_long(fault: &Fault) -> Error {
+    Error::too_large(format!("{fault}; start a new task in the same context"))
+}

@@ -1,0 +1,286 @@
+//! The owner of one task while something happens to it.
+//!
+//! It drives the agent, applies updates in order, commits while the agent goes on, and answers whoever waits.
+//! Everything that changes a task passes through its one actor, so a cancel and a completion can't both win.
+
+mod commits;
+mod endings;
+mod messages;
+mod turns;
+
+use std::collections::{HashSet, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use self::messages::{extras, name};
+use crate::agent::{Agent, CancelOutcome, RequestContext};
+use crate::context::Scope;
+use crate::error::Error;
+use crate::execution::command::{Answer, Command, Incoming, Reply, Wait};
+use crate::execution::commit::Commit;
+use crate::execution::executions::{Executions, Shared};
+use crate::execution::live::Live;
+use crate::execution::outcome::invalid_response;
+use crate::execution::registry::Mailbox;
+use crate::execution::turn::{Progress, Turn};
+use crate::execution::writer::{Fault, Writer};
+use crate::pb::Message;
+use crate::repository;
+use crate::task::{TaskEvent, is_terminal};
+
+type Cancel = Pin<Box<dyn Future<Output = CancelOutcome> + Send>>;
+
+pub(super) struct Actor {
+    executions: Executions,
+    agent: Arc<Agent>,
+    scope: Scope,
+    writer: Writer,
+    turn: Option<Turn>,
+    /// The turn may not run before what is pending is committed: a send with an idempotency key.
+    gated: bool,
+    inbox: VecDeque<RequestContext>,
+    commit: Option<Commit>,
+    cancel: Option<Cancel>,
+    accepted: Vec<Reply>,
+    settlers: Vec<Reply>,
+    cancelers: Vec<Reply>,
+    /// Who sent a message under a key that has been taken already.
+    repeated: Vec<Reply>,
+    /// The idempotency keys of the messages that this actor took.
+    keys: HashSet<Arc<str>>,
+    direct: Option<Message>,
+    fault: Option<Fault>,
+    live: Option<Arc<Live>>,
+    /// The database does not answer; new requests are refused until it does.
+    degraded: bool,
+    /// Somebody else owns the task now, or it was never made.
+    lost: bool,
+    /// When an execution must end whose task has ended.
+    grace: Option<Instant>,
+}
+
+/// What happens next.
+enum Step {
+    Committed(Result<(), repository::Error>),
+    Progress(Progress),
+    CancelAnswered(CancelOutcome),
+    Command(Option<Command>),
+    GraceOver,
+}
+
+impl Actor {
+    /// The actor of a task that does not exist yet.
+    pub(super) fn new_task(
+        executions: Executions,
+        agent: Arc<Agent>,
+        scope: Scope,
+        ids: (Arc<str>, Arc<str>),
+        mut incoming: Incoming,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let (task_id, context_id) = ids;
+        name(&mut incoming.message, &task_id, &context_id);
+        let shared = &executions.0;
+        let extras = extras(&mut incoming, &task_id);
+        let gated = !extras.keys.is_empty();
+        let message = incoming.message.clone();
+        let writer = Writer::create(
+            scope.clone(),
+            (task_id, context_id),
+            message,
+            shared.clock.clone(),
+            &shared.settings,
+        );
+        let mut actor = Self::over(executions, agent, scope, writer);
+        actor.attach(extras);
+        actor.gated = gated;
+        let request = actor.request(incoming, false);
+        actor.begin_turn(request, permit);
+        actor
+    }
+
+    /// Loads a stored task and serves what is asked of it; without a task, everybody gets the reason.
+    pub(super) async fn open(
+        executions: Executions,
+        agent: Arc<Agent>,
+        scope: Scope,
+        task_id: Arc<str>,
+        mut mailbox: Mailbox,
+    ) {
+        let shared = executions.0.clone();
+        let refusal = match shared.repository.get(&scope, &task_id).await {
+            Ok(Some(stored)) => {
+                let writer = Writer::load(scope.clone(), stored, shared.clock.clone(), &shared.settings);
+                return Box::new(Self::over(executions, agent, scope, writer))
+                    .run(mailbox)
+                    .await;
+            }
+            Ok(None) => Error::task_not_found(&task_id),
+            Err(error) => error.into(),
+        };
+        while !shared.registry.retire(&mut mailbox) {
+            if let Some(command) = mailbox.next().await {
+                command.refuse(refusal.clone());
+            }
+        }
+        while let Some(command) = mailbox.next().await {
+            command.refuse(refusal.clone());
+        }
+    }
+
+    fn over(executions: Executions, agent: Arc<Agent>, scope: Scope, writer: Writer) -> Self {
+        Self {
+            executions,
+            agent,
+            scope,
+            writer,
+            turn: None,
+            gated: false,
+            inbox: VecDeque::new(),
+            commit: None,
+            cancel: None,
+            accepted: Vec::new(),
+            settlers: Vec::new(),
+            cancelers: Vec::new(),
+            repeated: Vec::new(),
+            keys: HashSet::new(),
+            direct: None,
+            fault: None,
+            live: None,
+            degraded: false,
+            lost: false,
+            grace: None,
+        }
+    }
+
+    pub(super) fn task_id(&self) -> &Arc<str> {
+        self.writer.task_id()
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Where the answer to the message that began the task goes.
+    pub(super) fn answer_to(&mut self, wait: Wait, reply: Reply) {
+        match wait {
+            Wait::Settled => self.settlers.push(reply),
+            Wait::Accepted => self.accepted.push(reply),
+        }
+    }
+
+    /// Lets the agent run as far as it gets without waiting; true if its turn is over by then.
+    pub(super) async fn attempt(&mut self) -> bool {
+        let limit = self.shared().settings.updates_queue_max;
+        while !self.gated && self.writer.pending().len() <= limit {
+            let Some(turn) = &mut self.turn else { return true };
+            match turn.try_next().await {
+                Some(progress) => self.progress(progress),
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// True if nothing can follow what has happened so far.
+    pub(super) fn is_over(&self) -> bool {
+        self.direct.is_some() || is_terminal(self.writer.state())
+    }
+
+    /// Commits a task whose turn is over already; the answer, and the events that were written. A caller that waits
+    /// for one answer is told when the agent broke the protocol; a stream shows it by its last event.
+    pub(super) async fn finish(
+        mut self: Box<Self>,
+    ) -> Result<(Result<Answer, Error>, Vec<Arc<TaskEvent>>), Error> {
+        if let Some(message) = self.direct {
+            return Ok((Ok(Answer::Message(Box::new(message))), Vec::new()));
+        }
+        let repository = self.executions.0.repository.clone();
+        let mut events = Vec::new();
+        if let Some(write) = self.writer.take_write() {
+            events.clone_from(&write.events);
+            repository.commit(write).await?;
+        }
+        if let Some(fault) = &self.fault {
+            return Ok((Err(invalid_response(self.writer.task_id(), fault)), events));
+        }
+        let generation = events.len() as u64;
+        let task = Box::new(self.writer.into_task());
+        Ok((Ok(Answer::Task(task, generation)), events))
+    }
+
+    /// Serves the task until nothing happens to it any more.
+    pub(super) async fn run(mut self: Box<Self>, mut mailbox: Mailbox) {
+        let shared = self.executions.0.clone();
+        self.live = Some(shared.hub.live(self.writer.task_id()));
+        loop {
+            self.begin_commit();
+            self.answer_settled();
+            self.answer_untouched();
+            if self.lost {
+                // What waits in the mailbox is for whoever reads the task as it is now.
+                shared.registry.abandon(&mut mailbox);
+                break;
+            }
+            if self.is_idle() && shared.registry.retire(&mut mailbox) {
+                break;
+            }
+            match self.step(&mut mailbox).await {
+                Step::Committed(Ok(())) => self.committed(),
+                Step::Committed(Err(error)) => self.not_committed(error),
+                Step::Progress(progress) => self.progress(progress),
+                Step::CancelAnswered(outcome) => self.cancel_answered(outcome),
+                Step::Command(command) => self.command(command),
+                Step::GraceOver => self.end_turn(),
+            }
+        }
+        while let Some(command) = mailbox.next().await {
+            self.executions
+                .forward(&self.agent, &self.scope, self.writer.task_id(), command)
+                .await;
+        }
+    }
+
+    async fn step(&mut self, mailbox: &mut Mailbox) -> Step {
+        // An agent that is far ahead of the database waits for it.
+        let ahead = self.writer.pending().len() >= self.shared().settings.updates_queue_max;
+        let runs = self.turn.is_some() && !self.gated && !ahead;
+        let Self {
+            commit,
+            turn,
+            cancel,
+            grace,
+            ..
+        } = self;
+        tokio::select! {
+            biased;
+            Some(result) = optional(commit.as_mut().map(Commit::wait)) => Step::Committed(result),
+            Some(outcome) = optional(cancel.as_mut()) => Step::CancelAnswered(outcome),
+            // Before the agent, which may write without end: a cancel must get through.
+            command = mailbox.next() => Step::Command(command),
+            Some(progress) = optional(turn.as_mut().filter(|_| runs).map(Turn::next)) => Step::Progress(progress),
+            Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let working = self.turn.is_some() || self.cancel.is_some() || !self.inbox.is_empty();
+        let writing = self.commit.is_some() || !self.writer.pending().is_empty();
+        self.direct.is_some() || !(working || writing)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.executions.0
+    }
+}
+
+/// The result of a future that may not be there; one that isn't disables its branch of a `select!`.
+async fn optional<F: Future>(future: Option<F>) -> Option<F::Output> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
+    }
+}

@@ -1,0 +1,151 @@
+//! The actor and its agent: turns begin, write, and end.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::Actor;
+use super::messages::name;
+use crate::agent::{RequestContext, TaskUpdate};
+use crate::execution::command::{Answer, Incoming};
+use crate::execution::outcome::{conclude, fail};
+use crate::execution::reader::ScopedReader;
+use crate::execution::turn::{Ended, Progress, Turn};
+use crate::execution::writer::Fault;
+use crate::pb::{Message, TaskState};
+use crate::task::{is_settled, is_terminal};
+
+impl Actor {
+    pub(super) fn request(&self, incoming: Incoming, follow_up: bool) -> RequestContext {
+        let reader = ScopedReader {
+            cell: self.writer.cell().clone(),
+            scope: self.scope.clone(),
+            repository: self.shared().repository.clone(),
+        };
+        let ids = (self.writer.task_id().clone(), self.writer.context_id().clone());
+        let message = Arc::new(incoming.message);
+        RequestContext {
+            configuration: incoming.configuration.map(Arc::new),
+            metadata: incoming.metadata.map(Arc::new),
+            follow_up,
+            ..RequestContext::new(&incoming.call, ids.0, ids.1, message, Arc::new(reader))
+        }
+    }
+
+    pub(super) fn begin_turn(&mut self, request: RequestContext, permit: OwnedSemaphorePermit) {
+        let queue = self.shared().settings.updates_queue_max;
+        self.turn = Some(Turn::new(&self.agent, request, permit, queue));
+    }
+
+    pub(super) fn progress(&mut self, progress: Progress) {
+        match progress {
+            Progress::Updates(updates) => {
+                for update in updates {
+                    if let Err(fault) = self.update(*update) {
+                        return self.broken(fault);
+                    }
+                }
+                if is_terminal(self.writer.state()) {
+                    self.wind_up();
+                }
+            }
+            Progress::Ended(ended) => self.turn_ended(&ended),
+        }
+    }
+
+    pub(super) fn update(&mut self, update: TaskUpdate) -> Result<(), Fault> {
+        if is_terminal(self.writer.state()) {
+            tracing::warn!(agent = %self.agent.name, task.id = %self.writer.task_id(), "update of an ended task dropped");
+            return Ok(());
+        }
+        match update {
+            TaskUpdate::Reply(message) => self.reply_directly(message),
+            update => {
+                let state = match &update {
+                    TaskUpdate::Status { state, .. } => Some(*state),
+                    _ => None,
+                };
+                self.writer.update(update)?;
+                if let (Some(turn), Some(state)) = (&mut self.turn, state) {
+                    turn.settled = is_settled(state);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A direct message instead of a task: only if nothing but the beginning has been written. A task that had to be
+    /// stored before the agent ran, for its idempotency key, is completed with the message.
+    pub(super) fn reply_directly(&mut self, mut message: Message) -> Result<(), Fault> {
+        let untouched = self.writer.written() + self.writer.pending().len() as u64 == 1;
+        if !untouched || !self.agent.executor.may_reply() {
+            return Err(Fault::Reply);
+        }
+        if !self.writer.is_unstored() || self.commit.is_some() {
+            name(&mut message, self.writer.task_id(), self.writer.context_id());
+            let update = TaskUpdate::Status {
+                state: TaskState::Completed,
+                message: Some(message),
+                metadata: None,
+            };
+            return self.writer.update(update);
+        }
+        message.task_id.clear();
+        message.context_id = self.writer.context_id().to_string();
+        for reply in self.accepted.drain(..).chain(self.settlers.drain(..)) {
+            let _ = reply.send(Ok(Answer::Message(Box::new(message.clone()))));
+        }
+        self.direct = Some(message);
+        self.turn = None;
+        Ok(())
+    }
+
+    pub(super) fn broken(&mut self, fault: Fault) {
+        tracing::warn!(agent = %self.agent.name, task.id = %self.writer.task_id(), %fault, "the agent broke the protocol");
+        fail(
+            &mut self.writer,
+            &format!("the agent broke the protocol: {fault}"),
+        );
+        self.fault = Some(fault);
+        self.end_turn();
+    }
+
+    /// The task has ended while its execution runs on: it gets some time to clean up, and writes nothing more.
+    pub(super) fn wind_up(&mut self) {
+        self.inbox.clear();
+        if let Some(turn) = &mut self.turn {
+            turn.mute();
+            let limit = self.executions.0.settings.cancel_timeout;
+            self.grace.get_or_insert_with(|| Instant::now() + limit);
+        }
+    }
+
+    pub(super) fn turn_ended(&mut self, ended: &Ended) {
+        let unsettled = self.fault.take();
+        let settled = self.turn.as_ref().is_some_and(|turn| turn.settled);
+        self.fault = conclude(&mut self.writer, &self.agent.name, ended, settled).or(unsettled);
+        let permit = self.turn.take().map(Turn::into_permit);
+        self.grace = None;
+        if is_terminal(self.writer.state()) {
+            self.inbox.clear();
+        }
+        if let (Some(permit), Some(request)) = (permit, self.inbox.pop_front()) {
+            let working = TaskUpdate::Status {
+                state: TaskState::Working,
+                message: None,
+                metadata: None,
+            };
+            if let Err(fault) = self.writer.update(working) {
+                return self.broken(fault);
+            }
+            self.begin_turn(request, permit);
+        }
+    }
+
+    pub(super) fn end_turn(&mut self) {
+        self.turn = None;
+        self.grace = None;
+        self.inbox.clear();
+    }
+}
