@@ -334,7 +334,8 @@ fn tasks(fixture: &Fixture) -> Vec<Row> {
         ..config(c, done, "https://example.com/")
     };
     let url = |url: &str| config(c, done, url);
-    let tampered = format!("{}A", &token[..token.len() - 1]);
+    let other = if token.ends_with('A') { "Q" } else { "A" };
+    let tampered = format!("{}{other}", &token[..token.len() - 1]);
     let long = "x".repeat(10_000);
     let mut rows = vec![
         typed("B9 get", get(c, "nobody"), MISSING),

@@ -32,7 +32,7 @@ async fn streams_end_with_their_cursor(wire: Wire) {
     let error = stream.next().await.expect("an error").unwrap_err();
     // A stream has begun: its status line is out, and only the error itself tells.
     assert_eq!(
-        (error.reason.as_str(), error.retry),
+        (&*error.reason, error.retry),
         (Kind::Unavailable.reason(), true),
         "{error:?}"
     );

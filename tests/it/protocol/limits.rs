@@ -38,7 +38,7 @@ async fn parts_and_bodies_have_a_size(wire: Wire) {
         .unwrap_err()
         .too_large();
     assert_eq!(
-        (body.reason.as_str(), body.metadata["bytesMax"].as_str()),
+        (&*body.reason, body.metadata["bytesMax"].as_str()),
         ("RESOURCE_EXHAUSTED", "4096")
     );
     // Many parts that are small enough one by one.
@@ -266,5 +266,5 @@ async fn a_compressed_message_has_the_size_that_it_unpacks_to() {
     };
     send(2_000).await.unwrap();
     let bomb = WireError::from_status(send(1 << 20).await.unwrap_err()).too_large();
-    assert_eq!(bomb.reason, "RESOURCE_EXHAUSTED");
+    assert_eq!(&*bomb.reason, "RESOURCE_EXHAUSTED");
 }

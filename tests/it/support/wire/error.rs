@@ -22,12 +22,12 @@ pub enum Code {
 #[derive(Clone, Debug)]
 pub struct WireError {
     pub code: Code,
-    pub message: String,
-    pub reason: String,
+    pub message: Box<str>,
+    pub reason: Box<str>,
     pub domain: Box<str>,
     /// The fields that are not valid.
     pub fields: Vec<String>,
-    pub metadata: Box<BTreeMap<String, String>>,
+    pub metadata: BTreeMap<String, String>,
     /// Whether it says when to try again.
     pub retry: bool,
     pub headers: Box<HeaderMap>,
@@ -46,11 +46,11 @@ impl WireError {
             .unwrap_or_default();
         Self {
             code: Code::Grpc(status.code()),
-            message: status.message().to_owned(),
-            reason: info.reason,
+            message: status.message().into(),
+            reason: info.reason.into(),
             domain: info.domain.into(),
             fields: bad.into_iter().map(|violation| violation.field).collect(),
-            metadata: Box::new(info.metadata.into_iter().collect()),
+            metadata: info.metadata.into_iter().collect(),
             retry: details.retry_info().is_some(),
             headers: Box::new(status.metadata().clone().into_headers()),
         }
@@ -82,20 +82,18 @@ impl WireError {
         let metadata = info["metadata"].as_object().unwrap();
         Self {
             code,
-            message: text(&error["message"]),
-            reason: text(&info["reason"]),
+            message: text(&error["message"]).into(),
+            reason: text(&info["reason"]).into(),
             domain: text(&info["domain"]).into(),
             fields: violations
                 .iter()
                 .flatten()
                 .map(|violation| text(&violation["field"]))
                 .collect(),
-            metadata: Box::new(
-                metadata
-                    .iter()
-                    .map(|(key, value)| (key.clone(), text(value)))
-                    .collect(),
-            ),
+            metadata: metadata
+                .iter()
+                .map(|(key, value)| (key.clone(), text(value)))
+                .collect(),
             retry: detail("RetryInfo").is_some(),
             headers: Box::new(headers),
         }
@@ -109,11 +107,7 @@ impl WireError {
             Code::JsonRpc(..) => Code::JsonRpc(kind.json_rpc_code(), rpc_status(kind.http_status())),
             Code::HttpJson(_) => Code::HttpJson(kind.http_status()),
         };
-        assert_eq!(
-            (self.code, self.reason.as_str()),
-            (expected, kind.reason()),
-            "{self:?}"
-        );
+        assert_eq!((self.code, &*self.reason), (expected, kind.reason()), "{self:?}");
         assert_eq!(&*self.domain, kind.domain());
         self
     }
