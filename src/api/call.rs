@@ -178,7 +178,9 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
 
 /// Tells the caller under which id its call is logged, and which span of its trace it was.
 pub(super) fn identify(headers: &mut HeaderMap, call: &CallContext) {
-    if let Ok(id) = HeaderValue::from_str(&call.request_id) {
+    if let Ok(mut id) = HeaderValue::from_str(&call.request_id) {
+        // No two are alike, so they only push useful headers out of HTTP/2's compression table.
+        id.set_sensitive(true);
         headers.insert(REQUEST_ID, id);
     }
     if let Some(trace) = &call.trace

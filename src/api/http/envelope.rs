@@ -41,7 +41,8 @@ pub(super) struct Request<'a> {
 #[derive(Debug)]
 pub(super) struct Refused<'a> {
     pub(super) id: &'a str,
-    pub(super) error: Error,
+    /// Boxed: most requests are not refused.
+    pub(super) error: Box<Error>,
 }
 
 /// Writes the beginning of a successful response; the result and [`END`] follow.
@@ -72,7 +73,10 @@ pub(super) fn root(text: &[u8], entries_max: usize) -> Result<Root<'_>, Error> {
 /// ParseError when the text is not JSON, InvalidRequest when it is no request, InvalidParams when the parameters are
 /// no object.
 pub(super) fn read(text: &[u8]) -> Result<Request<'_>, Refused<'_>> {
-    let refuse = |id, error| Refused { id, error };
+    let refuse = |id, error| Refused {
+        id,
+        error: Box::new(error),
+    };
     let members = members(text).map_err(|error| refuse(NO_ID, error))?;
     let id = match members.id.map(RawValue::get) {
         Some(id) if !is_id(id) => {

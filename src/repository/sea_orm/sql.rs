@@ -67,7 +67,7 @@ impl ManyRows {
             let rows = values.len() / width;
             let group = GROUP_MAX.min(1 << rows.ilog2());
             let rest = values.split_off(group * width);
-            statements.push(Statement::from_sql_and_values(backend, self.text(group), values));
+            statements.push(Statement::from_sql_and_values(backend, self.text(backend, group), values));
             values = rest;
         }
         statements
@@ -81,7 +81,8 @@ impl ManyRows {
             .map_or(0, |values| (values.0.len() / self.types.len()) as u64)
     }
 
-    fn text(&self, rows: usize) -> String {
+    /// PostgreSQL wants numbered places; SQLite's driver looks each number up by name, so it gets plain marks.
+    fn text(&self, backend: DbBackend, rows: usize) -> String {
         let width = self.types.len();
         let mut text = String::with_capacity(self.before.len() + self.after.len() + rows * (width * 5 + 4));
         text.push_str(self.before);
@@ -89,11 +90,14 @@ impl ManyRows {
             text.push_str(if row == 0 { "(" } else { ", (" });
             for (column, kind) in self.types.iter().enumerate() {
                 let comma = if column == 0 { "" } else { ", " };
-                let number = row * width + column + 1;
+                let place = match backend {
+                    DbBackend::Postgres => format!("${}", row * width + column + 1),
+                    _ => "?".to_owned(),
+                };
                 // Writing to a String can't fail.
                 let _ = match (row, *kind) {
-                    (0, kind) if !kind.is_empty() => write!(text, "{comma}CAST(${number} AS {kind})"),
-                    _ => write!(text, "{comma}${number}"),
+                    (0, kind) if !kind.is_empty() => write!(text, "{comma}CAST({place} AS {kind})"),
+                    _ => write!(text, "{comma}{place}"),
                 };
             }
             text.push(')');
@@ -125,7 +129,7 @@ mod tests {
 
     #[test]
     fn only_the_first_row_names_types() {
-        let text = UPDATE_TASK.text(2);
+        let text = UPDATE_TASK.text(DbBackend::Postgres, 2);
         assert_eq!(text.matches("CAST(").count(), 10);
         assert!(text.contains("$20"), "{text}");
     }
