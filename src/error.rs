@@ -140,7 +140,9 @@ impl Kind {
                 true,
             ),
             Self::VersionNotSupported => row(Code::FailedPrecondition, -32009, "VERSION_NOT_SUPPORTED", true),
-            Self::InvalidParams => row(Code::InvalidArgument, -32602, "INVALID_PARAMS", false),
+            // Not in the protocol's own table, but the official SDKs tell this error apart by just this reason in
+            // the protocol's domain.
+            Self::InvalidParams => row(Code::InvalidArgument, -32602, "INVALID_PARAMS", true),
             Self::ParseError => row(Code::InvalidArgument, -32700, "PARSE_ERROR", false),
             Self::InvalidRequest => row(Code::InvalidArgument, -32600, "INVALID_REQUEST", false),
             Self::MethodNotFound => row(Code::Unimplemented, -32601, "METHOD_NOT_FOUND", false),

@@ -112,7 +112,7 @@ impl Actor {
         let refusal = match shared.repository.get(&scope, &task_id).await {
             Ok(Some(stored)) => {
                 let writer = Writer::load(scope.clone(), stored, shared.clock.clone(), &shared.settings);
-                return Self::over(executions, agent, scope, writer).run(mailbox).await;
+                return Box::new(Self::over(executions, agent, scope, writer)).run(mailbox).await;
             }
             Ok(None) => Error::task_not_found(&task_id),
             Err(error) => error.into(),
@@ -187,7 +187,7 @@ impl Actor {
     }
 
     /// Commits a task whose turn is over already; the answer, and the events that were written.
-    pub(super) async fn finish(mut self) -> Result<(Answer, Vec<Arc<TaskEvent>>), Error> {
+    pub(super) async fn finish(mut self: Box<Self>) -> Result<(Answer, Vec<Arc<TaskEvent>>), Error> {
         if let Some(message) = self.direct {
             return Ok((Answer::Message(Box::new(message)), Vec::new()));
         }
@@ -208,7 +208,7 @@ impl Actor {
     }
 
     /// Serves the task until nothing happens to it any more.
-    pub(super) async fn run(mut self, mut mailbox: Mailbox) {
+    pub(super) async fn run(mut self: Box<Self>, mut mailbox: Mailbox) {
         let shared = self.executions.0.clone();
         self.live = Some(shared.hub.live(self.writer.task_id()));
         loop {

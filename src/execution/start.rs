@@ -68,21 +68,22 @@ impl Executions {
         }
     }
 
-    fn actor(&self, new: NewTask) -> Result<Actor, Error> {
+    /// Boxed, because a request's future moves more than once on its way and should be light.
+    fn actor(&self, new: NewTask) -> Result<Box<Actor>, Error> {
         let permit = Shared::permit(&new.agent)?;
         let task_id: Arc<str> = Arc::from(new_id());
         let context_id: Arc<str> = Arc::from(new.context_id.unwrap_or_else(new_id));
-        Ok(Actor::new_task(
+        Ok(Box::new(Actor::new_task(
             self.clone(),
             new.agent,
             new.scope,
             (task_id, context_id),
             new.incoming,
             permit,
-        ))
+        )))
     }
 
-    async fn detach(&self, mut actor: Actor, wait: Wait) -> Result<Answer, Error> {
+    async fn detach(&self, mut actor: Box<Actor>, wait: Wait) -> Result<Answer, Error> {
         let (reply, answer) = oneshot::channel();
         actor.answer_to(wait, reply);
         // The id is new, so the route is always a fresh one.

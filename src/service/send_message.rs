@@ -33,20 +33,9 @@ impl Inner {
         if let Some(known) = self.known_task(admission, key.as_ref()).await? {
             return self.repeat(admission, &known, wait, history_length).await;
         }
-        let answer = self.bounded(async {
-            match task_id {
-                Some(task_id) => {
-                    let (agent, scope) = (&admission.agent, &admission.scope);
-                    self.executions.send(agent, scope, &task_id, incoming, wait).await
-                }
-                None => {
-                    self.executions
-                        .start(new_task(admission, context_id, incoming), wait)
-                        .await
-                }
-            }
-        });
-        match answer.await? {
+        // Boxed, because a request's future moves more than once on its way and should be light.
+        let answer = Box::pin(self.deliver(admission, task_id, context_id, incoming, wait));
+        match self.bounded(answer).await? {
             Answer::Task(task, _) => Ok(self.response(*task, history_length)),
             Answer::Message(message) => Ok(SendMessageResponse {
                 payload: Some(Payload::Message(*message)),
@@ -100,6 +89,21 @@ impl Inner {
                     .await
             }
             Err(Err(error)) => Err(error),
+        }
+    }
+
+    async fn deliver(
+        &self,
+        admission: &Admission,
+        task_id: Option<String>,
+        context_id: Option<String>,
+        incoming: Incoming,
+        wait: Wait,
+    ) -> Result<Answer, Error> {
+        let (agent, scope) = (&admission.agent, &admission.scope);
+        match task_id {
+            Some(task_id) => self.executions.send(agent, scope, &task_id, incoming, wait).await,
+            None => self.executions.start(new_task(admission, context_id, incoming), wait).await,
         }
     }
 

@@ -140,7 +140,8 @@ impl Call {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError> + Send + 'static,
     {
-        /// One line per method: the tenant goes into the answer's metadata, the rest into the core.
+        /// One line per method: the tenant goes into the answer's metadata, the rest into the core. Boxed twice, so
+        /// that eleven kinds of futures inside one another don't add up to a heavy one.
         macro_rules! operation {
             ($kind:ident, $operation:ident, $request:ident) => {
                 self.$kind(

@@ -275,7 +275,7 @@ mod tests {
             Error::invalid("message.parts", "at least one part is \"required\"").with("limit", "1");
         error.retry_after = Some(Duration::from_millis(1_500));
         let details = concat!(
-            r#"[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_PARAMS","domain":"a2ad","#,
+            r#"[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"INVALID_PARAMS","domain":"a2a-protocol.org","#,
             r#""metadata":{"limit":"1","requestId":"r"}},"#,
             r#"{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":"#,
             r#"[{"field":"message.parts","description":"at least one part is \"required\""}]},"#,

@@ -1,0 +1,201 @@
+//! The program is killed, or told to drain, in the middle of its work; nothing that it acknowledged may be lost.
+//!
+//! The recorder (`load`) and the checkers (`check`, `log`) stand outside the server.
+
+mod check;
+mod load;
+mod log;
+
+use std::path::Path;
+use std::time::Duration;
+
+use a2ad::pb::TaskState;
+use tokio::task::JoinSet;
+
+use crate::binary::Server;
+use load::{Client, Kind, Ledger, Outcome};
+
+const CYCLES: u64 = 10;
+/// Clients that load the server at the same time.
+const CLIENTS: u64 = 8;
+/// Over it, a drain has not done its work.
+const DRAIN_TIMEOUT_MS: u64 = 10_000;
+
+fn start(database: &Path) -> Server {
+    let url = format!("sqlite://{}", database.display());
+    Server::start(&["--database", &url, "--default-agent", "bench"])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_by_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("a2ad.db");
+    let mut random = Random::new();
+    let ledger = Ledger::default();
+    for cycle in 0..CYCLES {
+        let server = start(&database);
+        let before = ledger.len();
+        let load = load_of(&server, &ledger, &mut random);
+        let work_ms = 50 + random.below(500);
+        // From the first acknowledgement on, so that a slow start doesn't make this an empty test.
+        ledger.grows_beyond(before).await;
+        tokio::time::sleep(Duration::from_millis(work_ms)).await;
+        server.kill();
+        let broken = load.join_all().await;
+        assert!(
+            broken.iter().all(|outcome| *outcome == Outcome::Cut),
+            "{broken:?}"
+        );
+
+        if cycle % 3 == 2 {
+            // A crash while the last one is being repaired.
+            start(&database).kill();
+        }
+        let server = start(&database);
+        let client = Client::connect(&server).await;
+        check::nothing_is_unfinished(&client).await;
+        let count = check::acknowledged(&client, &ledger).await;
+        eprintln!("cycle {cycle}: killed after {work_ms} ms, {count} acknowledged tasks so far");
+        server.kill();
+    }
+    let count = ledger.len();
+    assert!(
+        count > 100,
+        "only {count} tasks were acknowledged: too few to prove anything"
+    );
+    for kind in Kind::ALL {
+        assert!(
+            ledger.count(kind) > 0,
+            "no task of kind {kind:?} was acknowledged"
+        );
+    }
+    // Opened by a server once more, so that what SQLite still had in its log is in the tables.
+    let server = start(&database);
+    let found = log::check(&database).await;
+    server.terminate();
+    assert!(server.ended().success());
+    assert_eq!(found.problems, Vec::<String>::new());
+    assert!(
+        found.tasks >= count,
+        "{} tasks in the database, {count} acknowledged",
+        found.tasks
+    );
+    eprintln!(
+        "{CYCLES} kills, {count} acknowledged tasks, {} in the database, 0 lost",
+        found.tasks
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_under_load_ends_well_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("a2ad.db");
+    let ledger = Ledger::default();
+    let mut random = Random::new();
+    let server = start_draining(&database);
+    let watched = Client::connect(&server).await;
+    let (mut stream, _) = watched.stream("hold:600").await.expect("a stream begins");
+    let load = load_of(&server, &ledger, &mut random);
+    ledger.grows_beyond(50).await;
+    server.terminate();
+    let told = std::time::Instant::now();
+
+    let end = loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream of a task that still runs must not end as if it were done"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(end.code(), tonic::Code::Unavailable, "{end}");
+    assert!(end.metadata().contains_key("a2ad-last-generation"), "{end:?}");
+    let outcomes = load.join_all().await;
+    assert!(
+        outcomes.iter().all(|outcome| *outcome == Outcome::Cut),
+        "{outcomes:?}"
+    );
+    let status = server.ended();
+    assert_eq!(status.code(), Some(0));
+    let took = told.elapsed();
+    assert!(took < Duration::from_millis(DRAIN_TIMEOUT_MS + 5_000), "{took:?}");
+
+    let server = start(&database);
+    let client = Client::connect(&server).await;
+    check::nothing_is_unfinished(&client).await;
+    check::acknowledged(&client, &ledger).await;
+    let found = log::check(&database).await;
+    assert_eq!(found.problems, Vec::<String>::new());
+}
+
+/// The checker's own test: it must notice a task that is gone and one that changed its mind.
+#[tokio::test]
+async fn a_lost_task_is_noticed() {
+    let server = Server::start(&["--database", "memory", "--default-agent", "bench"]);
+    let client = Client::connect(&server).await;
+    let ledger = Ledger::default();
+    let id = client
+        .acknowledged(Kind::Blocking, "hello", false, &ledger)
+        .await
+        .unwrap();
+    assert_eq!(check::lost(&client, &ledger).await, Vec::<String>::new());
+    ledger.note(&id, Kind::Blocking, TaskState::Canceled);
+    ledger.note("no-such-task", Kind::Blocking, TaskState::Completed);
+    assert_eq!(check::lost(&client, &ledger).await.len(), 2);
+}
+
+/// The held task never ends by itself, so that this timeout is what ends the drain.
+fn start_draining(database: &Path) -> Server {
+    let dir = database.parent().expect("a file has a directory");
+    let config = format!("[server]\ndrain_timeout_ms = {}\n", DRAIN_TIMEOUT_MS / 5);
+    std::fs::write(dir.join("a2ad.toml"), config).expect("the directory is ours");
+    let url = format!("sqlite://{}", database.display());
+    let arguments = [
+        "--database",
+        &url,
+        "--default-agent",
+        "bench",
+        "--config",
+        "a2ad.toml",
+    ];
+    Server::start_in(dir, &arguments)
+}
+
+/// Clients that send one thing after the other until their connection breaks.
+fn load_of(server: &Server, ledger: &Ledger, random: &mut Random) -> JoinSet<Outcome> {
+    let mut load = JoinSet::new();
+    let addr = server.addr;
+    for _ in 0..CLIENTS {
+        load.spawn(load::until_cut(addr, ledger.clone(), random.fork()));
+    }
+    load
+}
+
+/// Splitmix64: enough to vary a test, and to run the same one again.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        let seed = match std::env::var("A2AD_KILL_SEED") {
+            Ok(text) => text.parse().expect("A2AD_KILL_SEED is a number"),
+            Err(_) => u64::from(std::process::id()) << 32 | u64::from(uuid::Uuid::now_v7().as_fields().1),
+        };
+        eprintln!("A2AD_KILL_SEED={seed}");
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+}
