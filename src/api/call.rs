@@ -85,22 +85,8 @@ impl Origin<'_> {
             .map_err(|_| Error::invalid(name.as_str(), "the header is not visible ASCII"))
     }
 
-    /// The caller's own id if it is a sane one; else a new one.
     pub(super) fn request_id(&self) -> Arc<str> {
-        let named = self
-            .headers
-            .get(&REQUEST_ID)
-            .and_then(|value| value.to_str().ok());
-        let sane = |id: &&str| {
-            (1..=128).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"._:/+=-".contains(&b))
-        };
-        match named.filter(sane) {
-            Some(id) => Arc::from(id),
-            None => Arc::from(new_id()),
-        }
+        request_id(self.headers)
     }
 
     /// A trace context that is not well formed is as good as none (W3C Trace Context 4.3).
@@ -168,5 +154,20 @@ impl Origin<'_> {
                 "give the generation of the last event as a whole number",
             )
         })
+    }
+}
+
+/// The caller's own id if it is a sane one; else a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let named = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    let sane = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._:/+=-".contains(&b))
+    };
+    match named.filter(sane) {
+        Some(id) => Arc::from(id),
+        None => Arc::from(new_id()),
     }
 }

@@ -11,7 +11,7 @@ mod settings;
 mod stack;
 
 pub use settings::ApiSettings;
-pub use stack::{Api, SetupError};
+pub use stack::{Api, Handled, SetupError};
 
 /// The body of every response.
 pub type Body = tonic::body::Body;

@@ -6,10 +6,12 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::Map;
 use http::header::CONTENT_TYPE;
 use http::{Request, Response};
 use tonic::codegen::StdError;
@@ -19,7 +21,7 @@ use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service};
 
-use super::{ApiSettings, Body, grpc, http as json};
+use super::{ApiSettings, Body, call, grpc, http as json};
 use crate::error::Error;
 use crate::pb;
 use crate::service::AgentService;
@@ -36,6 +38,8 @@ struct Inner {
     /// Health and reflection.
     beside: Routes,
     health: HealthReporter,
+    /// What the health checks of all protocols say.
+    is_serving: AtomicBool,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -76,12 +80,14 @@ impl Api {
             shutdown,
             beside,
             health,
+            is_serving: AtomicBool::new(true),
             in_flight,
         })))
     }
 
     /// Tells health checks that no more requests should be sent here.
     pub async fn not_serving(&self) {
+        self.0.is_serving.store(false, Ordering::Relaxed);
         for service in ["", grpc::SERVICE] {
             self.0
                 .health
@@ -90,8 +96,9 @@ impl Api {
         }
     }
 
-    /// Serves one request.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    /// Serves one request. Each binding's future is boxed for itself: the light ones must not weigh as much as the
+    /// heaviest.
+    pub fn handle<B>(&self, request: Request<B>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + std::fmt::Display + Send + 'static,
@@ -101,13 +108,24 @@ impl Api {
             .get(CONTENT_TYPE)
             .map_or(&[][..], |value| value.as_bytes());
         let kind = content_type.strip_prefix(b"application/grpc");
-        let Some(_permit) = self.enter() else {
-            return self.overloaded(kind.is_some(), request.headers());
+        let Some(permit) = self.enter() else {
+            let refusal = self.overloaded(kind.is_some(), &request);
+            return Box::pin(std::future::ready(refusal));
         };
+        let api = self.clone();
         match kind {
-            Some([] | [b'+' | b';', ..]) => grpc::handle(self, request).await,
-            Some([b'-', b'w', b'e', b'b', ..]) => json::cors::around(self, request, Self::grpc_web).await,
-            _ => json::handle(self, request).await,
+            Some([] | [b'+' | b';', ..]) => Box::pin(async move {
+                let _permit = permit;
+                grpc::handle(&api, request).await
+            }),
+            Some([b'-', b'w', b'e', b'b', ..]) => Box::pin(async move {
+                let _permit = permit;
+                json::cors::around(&api, request, Self::grpc_web).await
+            }),
+            _ => Box::pin(async move {
+                let _permit = permit;
+                json::handle(&api, request).await
+            }),
         }
     }
 
@@ -129,15 +147,15 @@ impl Api {
         (count.fetch_add(1, Ordering::Relaxed) < self.0.settings.in_flight_max).then_some(entered)
     }
 
-    fn overloaded(&self, is_grpc: bool, headers: &http::HeaderMap) -> Response<Body> {
+    fn overloaded<B>(&self, is_grpc: bool, request: &Request<B>) -> Response<Body> {
         let limit = self.0.settings.in_flight_max;
         let error = Error::unavailable(format!(
             "{limit} requests are being served, the limit (in_flight_max); try again"
         ));
         if is_grpc {
-            grpc::refuse(&error, "")
+            grpc::refuse(&error, &call::request_id(request.headers()))
         } else {
-            json::refuse(&error, headers)
+            json::refuse(self, &error, request)
         }
     }
 
@@ -149,8 +167,9 @@ impl Api {
         &self.0.settings
     }
 
-    pub(super) fn shutdown(&self) -> &Shutdown {
-        &self.0.shutdown
+    /// False as soon as no more requests should be sent here.
+    pub(super) fn is_serving(&self) -> bool {
+        self.0.is_serving.load(Ordering::Relaxed) && !self.0.shutdown.is_draining()
     }
 
     pub(super) fn beside(&self) -> Routes {
@@ -167,6 +186,12 @@ impl Drop for InFlight {
     }
 }
 
+/// The future of [`Api`] as a tower service.
+pub type Handled = Map<
+    Pin<Box<dyn Future<Output = Response<Body>> + Send>>,
+    fn(Response<Body>) -> Result<Response<Body>, Infallible>,
+>;
+
 type Answer<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Infallible>> + Send>>;
 
 impl<B> Service<Request<B>> for Api
@@ -176,15 +201,15 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer<Body>;
+    type Future = Handled;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let api = self.clone();
-        Box::pin(async move { Ok(api.handle(request).await) })
+        self.handle(request)
+            .map(Ok as fn(Response<Body>) -> Result<Response<Body>, Infallible>)
     }
 }
 

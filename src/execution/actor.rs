@@ -112,7 +112,9 @@ impl Actor {
         let refusal = match shared.repository.get(&scope, &task_id).await {
             Ok(Some(stored)) => {
                 let writer = Writer::load(scope.clone(), stored, shared.clock.clone(), &shared.settings);
-                return Box::new(Self::over(executions, agent, scope, writer)).run(mailbox).await;
+                return Box::new(Self::over(executions, agent, scope, writer))
+                    .run(mailbox)
+                    .await;
             }
             Ok(None) => Error::task_not_found(&task_id),
             Err(error) => error.into(),
@@ -186,10 +188,13 @@ impl Actor {
         self.direct.is_some() || is_terminal(self.writer.state())
     }
 
-    /// Commits a task whose turn is over already; the answer, and the events that were written.
-    pub(super) async fn finish(mut self: Box<Self>) -> Result<(Answer, Vec<Arc<TaskEvent>>), Error> {
+    /// Commits a task whose turn is over already; the answer, and the events that were written. A caller that waits
+    /// for one answer is told when the agent broke the protocol; a stream shows it by its last event.
+    pub(super) async fn finish(
+        mut self: Box<Self>,
+    ) -> Result<(Result<Answer, Error>, Vec<Arc<TaskEvent>>), Error> {
         if let Some(message) = self.direct {
-            return Ok((Answer::Message(Box::new(message)), Vec::new()));
+            return Ok((Ok(Answer::Message(Box::new(message))), Vec::new()));
         }
         let repository = self.executions.0.repository.clone();
         let mut events = Vec::new();
@@ -198,13 +203,11 @@ impl Actor {
             repository.commit(write).await?;
         }
         if let Some(fault) = &self.fault {
-            return Err(invalid_response(self.writer.task_id(), fault));
+            return Ok((Err(invalid_response(self.writer.task_id(), fault)), events));
         }
         let generation = events.len() as u64;
-        Ok((
-            Answer::Task(Box::new(self.writer.into_task()), generation),
-            events,
-        ))
+        let task = Box::new(self.writer.into_task());
+        Ok((Ok(Answer::Task(task, generation)), events))
     }
 
     /// Serves the task until nothing happens to it any more.

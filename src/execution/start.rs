@@ -41,7 +41,7 @@ impl Executions {
     pub async fn start(&self, new: NewTask, wait: Wait) -> Result<Answer, Error> {
         let mut actor = self.actor(new)?;
         if actor.attempt().await {
-            return actor.finish().await.map(|(answer, _)| answer);
+            return actor.finish().await?.0;
         }
         self.detach(actor, wait).await
     }
@@ -49,14 +49,14 @@ impl Executions {
     /// Starts a task and streams its events from the first one on.
     ///
     /// # Errors
-    /// As for [`Executions::start`], nothing has been streamed then; `Err(Ok(task_id))` when the idempotency key is
-    /// known.
+    /// As for [`Executions::start`], nothing has been streamed then, but an agent that breaks the protocol ends its
+    /// stream with FAILED; `Err(Ok(task_id))` when the idempotency key is known.
     pub async fn start_streaming(&self, new: NewTask) -> Result<EventStream, Result<String, Error>> {
         let (agent, scope) = (new.agent.clone(), new.scope.clone());
         let mut actor = self.actor(new).map_err(Err)?;
         if actor.attempt().await && actor.is_over() {
             return match actor.finish().await.map_err(Err)? {
-                (Answer::Message(message), _) => Ok(EventStream::message(*message)),
+                (Ok(Answer::Message(message)), _) => Ok(EventStream::message(*message)),
                 (_, events) => Ok(EventStream::whole(events)),
             };
         }

@@ -103,7 +103,11 @@ impl Inner {
         let (agent, scope) = (&admission.agent, &admission.scope);
         match task_id {
             Some(task_id) => self.executions.send(agent, scope, &task_id, incoming, wait).await,
-            None => self.executions.start(new_task(admission, context_id, incoming), wait).await,
+            None => {
+                self.executions
+                    .start(new_task(admission, context_id, incoming), wait)
+                    .await
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! From a gRPC path to an operation.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,9 +10,9 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::{HeaderValue, Request, Response};
 use prost::Message;
-use tonic::Status;
 use tonic::codec::{CompressionEncoding, SingleMessageCompressionOverride};
 use tonic::server::Grpc;
+use tonic::{Code, Status};
 use tower::Service;
 
 use super::codec::{EncodedCodec, ProtoCodec};
@@ -46,11 +47,14 @@ where
     };
     let Some(method) = Method::from_name(method) else {
         let known = "the service has no such method; ask gRPC reflection for its methods";
-        return status::refuse(&Error::new(Kind::MethodNotFound, known), "");
+        return status::refuse(
+            &Error::new(Kind::MethodNotFound, known),
+            &call::request_id(request.headers()),
+        );
     };
     let (context, limit) = match admit(api, &request) {
         Ok(admitted) => admitted,
-        Err(error) => return status::refuse(&error, ""),
+        Err(error) => return status::refuse(&error, &call::request_id(request.headers())),
     };
     let call = Call {
         service: api.service().clone(),
@@ -58,8 +62,8 @@ where
         limit,
     };
     let id = call.context.request_id.clone();
-    let mut response = call.serve(method, api.settings(), request).await;
-    size_limit_code(&mut response);
+    let response = call.serve(method, api.settings(), request).await;
+    let mut response = reworded(response, api.settings(), &id);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(call::REQUEST_ID, id);
     }
@@ -95,15 +99,35 @@ fn admit<B>(api: &Api, request: &Request<B>) -> Result<(CallContext, Option<Dura
     Ok((context, limit))
 }
 
-/// tonic says OUT_OF_RANGE for a message over the limit; the protocol's word for it is RESOURCE_EXHAUSTED.
-fn size_limit_code(response: &mut Response<Body>) {
-    const OUT_OF_RANGE: &[u8] = b"11";
-    if let Some(code) = response.headers_mut().get_mut(Status::GRPC_STATUS)
-        && code.as_bytes() == OUT_OF_RANGE
-    {
-        *code = HeaderValue::from_static("8");
+/// What tonic says by itself about a request that it could not read, in the protocol's words: too large is
+/// RESOURCE_EXHAUSTED, a damaged frame is the caller's fault. Our own errors have details, tonic's have none.
+fn reworded(response: Response<Body>, settings: &ApiSettings, request_id: &str) -> Response<Body> {
+    let headers = response.headers();
+    let code = headers
+        .get(Status::GRPC_STATUS)
+        .map(|code| Code::from_bytes(code.as_bytes()));
+    if headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        return response;
     }
+    let error = match code {
+        Some(Code::OutOfRange | Code::ResourceExhausted) => {
+            let limit = settings.body_bytes_max;
+            Error::too_large(format!(
+                "the message is larger than {limit} bytes (body_bytes_max)"
+            ))
+            .with("bytesMax", limit.to_string())
+        }
+        Some(Code::Internal) => Error::new(
+            Kind::ParseError,
+            "the request is not exactly one well-formed gRPC message",
+        ),
+        _ => return response,
+    };
+    status::refuse(&error, request_id)
 }
+
+/// A call that is being served.
+type Serving<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
 
 /// One call on its way into the core.
 #[derive(Clone)]
@@ -135,25 +159,24 @@ where
 }
 
 impl Call {
-    async fn serve<B>(self, method: Method, settings: &ApiSettings, request: Request<B>) -> Response<Body>
+    /// Boxed here, so that the futures of eleven methods don't add up to a heavy one.
+    fn serve<B>(self, method: Method, settings: &ApiSettings, request: Request<B>) -> Serving<'_>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError> + Send + 'static,
     {
-        /// One line per method: the tenant goes into the answer's metadata, the rest into the core. Boxed twice, so
-        /// that eleven kinds of futures inside one another don't add up to a heavy one.
+        /// One line per method: the tenant goes into the answer's metadata, the rest into the core.
         macro_rules! operation {
             ($kind:ident, $operation:ident, $request:ident) => {
-                self.$kind(
-                    settings,
-                    request,
-                    |call, request: pb::$request| async move {
-                        let tenant = extensions_tenant(&call, || request.tenant.clone());
-                        let answer = call.service.$operation(&call.context, request).await;
-                        call.answer(answer, &tenant)
-                    },
+                Box::pin(
+                    self.$kind(settings, request, |call, request: pb::$request| {
+                        Box::pin(async move {
+                            let tenant = extensions_tenant(&call, || request.tenant.clone());
+                            let answer = call.service.$operation(&call.context, request).await;
+                            call.answer(answer, &tenant)
+                        })
+                    }),
                 )
-                .await
             };
         }
         match method {

@@ -17,9 +17,9 @@ pub(super) fn open_api(is_head: bool) -> Response<Body> {
     )
 }
 
-/// Whether to send requests here: not while draining, and not while the database is away.
+/// Whether to send requests here: not from the beginning of the end on, and not while the database is away.
 pub(super) async fn health(api: &Api, is_head: bool) -> Response<Body> {
-    let serving = !api.shutdown().is_draining() && api.service().check().await.is_ok();
+    let serving = api.is_serving() && api.service().check().await.is_ok();
     let (status, text) = if serving {
         (StatusCode::OK, r#"{"status":"SERVING"}"#)
     } else {

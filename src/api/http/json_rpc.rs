@@ -95,6 +95,14 @@ where
     body::read_plain(headers, body, api.settings().body_bytes_max).await
 }
 
+/// A response that is nothing but the error; `id` is JSON text.
+pub(super) fn refuse(id: &str, error: &Error, request_id: &str) -> Response<Body> {
+    let object = render::json_rpc_object(error, id, request_id);
+    let mut response = reply::json(render::json_rpc_status(error), Media::Json, object);
+    render::set_headers(response.headers_mut(), error);
+    response
+}
+
 impl Exchange<'_> {
     fn respond(&self, reply: Reply<'_>) -> Response<Body> {
         let (mut response, activated) = match reply {
@@ -119,10 +127,7 @@ impl Exchange<'_> {
     }
 
     fn refuse(&self, id: &str, error: &Error) -> Response<Body> {
-        let object = render::json_rpc_object(error, id, self.request_id);
-        let mut response = reply::json(render::json_rpc_status(error), Media::Json, object);
-        render::set_headers(response.headers_mut(), error);
-        response
+        refuse(id, error, self.request_id)
     }
 
     /// Answers the entries of a batch in their order, some of them at the same time.

@@ -23,14 +23,13 @@ mod stream;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use tower::BoxError;
 
-use super::call::Origin;
+use super::call::{self, Origin};
 use super::{Api, Body};
 use crate::context::Binding;
 use crate::error::{Error, Kind};
-use crate::task::new_id;
 use router::{Miss, Route, Target};
 
 /// The query parameter that may stand in for the header of the same name (specification 3.6.1).
@@ -118,10 +117,17 @@ where
     response
 }
 
-/// Refuses a request that was not looked at. Nothing is known of its binding, so it gets the plain form.
-pub(super) fn refuse(error: &Error, headers: &HeaderMap) -> Response<Body> {
-    let request_id = new_id();
-    let mut response = render::http_json(error, media::answer(headers), &request_id);
+/// Refuses a request whose body is not looked at, in the form of the binding that its path belongs to.
+pub(super) fn refuse<B>(api: &Api, error: &Error, request: &Request<B>) -> Response<Body> {
+    let (headers, request_id) = (request.headers(), call::request_id(request.headers()));
+    let is_hosted = |name: &str| api.service().agents().get(name).is_some();
+    let mut response = match router::route(request.method(), request.uri().path(), is_hosted) {
+        Ok(Route {
+            target: Target::JsonRpc,
+            ..
+        }) => json_rpc::refuse(envelope::NO_ID, error, &request_id),
+        _ => render::http_json(error, media::answer(headers), &request_id),
+    };
     reply::set_request_id(response.headers_mut(), &request_id);
     response
 }

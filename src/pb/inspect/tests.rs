@@ -1,3 +1,5 @@
+//! What inspection lets through and what it finds.
+
 use prost_types::ListValue;
 
 use super::*;

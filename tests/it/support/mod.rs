@@ -1,4 +1,9 @@
 //! What several tests need.
 
+pub mod database;
 pub mod engine;
+pub mod messages;
 pub mod observed;
+pub mod puppet;
+pub mod wire;
+pub mod world;

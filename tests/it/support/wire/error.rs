@@ -1,0 +1,139 @@
+//! An error as a binding tells it, taken apart.
+
+use std::collections::BTreeMap;
+
+use a2ad::error::Kind;
+use http::HeaderMap;
+use serde_json::Value;
+use tonic_types::StatusExt as _;
+
+use super::Wire;
+
+/// How a binding calls an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    Grpc(tonic::Code),
+    /// The code, and the HTTP status around it.
+    JsonRpc(i32, u16),
+    HttpJson(u16),
+}
+
+/// What all bindings tell of an error.
+#[derive(Clone, Debug)]
+pub struct WireError {
+    pub code: Code,
+    pub message: String,
+    pub reason: String,
+    pub domain: String,
+    /// The fields that are not valid.
+    pub fields: Vec<String>,
+    pub metadata: BTreeMap<String, String>,
+    /// Whether it says when to try again.
+    pub retry: bool,
+    pub headers: HeaderMap,
+}
+
+impl WireError {
+    pub fn from_status(status: tonic::Status) -> Self {
+        let details = status.get_error_details();
+        let info = details
+            .error_info()
+            .cloned()
+            .unwrap_or_else(|| tonic_types::ErrorInfo::new("", "", []));
+        let bad = details
+            .bad_request()
+            .map(|bad| bad.field_violations.clone())
+            .unwrap_or_default();
+        Self {
+            code: Code::Grpc(status.code()),
+            message: status.message().to_owned(),
+            reason: info.reason,
+            domain: info.domain,
+            fields: bad.into_iter().map(|violation| violation.field).collect(),
+            metadata: info.metadata.into_iter().collect(),
+            retry: details.retry_info().is_some(),
+            headers: status.metadata().clone().into_headers(),
+        }
+    }
+
+    /// Of the `error` member of a JSON body.
+    pub fn from_json(wire: Wire, status: u16, headers: HeaderMap, error: &Value) -> Self {
+        let code = error["code"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("no code in {error}"));
+        let (code, details) = match wire {
+            Wire::JsonRpc => (
+                Code::JsonRpc(i32::try_from(code).unwrap(), status),
+                &error["data"],
+            ),
+            _ => (Code::HttpJson(u16::try_from(code).unwrap()), &error["details"]),
+        };
+        let detail = |name: &str| {
+            let kind = format!("type.googleapis.com/google.rpc.{name}");
+            details
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|detail| detail["@type"] == *kind)
+        };
+        let info = detail("ErrorInfo").unwrap_or_else(|| panic!("no ErrorInfo in {error}"));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let violations = detail("BadRequest").map(|bad| bad["fieldViolations"].as_array().unwrap().clone());
+        let metadata = info["metadata"].as_object().unwrap();
+        Self {
+            code,
+            message: text(&error["message"]),
+            reason: text(&info["reason"]),
+            domain: text(&info["domain"]),
+            fields: violations
+                .iter()
+                .flatten()
+                .map(|violation| text(&violation["field"]))
+                .collect(),
+            metadata: metadata
+                .iter()
+                .map(|(key, value)| (key.clone(), text(value)))
+                .collect(),
+            retry: detail("RetryInfo").is_some(),
+            headers,
+        }
+    }
+
+    /// Checks that this is how its binding tells an error of `kind`.
+    #[track_caller]
+    pub fn is(self, kind: Kind) -> Self {
+        let expected = match self.code {
+            Code::Grpc(_) => Code::Grpc(kind.grpc_code()),
+            Code::JsonRpc(..) => Code::JsonRpc(kind.json_rpc_code(), rpc_status(kind.http_status())),
+            Code::HttpJson(_) => Code::HttpJson(kind.http_status()),
+        };
+        assert_eq!(
+            (self.code, self.reason.as_str()),
+            (expected, kind.reason()),
+            "{self:?}"
+        );
+        assert_eq!(self.domain, kind.domain());
+        self
+    }
+
+    /// Checks that this is how its binding says that a request was too large.
+    #[track_caller]
+    pub fn is_too_large(self) -> Self {
+        let expected = match self.code {
+            Code::Grpc(_) => Code::Grpc(tonic::Code::ResourceExhausted),
+            Code::JsonRpc(..) => Code::JsonRpc(-32600, 413),
+            Code::HttpJson(_) => Code::HttpJson(413),
+        };
+        assert_eq!(self.code, expected, "{self:?}");
+        self
+    }
+}
+
+/// The HTTP status around a JSON-RPC error: 200, but for what proxies and credential helpers have to know.
+pub fn rpc_status(status: u16) -> u16 {
+    if matches!(status, 401 | 403 | 413 | 415 | 429 | 503) {
+        status
+    } else {
+        200
+    }
+}
