@@ -30,13 +30,13 @@ async fn parts_and_bodies_have_a_size(wire: Wire) {
         .call(send("echo", "m", &"x".repeat(1_001)))
         .await
         .unwrap_err()
-        .is_too_large();
+        .too_large();
     assert!(part.message.contains("part_bytes_max"), "{part:?}");
     let body = client
         .call(send("echo", "m", &"x".repeat(5_000)))
         .await
         .unwrap_err()
-        .is_too_large();
+        .too_large();
     assert_eq!(
         (body.reason.as_str(), body.metadata["bytesMax"].as_str()),
         ("RESOURCE_EXHAUSTED", "4096")
@@ -53,7 +53,7 @@ async fn parts_and_bodies_have_a_size(wire: Wire) {
         ))
         .await
         .unwrap_err()
-        .is_too_large();
+        .too_large();
 }
 
 /// Lists inside one another.
@@ -242,7 +242,7 @@ async fn a_batch_has_so_many_requests() {
     let two = client.post(&format!("[{one},{one}]")).await;
     assert_eq!((two.status, two.json().as_array().unwrap().len()), (200, 2));
     let three = client.post(&format!("[{one},{one},{one}]")).await;
-    let error = three.error(Wire::JsonRpc).is_too_large();
+    let error = three.error(Wire::JsonRpc).too_large();
     assert!(error.message.contains("at most 2"), "{error:?}");
 }
 
@@ -265,6 +265,6 @@ async fn a_compressed_message_has_the_size_that_it_unpacks_to() {
             .await
     };
     send(2_000).await.unwrap();
-    let bomb = WireError::from_status(send(1 << 20).await.unwrap_err()).is_too_large();
+    let bomb = WireError::from_status(send(1 << 20).await.unwrap_err()).too_large();
     assert_eq!(bomb.reason, "RESOURCE_EXHAUSTED");
 }

@@ -40,7 +40,7 @@ async fn filters_narrow_the_listing(wire: Wire) {
     let client = world.client(wire);
     let a = make(&client, "tck-complete-task", "one").await;
     let b = make(&client, "tck-input-required", "one").await;
-    let later = b.status.as_ref().unwrap().timestamp.clone().unwrap();
+    let later = b.status.as_ref().unwrap().timestamp.unwrap();
     // Times are whole milliseconds; the next task must have a later one.
     while millis(&make(&client, "tck-reject-task", "clock").await) <= millis(&b) {}
     let c = make(&client, "tck-complete-task", "two").await;

@@ -24,13 +24,13 @@ pub struct WireError {
     pub code: Code,
     pub message: String,
     pub reason: String,
-    pub domain: String,
+    pub domain: Box<str>,
     /// The fields that are not valid.
     pub fields: Vec<String>,
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Box<BTreeMap<String, String>>,
     /// Whether it says when to try again.
     pub retry: bool,
-    pub headers: HeaderMap,
+    pub headers: Box<HeaderMap>,
 }
 
 impl WireError {
@@ -48,11 +48,11 @@ impl WireError {
             code: Code::Grpc(status.code()),
             message: status.message().to_owned(),
             reason: info.reason,
-            domain: info.domain,
+            domain: info.domain.into(),
             fields: bad.into_iter().map(|violation| violation.field).collect(),
-            metadata: info.metadata.into_iter().collect(),
+            metadata: Box::new(info.metadata.into_iter().collect()),
             retry: details.retry_info().is_some(),
-            headers: status.metadata().clone().into_headers(),
+            headers: Box::new(status.metadata().clone().into_headers()),
         }
     }
 
@@ -84,18 +84,20 @@ impl WireError {
             code,
             message: text(&error["message"]),
             reason: text(&info["reason"]),
-            domain: text(&info["domain"]),
+            domain: text(&info["domain"]).into(),
             fields: violations
                 .iter()
                 .flatten()
                 .map(|violation| text(&violation["field"]))
                 .collect(),
-            metadata: metadata
-                .iter()
-                .map(|(key, value)| (key.clone(), text(value)))
-                .collect(),
+            metadata: Box::new(
+                metadata
+                    .iter()
+                    .map(|(key, value)| (key.clone(), text(value)))
+                    .collect(),
+            ),
             retry: detail("RetryInfo").is_some(),
-            headers,
+            headers: Box::new(headers),
         }
     }
 
@@ -112,13 +114,13 @@ impl WireError {
             (expected, kind.reason()),
             "{self:?}"
         );
-        assert_eq!(self.domain, kind.domain());
+        assert_eq!(&*self.domain, kind.domain());
         self
     }
 
     /// Checks that this is how its binding says that a request was too large.
     #[track_caller]
-    pub fn is_too_large(self) -> Self {
+    pub fn too_large(self) -> Self {
         let expected = match self.code {
             Code::Grpc(_) => Code::Grpc(tonic::Code::ResourceExhausted),
             Code::JsonRpc(..) => Code::JsonRpc(-32600, 413),
