@@ -6,6 +6,7 @@ use a2ad::pb::{
     SendMessageConfiguration, SendMessageRequest, SendMessageResponse, SubscribeToTaskRequest,
     send_message_response,
 };
+use futures_util::FutureExt;
 use h2::RecvStream;
 
 use crate::client::Background;
@@ -120,11 +121,22 @@ async fn memory(options: &Options, case: Case) -> Outcome<Sizes> {
         }
     }
     let after = settled(&server).await?;
+    still_open(&mut streams).await?;
     let kb = |from: u64, to: u64, count: usize| to.saturating_sub(from) as f64 / 1024.0 / count.max(1) as f64;
     Ok(Sizes {
         subscriber_kb: kb(before, after, SUBSCRIBERS),
         task_kb: kb(start, before, case.tasks()),
     })
+}
+
+/// A stream that has ended needs no memory, so none may have.
+async fn still_open(streams: &mut [RecvStream]) -> Outcome {
+    for stream in streams {
+        if let Some(event) = next(stream).now_or_never() {
+            return Err(format!("a subscriber that should be idle got {event:?}").into());
+        }
+    }
+    Ok(())
 }
 
 async fn settled(server: &Server) -> Outcome<u64> {

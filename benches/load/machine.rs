@@ -16,7 +16,11 @@ pub fn pin_the_load(wanted: bool) -> Outcome<String> {
     if !wanted || cores < 2 {
         return Ok("Nothing is pinned: the figures below are rougher.".to_owned());
     }
-    let others = format!("1-{}", cores - 1);
+    let others = if cores == 2 {
+        "1".to_owned()
+    } else {
+        format!("1-{}", cores - 1)
+    };
     let pid = std::process::id().to_string();
     match Command::new("taskset").args(["-cp", &others, &pid]).output() {
         Ok(output) if output.status.success() => Ok(format!(
@@ -29,13 +33,17 @@ pub fn pin_the_load(wanted: bool) -> Outcome<String> {
     }
 }
 
-/// True if `taskset` is there to start servers with.
+/// True if servers can be started with `taskset`.
 pub fn can_pin() -> bool {
-    cores() >= 2
-        && Command::new("taskset")
-            .arg("--version")
-            .output()
-            .is_ok_and(|output| output.status.success())
+    cores() >= 2 && has("taskset")
+}
+
+/// True if a program of util-linux is there.
+pub fn has(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 /// Processors, memory, kernel, and how busy the machine is with other things.

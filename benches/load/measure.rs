@@ -86,6 +86,14 @@ pub struct Sample {
     pub p99_us: f64,
 }
 
+impl Sample {
+    /// How much of one core the server had. Well below 100 it was not given enough to do, or not let onto its core,
+    /// and each request costs it more: it wakes up for every one instead of taking several at once.
+    pub fn busy_percent(&self) -> f64 {
+        self.per_second * self.cpu_us / 1e4
+    }
+}
+
 /// The windows of all rounds.
 #[derive(Clone, Debug, Default)]
 pub struct Series(Vec<Sample>);

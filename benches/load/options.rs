@@ -20,7 +20,7 @@ OPTIONS
   --rounds N        rounds of every measurement, baseline and subject in turn [default: 5]
   --seconds S       seconds of one round [default: 2]
   --warm-up S       seconds of load before it [default: 0.5]
-  --only TEXT       only rows whose name contains TEXT
+  --only TEXT       of unary only the bindings whose name contains TEXT
   --dir PATH        where databases are made [default: cargo's directory for temporary files]
   --a2ad PATH       the program to measure [default: the one built with this bench]
   --no-pin          leave it to the system on which cores everything runs";

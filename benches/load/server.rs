@@ -1,5 +1,6 @@
 //! Servers as child processes: start, CPU time, memory, end.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -125,13 +126,18 @@ impl Drop for Server {
     }
 }
 
-/// A command on the servers' core.
+/// A command on the servers' core that does not outlive this process.
 pub fn pinned(program: &Path, pin: bool) -> Command {
-    if !pin || !machine::can_pin() {
-        return Command::new(program);
+    let mut words: Vec<&OsStr> = Vec::new();
+    if machine::has("setpriv") {
+        words.extend(["setpriv", "--pdeathsig", "KILL"].map(OsStr::new));
     }
-    let mut command = Command::new("taskset");
-    command.args(["-c", SERVER_CORE]).arg(program);
+    if pin && machine::can_pin() {
+        words.extend(["taskset", "-c", SERVER_CORE].map(OsStr::new));
+    }
+    words.push(program.as_os_str());
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
     command
 }
 

@@ -67,7 +67,11 @@ pub fn spread(value: Spread, digits: usize) -> String {
 }
 
 pub fn median(value: Spread, digits: usize) -> String {
-    format!("{:.digits$}", value.median)
+    if value.median.is_nan() {
+        "-".to_owned()
+    } else {
+        format!("{:.digits$}", value.median)
+    }
 }
 
 /// A line that is no part of the tables.

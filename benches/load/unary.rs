@@ -72,6 +72,7 @@ pub async fn run(options: &Options) -> Outcome {
         "server CPU us/request",
         "x baseline",
         "requests/s",
+        "core busy %",
         "p50 us",
         "p99 us",
     ]);
@@ -137,6 +138,7 @@ fn row(name: &str, in_flight: usize, series: &Series, baseline: &Series) -> Vec<
         spread(series.of(|sample| sample.cpu_us), 1),
         spread(series.over(baseline, |sample| sample.cpu_us), 2),
         spread(series.of(|sample| sample.per_second), 0),
+        median(series.of(Sample::busy_percent), 0),
         median(series.of(|sample| sample.p50_us), 0),
         median(series.of(|sample| sample.p99_us), 0),
     ]
