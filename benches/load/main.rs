@@ -18,6 +18,10 @@ use std::process::ExitCode;
 
 use options::{Options, What};
 
+/// The allocator of the a2ad binary, so that the bare servers differ from it in what they do and in nothing else.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What goes wrong ends the program with its text.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 

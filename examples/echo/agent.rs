@@ -100,7 +100,11 @@ impl Tally {
 fn words(text: &str) -> usize {
     if text.is_ascii() {
         let is_word = |word: &&[u8]| !word.is_empty();
-        return text.as_bytes().split(u8::is_ascii_whitespace).filter(is_word).count();
+        return text
+            .as_bytes()
+            .split(u8::is_ascii_whitespace)
+            .filter(is_word)
+            .count();
     }
     text.split_whitespace().count()
 }

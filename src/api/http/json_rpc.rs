@@ -52,7 +52,7 @@ type Call<'a> = Pin<Box<dyn Future<Output = Reply<'a>> + Send + 'a>>;
 
 impl<'a> From<Refused<'a>> for Reply<'a> {
     fn from(Refused { id, error }: Refused<'a>) -> Self {
-        Self::Error { id, error }
+        Self::Error { id, error: *error }
     }
 }
 

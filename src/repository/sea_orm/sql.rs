@@ -67,7 +67,11 @@ impl ManyRows {
             let rows = values.len() / width;
             let group = GROUP_MAX.min(1 << rows.ilog2());
             let rest = values.split_off(group * width);
-            statements.push(Statement::from_sql_and_values(backend, self.text(backend, group), values));
+            statements.push(Statement::from_sql_and_values(
+                backend,
+                self.text(backend, group),
+                values,
+            ));
             values = rest;
         }
         statements
