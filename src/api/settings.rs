@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct ApiSettings {
     /// Bytes of one request body, decompressed, and of one gRPC message in either direction.
     pub body_bytes_max: usize,
+    /// How long the next piece of a request body may take.
+    pub body_timeout: Duration,
     /// The longest deadline that a caller can ask for; longer ones are cut down to it.
     pub request_timeout_max: Duration,
     /// Requests processed at once.
@@ -30,6 +32,7 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             body_bytes_max: 4 << 20,
+            body_timeout: Duration::from_secs(30),
             request_timeout_max: Duration::from_secs(3_600),
             in_flight_max: 10_000,
             batch_requests_max: 64,

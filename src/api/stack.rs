@@ -13,13 +13,14 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::Map;
 use http::header::CONTENT_TYPE;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use tonic::codegen::StdError;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service};
+use tower_http::timeout::TimeoutBody;
 
 use super::{ApiSettings, Body, call, grpc, http as json};
 use crate::error::Error;
@@ -103,26 +104,23 @@ impl Api {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + std::fmt::Display + Send + 'static,
     {
-        let content_type = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .map_or(&[][..], |value| value.as_bytes());
-        let kind = content_type.strip_prefix(b"application/grpc");
+        let kind = kind_of(request.headers());
         let Some(permit) = self.enter() else {
-            let refusal = self.overloaded(kind.is_some(), &request);
+            let refusal = self.overloaded(kind != Kind::Other, &request);
             return Box::pin(std::future::ready(refusal));
         };
         let api = self.clone();
+        let request = request.map(|body| TimeoutBody::new(api.0.settings.body_timeout, body));
         match kind {
-            Some([] | [b'+' | b';', ..]) => Box::pin(async move {
+            Kind::Grpc => Box::pin(async move {
                 let _permit = permit;
                 grpc::handle(&api, request).await
             }),
-            Some([b'-', b'w', b'e', b'b', ..]) => Box::pin(async move {
+            Kind::GrpcWeb => Box::pin(async move {
                 let _permit = permit;
                 json::cors::around(&api, request, Self::grpc_web).await
             }),
-            _ => Box::pin(async move {
+            Kind::Other => Box::pin(async move {
                 let _permit = permit;
                 json::handle(&api, request).await
             }),
@@ -174,6 +172,25 @@ impl Api {
 
     pub(super) fn beside(&self) -> Routes {
         self.0.beside.clone()
+    }
+}
+
+/// Which binding a request is for, as far as its content type tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Grpc,
+    GrpcWeb,
+    Other,
+}
+
+fn kind_of(headers: &HeaderMap) -> Kind {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .map_or(&[][..], |value| value.as_bytes());
+    match content_type.strip_prefix(b"application/grpc") {
+        Some([] | [b'+' | b';', ..]) => Kind::Grpc,
+        Some([b'-', b'w', b'e', b'b', ..]) => Kind::GrpcWeb,
+        _ => Kind::Other,
     }
 }
 

@@ -1,65 +1,113 @@
 //! Taking up what the last process left running.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt};
 
-use crate::agent::Agents;
-use crate::context::{Binding, CallContext, Principal};
-use crate::error::Error;
+use crate::agent::{Agent, AgentError, AgentExecutor, AgentOptions, Agents, RequestContext, TaskUpdater};
+use crate::context::{Binding, CallContext};
+use crate::error::{Error, Kind};
 use crate::execution::Executions;
-use crate::repository::{TaskRepository, Unfinished};
+use crate::pb::AgentCard;
+use crate::repository::{self, TaskRepository, Unfinished};
+use crate::shutdown::Shutdown;
 use crate::task::new_id;
 
 /// Tasks that are read at once.
 const PAGE: usize = 256;
-/// Tasks that are taken up at once.
+/// Tasks of one agent that are taken up at once.
 const AT_ONCE: usize = 32;
+/// The pause before a task is tried again, and the longest one.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Restarts or fails every task that the last process left running. It goes on in the background while requests come
-/// in already: a restart may have to wait until its agent may run once more. Tasks that began after the start are not
-/// looked at; they have writers.
-pub(super) async fn recover(repository: Arc<dyn TaskRepository>, executions: Executions, agents: Agents) {
-    let until = new_id();
-    match every_page(&repository, &executions, &agents, &until).await {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(tasks = count, "took up the tasks that the last run left running"),
-        Err(error) => {
-            tracing::error!(%error, "not all tasks of the last run could be taken up; restart to try again")
-        }
-    }
-}
-
-async fn every_page(
+/// Every task that says it is running. Read before requests come in, so all of them are what the last process left.
+///
+/// # Errors
+/// As the repository's.
+pub(super) async fn left_behind(
     repository: &Arc<dyn TaskRepository>,
-    executions: &Executions,
-    agents: &Agents,
-    until: &str,
-) -> Result<usize, Error> {
-    let mut after = String::new();
-    let mut count = 0;
+) -> Result<Vec<Unfinished>, repository::Error> {
+    let mut left: Vec<Unfinished> = Vec::new();
     loop {
-        let mut left = repository.unfinished(&after, PAGE).await?;
-        // Ids are made in the order of time.
-        left.retain(|task| *task.task_id < *until);
-        let Some(last) = left.last() else { return Ok(count) };
-        after.clone_from(&last.task_id);
-        count += left.len();
-        stream::iter(left)
-            .map(|left| take_up(executions, agents, left))
-            .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
-            .await?;
+        let after = left.last().map_or(String::new(), |last| last.task_id.clone());
+        let page = repository.unfinished(&after, PAGE).await?;
+        if page.is_empty() {
+            return Ok(left);
+        }
+        left.extend(page);
     }
 }
 
-async fn take_up(executions: &Executions, agents: &Agents, left: Unfinished) -> Result<(), Error> {
-    let Some(agent) = agents.get(&left.scope.agent) else {
-        tracing::warn!(agent = %left.scope.agent, task.id = left.task_id, "an unfinished task has no agent any more");
-        return Ok(());
-    };
-    let call = CallContext {
-        principal: Principal::clone(&left.scope.owner),
+/// Restarts or fails tasks, as their agents say. It goes on while requests come in already: a restart may have to wait
+/// until its agent may run once more. Agents don't wait for each other.
+pub(super) async fn recover(
+    left: Vec<Unfinished>,
+    executions: Executions,
+    agents: Agents,
+    shutdown: Shutdown,
+) {
+    if left.is_empty() {
+        return;
+    }
+    tracing::info!(
+        tasks = left.len(),
+        "taking up the tasks that the last run left running"
+    );
+    let mut by_agent: HashMap<Arc<str>, Vec<Unfinished>> = HashMap::new();
+    for task in left {
+        by_agent.entry(task.scope.agent.clone()).or_default().push(task);
+    }
+    let every_agent = by_agent.into_iter().map(|(name, tasks)| {
+        let agent = agents.get(&name).cloned().or_else(|| gone(&name));
+        of_agent(agent, tasks, &executions, &shutdown)
+    });
+    futures_util::future::join_all(every_agent).await;
+}
+
+async fn of_agent(
+    agent: Option<Arc<Agent>>,
+    tasks: Vec<Unfinished>,
+    executions: &Executions,
+    shutdown: &Shutdown,
+) {
+    let Some(agent) = agent else { return };
+    stream::iter(tasks)
+        .for_each_concurrent(AT_ONCE, |task| take_up(agent.clone(), task, executions, shutdown))
+        .await;
+}
+
+/// Takes one task up, however often that must be tried. A task that can't be read is left alone: it must not keep the
+/// others from being taken up.
+async fn take_up(agent: Arc<Agent>, left: Unfinished, executions: &Executions, shutdown: &Shutdown) {
+    let mut pause = PAUSE;
+    while !shutdown.is_draining() {
+        let call = call_of(&left);
+        let error = match executions.recover(&agent, &left, &call).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        error.log(&call.request_id);
+        if !may_pass(&error) {
+            tracing::error!(task.id = left.task_id, %error, "an unfinished task can't be taken up");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+fn may_pass(error: &Error) -> bool {
+    matches!(error.kind, Kind::Unavailable | Kind::Conflict)
+}
+
+/// A call that nobody made.
+fn call_of(left: &Unfinished) -> CallContext {
+    CallContext {
+        principal: left.scope.owner.clone(),
         binding: Binding::Grpc,
         peer: None,
         request_id: Arc::from(new_id()),
@@ -69,6 +117,28 @@ async fn take_up(executions: &Executions, agents: &Agents, left: Unfinished) -> 
         path_agent: None,
         idempotency_key: None,
         last_generation: None,
-    };
-    executions.recover(agent, &left, &call).await
+    }
+}
+
+/// Stands in for an agent that is not hosted any more: all that it can do is to let its tasks fail.
+struct Gone;
+
+#[async_trait]
+impl AgentExecutor for Gone {
+    async fn execute(&self, _: RequestContext, _: TaskUpdater) -> Result<(), AgentError> {
+        Err(AgentError::new("the agent is not hosted any more"))
+    }
+}
+
+fn gone(name: &str) -> Option<Arc<Agent>> {
+    let agent = Agent::new(
+        name,
+        AgentCard::default(),
+        Arc::new(Gone),
+        AgentOptions::default(),
+    );
+    agent
+        .map(Arc::new)
+        .inspect_err(|error| tracing::error!(%error, "unfinished tasks of an agent that can't be named"))
+        .ok()
 }

@@ -14,6 +14,7 @@ use crate::api::Api;
 use crate::bus::LocalBus;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
+use crate::error::Error;
 use crate::execution::Executions;
 use crate::repository::TaskRepository;
 use crate::repository::memory::MemoryRepository;
@@ -67,7 +68,8 @@ impl Runtime {
             shutdown.clone(),
             settings::execution(&config),
         );
-        let recovery = recovery::recover(repository.clone(), executions.clone(), agents.clone());
+        let left = recovery::left_behind(&repository).await.map_err(Error::from)?;
+        let recovery = recovery::recover(left, executions.clone(), agents.clone(), shutdown.clone());
         shutdown.spawn("recovery", recovery);
         let service = AgentService::new(
             agents,
@@ -179,7 +181,8 @@ impl Runtime {
             tokio::time::sleep(limit).await;
         };
         tokio::select! {
-            _ = async { tokio::join!(serving, draining) } => {}
+            // A request that was let in last may have begun a task when nothing else ran any more.
+            () = async { tokio::join!(serving, draining); executions.idle().await } => {}
             () = shutdown.aborted() => tracing::warn!("stopped without draining"),
             () = too_long => {
                 tracing::warn!(tasks = executions.running(), "stopped after the drain timeout; the next start takes up what ran");

@@ -20,8 +20,17 @@ pub(super) fn execution(config: &Config) -> ExecutionSettings {
         ring_bytes_max: limits.ring_bytes_max,
         snapshot_every_events: limits.snapshot_every_events as usize,
         cancel_timeout: Duration::from_millis(limits.cancel_timeout_ms),
+        inspect: inspect(config),
         artifacts_max: limits.artifacts_max,
         task_bytes_max: limits.task_bytes_max,
+    }
+}
+
+fn inspect(config: &Config) -> InspectLimits {
+    InspectLimits {
+        depth_max: config.limits.depth_max,
+        nodes_max: config.limits.nodes_max,
+        parts_max: config.limits.parts_max,
     }
 }
 
@@ -29,14 +38,11 @@ pub(super) fn service(config: &Config) -> ServiceSettings {
     let limits = &config.limits;
     let wait = limits.blocking_wait_ms_max;
     ServiceSettings {
-        inspect: InspectLimits {
-            depth_max: limits.depth_max,
-            nodes_max: limits.nodes_max,
-            parts_max: limits.parts_max,
-        },
+        inspect: inspect(config),
         part_bytes_max: limits.part_bytes_max,
         page_size_default: limits.page_size_default,
         page_size_max: limits.page_size_max,
+        list_bytes_max: limits.list_bytes_max,
         list_count_max: limits.list_count_max,
         history_length_max: limits.history_length_max,
         streams_per_caller_max: limits.streams_per_caller_max,
@@ -53,6 +59,7 @@ pub(super) fn service(config: &Config) -> ServiceSettings {
 pub(super) fn api(config: &Config) -> ApiSettings {
     ApiSettings {
         body_bytes_max: config.server.body_bytes_max,
+        body_timeout: Duration::from_millis(config.server.body_timeout_ms),
         request_timeout_max: Duration::from_millis(config.server.request_timeout_ms_max),
         in_flight_max: config.server.in_flight_max,
         batch_requests_max: config.limits.batch_requests_max,

@@ -20,6 +20,9 @@ section! {
         /// Tasks counted for the total of a listing; beyond it the count stops, so that a listing costs the same
         /// however many tasks there are.
         list_count_max: usize = 10_000, 1..=10_000_000;
+        /// Bytes of tasks on a page at most; a page with a single larger task has just that. Below the 4 MiB that
+        /// gRPC clients take by default.
+        list_bytes_max: usize = 3 * MIB, 1_024..=1_073_741_824;
         /// Messages of a task's history returned at most.
         history_length_max: u32 = 10_000, 1..=1_000_000;
         /// Executions that run at once for one agent; agents.NAME.executions_max overrides it.

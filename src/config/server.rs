@@ -26,6 +26,8 @@ section! {
         handshakes_pending_max: usize = 512, 1..=100_000;
         /// Milliseconds in which the headers of an HTTP/1.1 request must arrive, against slow senders.
         header_timeout_ms: u64 = 10_000, 1..=600_000;
+        /// Milliseconds that the next piece of a request body may take, against callers that hold a request open.
+        body_timeout_ms: u64 = 30_000, 1..=600_000;
         /// HTTP/2 streams open at once on one connection, announced to the peer. Use 100 when strangers connect
         /// directly.
         streams_per_connection_max: u32 = 256, 1..=100_000;

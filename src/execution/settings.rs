@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::pb::inspect::InspectLimits;
+
 /// How executions are bounded. Every limit is a configuration key of `[limits]`.
 #[derive(Clone, Debug)]
 pub struct ExecutionSettings {
@@ -17,6 +19,8 @@ pub struct ExecutionSettings {
     pub snapshot_every_events: usize,
     /// How long an agent may think about a cancel request, and how long it may run on after its task ended.
     pub cancel_timeout: Duration,
+    /// Depth, nodes and parts of what an agent says: what callers may not send, agents may not store.
+    pub inspect: InspectLimits,
     /// Artifacts that a task may have.
     pub artifacts_max: usize,
     /// Bytes that the log of a task may have.
@@ -32,6 +36,7 @@ impl Default for ExecutionSettings {
             ring_bytes_max: 1 << 20,
             snapshot_every_events: 64,
             cancel_timeout: Duration::from_secs(10),
+            inspect: InspectLimits::default(),
             artifacts_max: 1_000,
             task_bytes_max: 64 << 20,
         }

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::stream::{self, Stream, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::watch;
+use tokio_stream::Stream;
 
 use super::live::{Live, Tail};
 use crate::context::Scope;
@@ -17,7 +18,11 @@ use crate::shutdown::Shutdown;
 use crate::task::{TaskEvent, is_interrupted, is_terminal};
 
 /// Events that are read at once; the rest waits for the next round.
-const PAGE: usize = 64;
+const PAGE: usize = 16;
+
+/// Bytes of events that one reader keeps at most, unless a single event is larger: a reader that does not read must
+/// not cost more than this.
+const PAGE_BYTES: usize = 256 * 1024;
 
 type Item = Result<Arc<TaskEvent>, Error>;
 
@@ -35,7 +40,7 @@ impl EventStream {
             .map(|event| event.generation)
             .filter(|generation| *generation > 0);
         Self {
-            events: Box::pin(stream::iter(events.into_iter().map(Ok))),
+            events: Box::pin(tokio_stream::iter(events.into_iter().map(Ok))),
             first_generation,
         }
     }
@@ -182,11 +187,12 @@ impl Subscription {
     /// Waits for events behind the cursor.
     async fn refill(&mut self) -> Result<(), Error> {
         self.wake.borrow_and_update();
-        let events = match self.live.after(self.cursor, PAGE) {
+        let mut events = match self.live.after(self.cursor, PAGE) {
             Tail::Events(events) => events,
             Tail::Behind => self.read_log().await?,
             Tail::UpToDate => return self.sleep().await,
         };
+        shorten(&mut events);
         if let Some(last) = events.last() {
             self.cursor = last.generation;
         }
@@ -217,4 +223,15 @@ impl Subscription {
             .with("lastGeneration", self.cursor.to_string())),
         }
     }
+}
+
+/// Leaves as many events as fit, and at least one.
+fn shorten(events: &mut Vec<Arc<TaskEvent>>) {
+    let mut bytes = 0;
+    let fits = events.iter().take_while(|event| {
+        bytes += event.size();
+        bytes <= PAGE_BYTES
+    });
+    let count = fits.count().max(1);
+    events.truncate(count);
 }

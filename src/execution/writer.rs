@@ -10,6 +10,8 @@ use super::reader::TaskCell;
 use crate::agent::TaskUpdate;
 use crate::clock::Clock;
 use crate::context::Scope;
+use crate::error::Violation;
+use crate::pb::inspect::{InspectLimits, inspect};
 use crate::pb::stream_response::Payload;
 use crate::pb::{
     Message, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
@@ -33,6 +35,8 @@ pub(super) struct Extras {
 pub(super) enum Fault {
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error("{}: {}", .0.field, .0.description)]
+    Invalid(Violation),
     #[error("the log of a task has at most {0} bytes")]
     TooLarge(usize),
     #[error("a direct message can only be the first and only answer to a new task, of an agent that says so")]
@@ -60,6 +64,7 @@ pub(super) struct Writer {
     bytes: usize,
     bytes_max: usize,
     artifacts_max: usize,
+    inspect: InspectLimits,
     snapshot_every: usize,
 }
 
@@ -108,6 +113,7 @@ impl Writer {
             bytes: 0,
             bytes_max: settings.task_bytes_max,
             artifacts_max: settings.artifacts_max,
+            inspect: settings.inspect.clone(),
             snapshot_every: settings.snapshot_every_events,
         };
         writer.push(creation);
@@ -149,6 +155,7 @@ impl Writer {
             bytes,
             bytes_max: settings.task_bytes_max,
             artifacts_max: settings.artifacts_max,
+            inspect: settings.inspect.clone(),
             snapshot_every: settings.snapshot_every_events,
         }
     }
@@ -283,6 +290,7 @@ impl Writer {
 
     /// Encodes and applies one event; a refused one leaves no trace.
     fn record(&mut self, payload: Payload) -> Result<(), Fault> {
+        self.inspect(&payload)?;
         let generation = self.written + self.pending.len() as u64 + 1;
         let event = TaskEvent::encode(generation, &payload);
         // A final status always fits: nothing may keep a task from ending.
@@ -293,6 +301,22 @@ impl Writer {
         apply(&mut self.cell.lock(), payload, self.artifacts_max)?;
         self.push(event);
         Ok(())
+    }
+
+    /// What is stored must be readable on every binding for ever: not too deep, complete, without U+0000.
+    fn inspect(&self, payload: &Payload) -> Result<(), Fault> {
+        let inspected = match payload {
+            Payload::StatusUpdate(update) => inspect(update, &self.inspect),
+            Payload::ArtifactUpdate(update) => inspect(update, &self.inspect),
+            Payload::Task(_) | Payload::Message(_) => Ok(()),
+        };
+        match inspected
+            .err()
+            .and_then(|violations| violations.into_iter().next())
+        {
+            Some(violation) => Err(Fault::Invalid(violation)),
+            None => Ok(()),
+        }
     }
 
     fn push(&mut self, event: TaskEvent) {

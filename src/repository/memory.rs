@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use prost::Message as _;
 
+use super::types::take_while_they_fit;
 use super::{
     Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
     Unfinished,
@@ -21,7 +22,8 @@ use crate::task::{TaskEvent, is_settled, replay};
 /// A repository that forgets everything when it is dropped.
 #[derive(Debug, Default)]
 pub struct MemoryRepository {
-    tasks: DashMap<Arc<str>, Row>,
+    /// Boxed, so that a growing table moves pointers and not tasks.
+    tasks: DashMap<Arc<str>, Box<Row>>,
     keys: RwLock<HashMap<(Scope, Arc<str>), BoundKey>>,
     closed: AtomicBool,
 }
@@ -172,7 +174,7 @@ impl TaskRepository for MemoryRepository {
         match self.tasks.entry(write.task_id.clone()) {
             Entry::Vacant(place) if write.expected_generation == 0 => {
                 self.bind_keys(&write)?;
-                place.insert(Row::create(write));
+                place.insert(Box::new(Row::create(write)));
             }
             Entry::Occupied(mut row)
                 if row.get().generation == write.expected_generation
@@ -223,14 +225,20 @@ impl TaskRepository for MemoryRepository {
         order.sort_unstable_by(|a, b| b.cmp(a));
         let more = order.len() > query.limit;
         order.truncate(query.limit);
-        let next = order.last().filter(|_| more).map(|(status_ms, id)| ListCursor {
+        let mut tasks = Vec::with_capacity(order.len());
+        let mut bytes = query.bytes_max;
+        for (_, id) in &order {
+            let task = self.visible(scope, id, |row| row.fold(id)).transpose()?;
+            if !take_while_they_fit(&mut tasks, task, &mut bytes) {
+                break;
+            }
+        }
+        let more = more || tasks.len() < order.len();
+        let last = order.get(..tasks.len()).and_then(<[_]>::last);
+        let next = last.filter(|_| more).map(|(status_ms, id)| ListCursor {
             status_ms: *status_ms,
             task_id: id.to_string(),
         });
-        let mut tasks = Vec::with_capacity(order.len());
-        for (_, id) in &order {
-            tasks.extend(self.visible(scope, id, |row| row.fold(id)).transpose()?);
-        }
         Ok(ListPage { tasks, total, next })
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prost::Message as _;
 
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
@@ -117,6 +118,8 @@ pub struct ListQuery {
     pub cursor: Option<ListCursor>,
     /// The most tasks to return.
     pub limit: usize,
+    /// The most bytes of tasks to return, unless a single one is larger; `None` for no limit.
+    pub bytes_max: Option<usize>,
     /// The most tasks to count for the total.
     pub count_limit: usize,
 }
@@ -148,4 +151,23 @@ pub struct Unfinished {
     pub scope: Scope,
     /// Its id.
     pub task_id: String,
+}
+
+/// Takes tasks into a page for as long as `left` bytes last, and at least one; false when the page is full.
+pub(super) fn take_while_they_fit(
+    page: &mut Vec<StoredTask>,
+    tasks: impl IntoIterator<Item = StoredTask>,
+    left: &mut Option<usize>,
+) -> bool {
+    for task in tasks {
+        if let Some(left) = left {
+            let bytes = task.task.encoded_len();
+            if bytes > *left && !page.is_empty() {
+                return false;
+            }
+            *left = left.saturating_sub(bytes);
+        }
+        page.push(task);
+    }
+    true
 }

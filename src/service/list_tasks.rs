@@ -58,6 +58,7 @@ impl Inner {
             status_after_ms: request.status_timestamp_after.as_ref().map(milliseconds_up),
             cursor: None,
             limit,
+            bytes_max: Some(self.settings.list_bytes_max),
             count_limit: self.settings.list_count_max,
         };
         if !request.page_token.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::guard::Admission;
 use super::{Inner, ServiceSettings, push_url};
+use crate::context::Scope;
 use crate::error::{Error, Violation};
 use crate::pb::inspect::inspect;
 use crate::pb::{
@@ -9,6 +10,7 @@ use crate::pb::{
     ListTaskPushNotificationConfigsRequest, ListTaskPushNotificationConfigsResponse,
     TaskPushNotificationConfig,
 };
+use crate::repository;
 use crate::task::{check_id, new_id};
 
 /// Checks a configuration and gives it an id if it has none.
@@ -156,6 +158,30 @@ impl Inner {
             .await?
         {
             return Err(Error::task_not_found(&request.task_id));
+        }
+        Ok(())
+    }
+
+    /// Refuses configurations that come with a message for a task that has as many as it may.
+    pub(super) async fn check_push_room(
+        &self,
+        scope: &Scope,
+        task_id: &str,
+        configs: &[TaskPushNotificationConfig],
+    ) -> Result<(), Error> {
+        if configs.is_empty() {
+            return Ok(());
+        }
+        // A task that does not exist is the send's business.
+        let known = self
+            .repository
+            .push_configs(scope, task_id)
+            .await?
+            .unwrap_or_default();
+        let is_new = |config: &&TaskPushNotificationConfig| known.iter().all(|known| known.id != config.id);
+        let limit = self.settings.push_configs_per_task_max;
+        if known.len() + configs.iter().filter(is_new).count() > limit {
+            return Err(repository::Error::TooMany(limit).into());
         }
         Ok(())
     }

@@ -70,6 +70,8 @@ impl Inner {
         let stream = match task_id {
             Some(task_id) => {
                 let (agent, scope) = (&admission.agent, &admission.scope);
+                self.check_push_room(scope, &task_id, &incoming.push_configs)
+                    .await?;
                 self.executions
                     .send_streaming(agent, scope, &task_id, incoming)
                     .await
@@ -102,7 +104,11 @@ impl Inner {
     ) -> Result<Answer, Error> {
         let (agent, scope) = (&admission.agent, &admission.scope);
         match task_id {
-            Some(task_id) => self.executions.send(agent, scope, &task_id, incoming, wait).await,
+            Some(task_id) => {
+                self.check_push_room(scope, &task_id, &incoming.push_configs)
+                    .await?;
+                self.executions.send(agent, scope, &task_id, incoming, wait).await
+            }
             None => {
                 self.executions
                     .start(new_task(admission, context_id, incoming), wait)

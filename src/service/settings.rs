@@ -15,6 +15,8 @@ pub struct ServiceSettings {
     pub page_size_default: u32,
     /// Tasks on a page at most.
     pub page_size_max: u32,
+    /// Bytes of tasks on a page at most.
+    pub list_bytes_max: usize,
     /// Tasks counted for the total of a listing.
     pub list_count_max: usize,
     /// Messages of a history returned at most.
@@ -44,6 +46,7 @@ impl Default for ServiceSettings {
             part_bytes_max: 1 << 20,
             page_size_default: 50,
             page_size_max: 100,
+            list_bytes_max: 3 << 20,
             list_count_max: 10_000,
             history_length_max: 10_000,
             streams_per_caller_max: 1_000,

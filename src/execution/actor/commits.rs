@@ -61,8 +61,15 @@ impl Actor {
                 if commit.creates() || (self.gated && commit.is_single()) =>
             {
                 // Nothing but the message would have been written, and nothing has run for it.
-                self.accepted.append(&mut commit.accepted);
-                self.lose(|| Ok(Answer::Known(task_id.clone())));
+                for reply in commit.accepted.drain(..) {
+                    let _ = reply.send(Ok(Answer::Known(task_id.clone())));
+                }
+                if commit.creates() {
+                    self.lose(|| Ok(Answer::Known(task_id.clone())));
+                } else {
+                    // Others asked in the meantime, and theirs is not this key: they have to ask again.
+                    self.lose(|| Err(repository::Error::Stale.into()));
+                }
             }
             repository::Error::KeyTaken(_) => self.commit = Some(commit.without_key(&repository)),
             repository::Error::Stale => {

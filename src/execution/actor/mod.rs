@@ -29,7 +29,7 @@ use crate::execution::turn::{Progress, Turn};
 use crate::execution::writer::{Fault, Writer};
 use crate::pb::Message;
 use crate::repository;
-use crate::task::{TaskEvent, is_terminal};
+use crate::task::{TaskEvent, is_settled, is_terminal};
 
 type Cancel = Pin<Box<dyn Future<Output = CancelOutcome> + Send>>;
 
@@ -269,7 +269,9 @@ impl Actor {
     fn is_idle(&self) -> bool {
         let working = self.turn.is_some() || self.cancel.is_some() || !self.inbox.is_empty();
         let writing = self.commit.is_some() || !self.writer.pending().is_empty();
-        self.direct.is_some() || !(working || writing)
+        // Behind a restart, somebody may wait for a task that is yet to be taken up.
+        let awaited = !self.settlers.is_empty() && !is_settled(self.writer.state());
+        self.direct.is_some() || !(working || writing || awaited)
     }
 
     fn shared(&self) -> &Shared {

@@ -14,6 +14,7 @@ const ALL: ListQuery = ListQuery {
     status_after_ms: None,
     cursor: None,
     limit: 1_000,
+    bytes_max: None,
     count_limit: 1_000,
 };
 

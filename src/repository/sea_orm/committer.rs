@@ -15,8 +15,10 @@ use crate::pb::TaskPushNotificationConfig;
 use crate::repository::{Error, TaskWrite};
 use crate::shutdown::Shutdown;
 
-/// How often expired idempotency keys are removed, at most this many at once.
-const KEY_CARE_EVERY: Duration = Duration::from_secs(60);
+/// How often expired idempotency keys are removed, and how many at once: the writer is held up for milliseconds, and
+/// keys still go faster than callers can make them.
+const KEY_CARE_EVERY: Duration = Duration::from_secs(1);
+const KEYS_AT_ONCE: u64 = 5_000;
 
 type Done<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -163,7 +165,7 @@ impl Writer {
 
     async fn care(&mut self) {
         self.cared = Instant::now();
-        if let Err(error) = side::forget_expired_keys(&self.connection).await {
+        if let Err(error) = side::forget_expired_keys(&self.connection, KEYS_AT_ONCE).await {
             tracing::warn!(%error, "expired idempotency keys could not be removed");
         }
     }

@@ -14,7 +14,11 @@ use super::read::{LogRow, fold, unsigned};
 use super::unavailable;
 use crate::context::{Principal, Scope};
 use crate::pb::TaskState;
+use crate::repository::types::take_while_they_fit;
 use crate::repository::{Error, ListCursor, ListPage, ListQuery, StoredTask, Unfinished};
+
+/// Tasks whose logs are read by one statement; a page that is full of large tasks ends before all of them are read.
+const LOADED_AT_ONCE: usize = 25;
 
 /// One page of a caller's tasks.
 pub(super) async fn page(
@@ -28,12 +32,24 @@ pub(super) async fn page(
         .map_err(unavailable)?;
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
-    let next = rows.last().filter(|_| more).map(|row| ListCursor {
-        status_ms: row.status_ms,
-        task_id: row.id.clone(),
-    });
     let total = count(connection, scope, query).await?;
-    let tasks = load(connection, &rows).await?;
+    let mut tasks = Vec::with_capacity(rows.len());
+    let mut bytes = query.bytes_max;
+    for some in rows.chunks(LOADED_AT_ONCE) {
+        let loaded = load(connection, some).await?;
+        if !take_while_they_fit(&mut tasks, loaded, &mut bytes) {
+            break;
+        }
+    }
+    let more = more || tasks.len() < rows.len();
+    let next = rows
+        .get(..tasks.len())
+        .and_then(<[_]>::last)
+        .filter(|_| more)
+        .map(|row| ListCursor {
+            status_ms: row.status_ms,
+            task_id: row.id.clone(),
+        });
     Ok(ListPage { tasks, total, next })
 }
 

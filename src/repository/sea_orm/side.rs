@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    QuerySelect, Statement, Value,
 };
 
 use super::entity::{idempotency_key, push_config, task};
@@ -14,6 +14,9 @@ use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::{Error, KnownKey};
+
+const FORGET_KEYS: &str = "DELETE FROM idempotency_key WHERE (agent, owner, key) IN (SELECT agent, owner, key \
+     FROM idempotency_key WHERE expires_ms <= $1 ORDER BY expires_ms LIMIT $2)";
 
 /// The task that a live key belongs to.
 pub(super) async fn known_key(
@@ -37,13 +40,13 @@ pub(super) async fn known_key(
     }))
 }
 
-/// Removes keys whose time is over.
-pub(super) async fn forget_expired_keys(connection: &DatabaseConnection) -> Result<(), Error> {
-    idempotency_key::Entity::delete_many()
-        .filter(idempotency_key::Column::ExpiresMs.lte(Clock::system().now_ms()))
-        .exec(connection)
-        .await
-        .map_err(unavailable)?;
+/// Removes at most `limit` keys whose time is over.
+pub(super) async fn forget_expired_keys(connection: &DatabaseConnection, limit: u64) -> Result<(), Error> {
+    let now = Value::from(Clock::system().now_ms());
+    let most = Value::from(i64::try_from(limit).unwrap_or(i64::MAX));
+    let statement =
+        Statement::from_sql_and_values(connection.get_database_backend(), FORGET_KEYS, [now, most]);
+    connection.execute_raw(statement).await.map_err(unavailable)?;
     Ok(())
 }
 
