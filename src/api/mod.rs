@@ -7,6 +7,7 @@
 mod call;
 mod grpc;
 mod http;
+mod patience;
 mod settings;
 mod stack;
 

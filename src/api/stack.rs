@@ -20,8 +20,8 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service};
-use tower_http::timeout::TimeoutBody;
 
+use super::patience::PatientBody;
 use super::{ApiSettings, Body, call, grpc, http as json};
 use crate::error::Error;
 use crate::pb;
@@ -110,7 +110,7 @@ impl Api {
             return Box::pin(std::future::ready(refusal));
         };
         let api = self.clone();
-        let request = request.map(|body| TimeoutBody::new(api.0.settings.body_timeout, body));
+        let request = request.map(|body| PatientBody::new(body, api.0.settings.body_timeout));
         match kind {
             Kind::Grpc => Box::pin(async move {
                 let _permit = permit;

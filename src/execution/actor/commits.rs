@@ -61,7 +61,14 @@ impl Actor {
                 if commit.creates() || (self.gated && commit.is_single()) =>
             {
                 // Nothing but the message would have been written, and nothing has run for it.
-                for reply in commit.accepted.drain(..) {
+                // Nobody waited before the message came, so its sender is the first who waits.
+                let sender = if commit.accepted.is_empty() {
+                    self.settlers.len().min(1)
+                } else {
+                    0
+                };
+                let senders = self.settlers.drain(..sender).chain(commit.accepted.drain(..));
+                for reply in senders.chain(self.repeated.drain(..)) {
                     let _ = reply.send(Ok(Answer::Known(task_id.clone())));
                 }
                 if commit.creates() {
