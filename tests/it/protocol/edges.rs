@@ -14,7 +14,11 @@ use crate::support::messages::{get, send, task};
 use crate::support::wire::{Wire, for_each_binding, http::frame};
 use crate::support::world::World;
 
-for_each_binding!(a_request_id_is_taken_and_returned, a_trace_reaches_the_agent);
+for_each_binding!(
+    a_request_id_is_taken_and_returned,
+    a_trace_reaches_the_agent,
+    a_caller_learns_its_span,
+);
 
 async fn a_request_id_is_taken_and_returned(wire: Wire) {
     let world = World::new().await;
@@ -72,6 +76,21 @@ async fn a_trace_reaches_the_agent(wire: Wire) {
             said(&seen)
         );
     }
+}
+
+async fn a_caller_learns_its_span(wire: Wire) {
+    let world = World::new().await;
+    let (id, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let client = world.client(wire);
+    let traced = client.clone().with("traceparent", &format!("00-{id}-{span}-01"));
+    let answer = traced.full(send("echo", "m", "x")).await.unwrap();
+    let ours = &answer.headers["traceresponse"].to_str().unwrap();
+    assert!(
+        ours.starts_with(&format!("00-{id}-")) && !ours.contains(span),
+        "{ours}"
+    );
+    let plain = client.full(send("echo", "m", "x")).await.unwrap();
+    assert!(!plain.headers.contains_key("traceresponse"));
 }
 
 #[tokio::test]

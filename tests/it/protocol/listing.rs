@@ -5,15 +5,39 @@ use a2ad::pb::{ListTasksRequest, Message, Task, TaskState, Timestamp};
 
 use crate::support::messages::{message, send, send_of, task};
 use crate::support::wire::{TestClient, Wire, for_each_binding};
-use crate::support::world::World;
+use crate::support::world::{Scenario, World};
 
 for_each_binding!(
     filters_narrow_the_listing,
     pages_lead_to_the_end,
+    pages_are_bounded_in_bytes,
     what_a_task_carries_is_asked_for,
     sizes_states_and_lengths_are_checked,
     tokens_belong_to_one_listing,
 );
+
+async fn pages_are_bounded_in_bytes(wire: Wire) {
+    let world = Scenario::new()
+        .sqlite()
+        .set(|config| config.limits.list_bytes_max = 10_000)
+        .start()
+        .await;
+    let client = world.client(wire);
+    for size in [4_000, 4_000, 30_000] {
+        client.call(send("echo", "m", &"x".repeat(size))).await.unwrap();
+    }
+    // Newest first: the large one alone, then what fits; a task of 4,000 characters holds them twice.
+    let (mut pages, mut request) = (Vec::new(), list("echo"));
+    loop {
+        let page = client.call(request.clone()).await.unwrap();
+        pages.push(page.tasks.len());
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(pages, [1, 1, 1]);
+}
 
 fn list(agent: &str) -> ListTasksRequest {
     ListTasksRequest {

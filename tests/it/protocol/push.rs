@@ -6,7 +6,7 @@ use a2ad::pb::{
     ListTaskPushNotificationConfigsRequest, TaskPushNotificationConfig,
 };
 
-use crate::support::messages::{configured, send, task};
+use crate::support::messages::{configured, reply, send, task};
 use crate::support::wire::{Wire, for_each_binding};
 use crate::support::world::{Scenario, World};
 
@@ -14,6 +14,7 @@ for_each_binding!(
     a_configuration_lives_from_its_making_to_its_end,
     configurations_come_in_pages_and_have_a_limit,
     a_send_may_bring_its_configuration,
+    sends_bring_no_more_than_a_task_may_have,
     targets_and_secrets_are_checked,
     an_agent_without_push_says_so,
 );
@@ -167,6 +168,34 @@ async fn a_send_may_bring_its_configuration(wire: Wire) {
         client.call(one(&done.id, "inline")).await.unwrap(),
         config(&done.id, "inline")
     );
+}
+
+async fn sends_bring_no_more_than_a_task_may_have(wire: Wire) {
+    let world = Scenario::new()
+        .set(|config| config.limits.push_configs_per_task_max = 2)
+        .start()
+        .await;
+    let client = world.client(wire);
+    let bringing = |request, id: &str| {
+        let inline = TaskPushNotificationConfig {
+            tenant: String::new(),
+            ..config("", id)
+        };
+        configured(request, |configuration| {
+            configuration.task_push_notification_config = Some(inline);
+        })
+    };
+    let begun = send(AGENT, "tck-input-required", "x");
+    let waiting = task(client.call(bringing(begun, "c1")).await.unwrap());
+    let again = |id| bringing(reply(AGENT, &waiting, "m", "y"), id);
+    client.call(again("c2")).await.unwrap();
+    // One that the task has is not one more.
+    client.call(again("c2")).await.unwrap();
+    client
+        .call(again("c3"))
+        .await
+        .unwrap_err()
+        .is(Kind::ResourceExhausted);
 }
 
 async fn targets_and_secrets_are_checked(wire: Wire) {
