@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 
+use super::cork::cork;
 use super::ending::Ending;
 use super::peer::{Peer, PeerService};
 use super::protocol::{Protocol, detect};
@@ -139,11 +140,12 @@ impl Connections {
         };
         // A client that says nothing or goes away is a health probe or a browser's spare connection.
         let Ok(Ok((protocol, io))) = detected else { return };
+        let (io, cork) = cork(io);
         let io = TokioIo::new(io);
         let ending = Ending::new(&self.settings, &self.shutdown, number);
         let closed = match protocol {
-            Protocol::Http1 => ending.drive(self.http1.serve_connection(io, service)).await,
-            Protocol::Http2 => ending.drive(self.http2.serve_connection(io, service)).await,
+            Protocol::Http1 => ending.drive(self.http1.serve_connection(io, service), cork).await,
+            Protocol::Http2 => ending.drive(self.http2.serve_connection(io, service), cork).await,
         };
         if let Err(error) = closed {
             tracing::debug!(peer = ?peer.addr, %error, "connection ended with an error");

@@ -1,13 +1,15 @@
 //! When a connection has to end: draining, age, abort.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::AsyncWrite;
 
+use super::cork::Cork;
 use super::settings::ServerSettings;
 use crate::shutdown::Shutdown;
 
@@ -63,13 +65,23 @@ impl Ending {
         });
     }
 
-    /// Runs a connection until it closes by itself or has to. An error is the client's or the network's.
-    pub(super) async fn drive<C: GracefulConnection>(mut self, connection: C) -> Result<(), C::Error> {
+    /// Runs a connection until it closes by itself or has to, and lets go at the end of each turn what it has
+    /// written. An error is the client's or the network's.
+    pub(super) async fn drive<C, IO>(mut self, connection: C, cork: Cork<IO>) -> Result<(), C::Error>
+    where
+        C: GracefulConnection,
+        IO: AsyncWrite + Unpin,
+    {
         let mut connection = std::pin::pin!(connection);
         loop {
+            let turn = poll_fn(|cx| {
+                let closed = connection.as_mut().poll(cx);
+                cork.release(cx);
+                closed
+            });
             tokio::select! {
                 biased;
-                closed = connection.as_mut() => return closed,
+                closed = turn => return closed,
                 Some(event) = self.events.next() => match event {
                     Event::Cut => return Ok(()),
                     Event::Finish => connection.as_mut().graceful_shutdown(),

@@ -5,6 +5,7 @@
 
 mod accept;
 mod connection;
+mod cork;
 mod ending;
 mod exposure;
 mod peer;
