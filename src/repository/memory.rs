@@ -1,4 +1,7 @@
 //! Tasks in memory: the fastest repository, and the model that the others are compared with.
+//!
+//! What is kept is touched once and then lies there, and fresh memory costs more than computing: so the events of a
+//! commit are kept packed, as a database keeps them, and not as the live objects that streams share.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,22 +11,27 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use foldhash::fast::RandomState;
 use prost::Message as _;
 
 use super::types::take_while_they_fit;
 use super::{
     Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
-    Unfinished,
+    Unfinished, log,
 };
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
 use crate::task::{TaskEvent, is_settled, replay};
 
+/// Parts of the table, each of which grows by itself: the more, the shorter the pause when one does.
+const SHARDS: usize = 256;
+
 /// A repository that forgets everything when it is dropped.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryRepository {
-    /// Boxed, so that a growing table moves pointers and not tasks.
-    tasks: DashMap<Arc<str>, Box<Row>>,
+    /// Boxed, so that a growing table moves pointers and not tasks. Ids are made here and not by callers, so that the
+    /// hash needs to be quick and no more.
+    tasks: DashMap<Arc<str>, Box<Row>, RandomState>,
     keys: RwLock<HashMap<(Scope, Arc<str>), BoundKey>>,
     closed: AtomicBool,
 }
@@ -38,14 +46,32 @@ struct Row {
     epoch: u64,
     snapshot: Option<Bytes>,
     snapshot_generation: u64,
-    events: Vec<Arc<TaskEvent>>,
+    commits: Vec<Packed>,
     push_configs: BTreeMap<String, TaskPushNotificationConfig>,
+}
+
+/// The events of one commit.
+#[derive(Debug)]
+struct Packed {
+    first_generation: u64,
+    last_generation: u64,
+    events: Bytes,
 }
 
 #[derive(Debug)]
 struct BoundKey {
     known: KnownKey,
     expires_ms: i64,
+}
+
+impl Default for MemoryRepository {
+    fn default() -> Self {
+        Self {
+            tasks: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            keys: RwLock::default(),
+            closed: AtomicBool::default(),
+        }
+    }
 }
 
 impl MemoryRepository {
@@ -100,17 +126,17 @@ impl MemoryRepository {
 
 impl Row {
     fn create(write: TaskWrite) -> Self {
-        let generation = write.generation();
+        let commits = vec![Packed::of(&write)];
         Self {
+            generation: write.generation(),
+            commits,
             scope: write.scope,
             context_id: write.context_id,
             state: write.state,
             status_ms: write.status_ms,
-            generation,
             epoch: write.epoch,
             snapshot: write.snapshot,
             snapshot_generation: write.snapshot_generation,
-            events: write.events,
             push_configs: write
                 .push_configs
                 .into_iter()
@@ -120,11 +146,11 @@ impl Row {
     }
 
     fn append(&mut self, write: TaskWrite) {
+        self.commits.push(Packed::of(&write));
         self.generation = write.generation();
         self.epoch = write.epoch;
         self.state = write.state;
         self.status_ms = write.status_ms;
-        self.events.extend(write.events);
         if write.snapshot.is_some() {
             self.snapshot = write.snapshot;
         }
@@ -144,9 +170,9 @@ impl Row {
         };
         let snapshot = self.snapshot.clone().map(Task::decode).transpose();
         let snapshot = snapshot.map_err(|error| corrupt(error.to_string()))?;
-        let tail = &self.events[self.snapshot_generation as usize..];
+        let tail = self.events(task_id, self.snapshot_generation, usize::MAX)?;
         let task =
-            replay(snapshot, self.snapshot_generation, tail).map_err(|error| corrupt(error.to_string()))?;
+            replay(snapshot, self.snapshot_generation, &tail).map_err(|error| corrupt(error.to_string()))?;
         let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
         Ok(StoredTask {
             task,
@@ -154,6 +180,23 @@ impl Row {
             snapshot_generation: self.snapshot_generation,
             epoch: self.epoch,
         })
+    }
+
+    /// At most `limit` events behind the generation `after`.
+    fn events(&self, task_id: &str, after: u64, limit: usize) -> Result<Vec<Arc<TaskEvent>>, Error> {
+        let skipped = self
+            .commits
+            .partition_point(|packed| packed.last_generation <= after);
+        let mut events = Vec::new();
+        for packed in &self.commits[skipped..] {
+            let unpacked = log::decode(task_id, packed.first_generation, packed.events.clone())?;
+            let wanted = unpacked.into_iter().filter(|event| event.generation > after);
+            events.extend(wanted.take(limit - events.len()));
+            if events.len() == limit {
+                break;
+            }
+        }
+        Ok(events)
     }
 
     fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {
@@ -164,6 +207,16 @@ impl Row {
                 .is_none_or(|context_id| context_id == &*self.context_id)
             && query.state.is_none_or(|state| state == self.state)
             && query.status_after_ms.is_none_or(|after| self.status_ms >= after)
+    }
+}
+
+impl Packed {
+    fn of(write: &TaskWrite) -> Self {
+        Self {
+            first_generation: write.expected_generation + 1,
+            last_generation: write.generation(),
+            events: log::encode(&write.events).into(),
+        }
     }
 }
 
@@ -200,15 +253,8 @@ impl TaskRepository for MemoryRepository {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        let read = |row: &Row| {
-            row.events
-                .iter()
-                .skip(after as usize)
-                .take(limit)
-                .cloned()
-                .collect()
-        };
-        Ok(self.visible(scope, task_id, read).unwrap_or_default())
+        let events = self.visible(scope, task_id, |row| row.events(task_id, after, limit));
+        events.unwrap_or_else(|| Ok(Vec::new()))
     }
 
     async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {

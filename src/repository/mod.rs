@@ -8,6 +8,7 @@
 //! - [`sea_orm`]: SQLite through SeaORM, with group commit; the only room that knows SQL.
 
 pub mod conformance;
+mod log;
 pub mod memory;
 pub mod sea_orm;
 mod types;

@@ -224,7 +224,10 @@ mod tests {
             heard.extend(arrived(&mut theirs).await);
         }
         assert_eq!(heard, said);
-        assert!(lock(&cork.0).bytes.capacity() <= KEPT_MAX, "the space is given back");
+        assert!(
+            lock(&cork.0).bytes.capacity() <= KEPT_MAX,
+            "the space is given back"
+        );
     }
 
     #[tokio::test]

@@ -3,8 +3,8 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait, Value};
 
 use super::sql::{INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, ManyRows, UPDATE_TASK};
-use super::{log, side, unavailable};
-use crate::repository::{Error, TaskWrite};
+use super::{side, unavailable};
+use crate::repository::{Error, TaskWrite, log};
 
 /// Why a transaction was rolled back.
 enum Failure {

@@ -9,7 +9,6 @@ mod committer;
 mod connect;
 mod entity;
 mod list;
-mod log;
 mod read;
 mod side;
 mod sql;

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use prost::Message as _;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value};
 
-use super::{log, unavailable};
+use super::unavailable;
 use crate::context::Scope;
 use crate::pb::Task;
-use crate::repository::{Error, StoredTask};
+use crate::repository::{Error, StoredTask, log};
 use crate::task::{TaskEvent, replay};
 
 const TASK: &str = "SELECT t.epoch, t.snapshot_generation, l.last_generation, l.first_generation, l.events, l.snapshot \
@@ -85,7 +85,7 @@ pub(super) fn fold(
                 .ok_or_else(|| corrupt("the snapshot is missing".to_owned()))?;
             task = Some(Task::decode(Bytes::from(bytes)).map_err(|error| corrupt(error.to_string()))?);
         } else {
-            events.extend(log::decode(task_id, row.first_generation, row.events)?);
+            events.extend(log::decode(task_id, row.first_generation, row.events.into())?);
         }
     }
     let task = replay(task, snapshot_generation, &events).map_err(|error| corrupt(error.to_string()))?;
@@ -119,8 +119,8 @@ pub(super) async fn events(
     let mut events = Vec::new();
     for row in &rows {
         let first = unsigned(row.try_get("", "first_generation").map_err(unavailable)?);
-        let column = row.try_get("", "events").map_err(unavailable)?;
-        events.extend(log::decode(task_id, first, column)?);
+        let column: Vec<u8> = row.try_get("", "events").map_err(unavailable)?;
+        events.extend(log::decode(task_id, first, column.into())?);
     }
     events.retain(|event| event.generation > after);
     events.truncate(limit);

@@ -1,4 +1,4 @@
-//! The stored form of a log row: the events of one commit, as one protobuf value.
+//! The stored form of a log's row: the events of one commit, as one protobuf value.
 
 use std::sync::Arc;
 
@@ -46,9 +46,9 @@ pub(super) fn encode(events: &[Arc<TaskEvent>]) -> Vec<u8> {
 pub(super) fn decode(
     task_id: &str,
     first_generation: u64,
-    column: Vec<u8>,
+    column: Bytes,
 ) -> Result<Vec<Arc<TaskEvent>>, Error> {
-    let stored = StoredEvents::decode(Bytes::from(column)).map_err(|error| Error::Corrupt {
+    let stored = StoredEvents::decode(column).map_err(|error| Error::Corrupt {
         task_id: task_id.to_owned(),
         cause: format!("events from {first_generation}: {error}"),
     })?;
