@@ -266,7 +266,8 @@ fn command(url: &str, statement: &str) -> Command {
     command
 }
 
-fn psql(url: &str, statement: &str) -> String {
+/// Runs a statement in the database of a URL; what it prints, without headings.
+pub fn psql(url: &str, statement: &str) -> String {
     run(&mut command(url, statement)).trim().to_owned()
 }
 
