@@ -1,6 +1,7 @@
 //! The one writer of a task: updates in, events out, conditional writes to the repository.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -17,8 +18,8 @@ use crate::pb::{
     Message, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
     TaskStatusUpdateEvent, Timestamp,
 };
-use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
-use crate::task::{Refusal, TaskEvent, apply, is_terminal, receive};
+use crate::repository::{IdempotencyKey, Lease, StoredTask, TaskWrite};
+use crate::task::{Refusal, TaskEvent, apply, is_settled, is_terminal, receive};
 
 /// Behind this many events a snapshot is made when the task ends: ended tasks are read often and written never.
 const SNAPSHOT_AT_END_EVENTS: usize = 16;
@@ -59,6 +60,11 @@ pub(super) struct Writer {
     pending: Vec<Arc<TaskEvent>>,
     expected_epoch: u64,
     epoch: u64,
+    /// The row says that this writer holds the task.
+    leased: bool,
+    lease: Duration,
+    /// How often the agent has begun to work on the newest message; 0 while it waits for its turn.
+    attempt: u32,
     extras: Extras,
     tail: Tail,
     bytes: usize,
@@ -108,6 +114,9 @@ impl Writer {
             pending: Vec::with_capacity(4),
             expected_epoch: 0,
             epoch: 1,
+            leased: false,
+            lease: settings.lease,
+            attempt: 1,
             extras: Extras::default(),
             tail: Tail::default(),
             bytes: 0,
@@ -120,13 +129,29 @@ impl Writer {
         writer
     }
 
-    /// The writer of a stored task; it takes over from any writer before it.
+    /// The writer of a task that was taken over from another writer: the row has its epoch and its lease already.
+    pub(super) fn resume(
+        scope: Scope,
+        stored: StoredTask,
+        clock: Clock,
+        settings: &ExecutionSettings,
+    ) -> Self {
+        let epoch = stored.epoch;
+        Self {
+            epoch,
+            leased: true,
+            ..Self::load(scope, stored, clock, settings)
+        }
+    }
+
+    /// The writer of a stored task; with its first write it takes over from any writer before it.
     pub(super) fn load(scope: Scope, stored: StoredTask, clock: Clock, settings: &ExecutionSettings) -> Self {
         let StoredTask {
             task,
             generation,
             snapshot_generation,
             epoch,
+            attempt,
         } = stored;
         let status = task.status.clone().unwrap_or_default();
         let bytes = task.encoded_len();
@@ -144,6 +169,9 @@ impl Writer {
             pending: Vec::new(),
             expected_epoch: epoch,
             epoch: epoch + 1,
+            leased: false,
+            lease: settings.lease,
+            attempt,
             extras: Extras::default(),
             // The stored snapshot stays where it is until a tail as heavy as the task has come.
             tail: Tail {
@@ -174,6 +202,25 @@ impl Writer {
 
     pub(super) fn state(&self) -> TaskState {
         self.state
+    }
+
+    /// The time of the newest status.
+    pub(super) fn status_ms(&self) -> i64 {
+        self.status_ms
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// How often the agent has begun to work on the newest message.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Counts with the next write.
+    pub(super) fn set_attempt(&mut self, attempt: u32) {
+        self.attempt = attempt;
     }
 
     /// The generation up to which events were handed to the repository.
@@ -271,6 +318,7 @@ impl Writer {
         let snapshot = self.snapshot();
         let extras = std::mem::take(&mut self.extras);
         let expected_epoch = std::mem::replace(&mut self.expected_epoch, self.epoch);
+        let lease = self.take_lease();
         Some(TaskWrite {
             scope: self.scope.clone(),
             task_id: self.task_id.clone(),
@@ -278,6 +326,8 @@ impl Writer {
             expected_generation,
             expected_epoch,
             epoch: self.epoch,
+            lease,
+            attempt: self.attempt,
             events,
             state: self.state,
             status_ms: self.status_ms,
@@ -286,6 +336,16 @@ impl Writer {
             keys: extras.keys,
             push_configs: extras.push_configs,
         })
+    }
+
+    /// What the next write does to the lease: a task that has settled needs none.
+    fn take_lease(&mut self) -> Lease {
+        let runs = !is_settled(self.state);
+        match (runs, std::mem::replace(&mut self.leased, runs)) {
+            (false, _) => Lease::Released,
+            (true, true) => Lease::Kept,
+            (true, false) => Lease::Held(self.lease),
+        }
     }
 
     /// Encodes and applies one event; a refused one leaves no trace.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,14 +11,15 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use prost::Message as _;
 
-use super::types::take_while_they_fit;
+use super::types::{millis, take_while_they_fit};
 use super::{
-    Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
-    Unfinished,
+    Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, StoredTask,
+    TaskRepository, TaskWrite,
 };
+use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
-use crate::task::{TaskEvent, is_settled, replay};
+use crate::task::{TaskEvent, is_interrupted, replay};
 
 /// A repository that forgets everything when it is dropped.
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ pub struct MemoryRepository {
     tasks: DashMap<Arc<str>, Box<Row>>,
     keys: RwLock<HashMap<(Scope, Arc<str>), BoundKey>>,
     closed: AtomicBool,
+    /// What leases are measured by.
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,9 @@ struct Row {
     status_ms: i64,
     generation: u64,
     epoch: u64,
+    /// Until when somebody holds the task; 0 when nobody does.
+    lease_until_ms: i64,
+    attempt: u32,
     snapshot: Option<Bytes>,
     snapshot_generation: u64,
     events: Vec<Arc<TaskEvent>>,
@@ -52,6 +59,14 @@ impl MemoryRepository {
     /// An empty repository.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty repository whose leases are measured by `clock`.
+    pub fn with_clock(clock: Clock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
     }
 
     fn open(&self) -> Result<(), Error> {
@@ -99,7 +114,7 @@ impl MemoryRepository {
 }
 
 impl Row {
-    fn create(write: TaskWrite) -> Self {
+    fn create(write: TaskWrite, now_ms: i64) -> Self {
         let generation = write.generation();
         Self {
             scope: write.scope,
@@ -108,6 +123,8 @@ impl Row {
             status_ms: write.status_ms,
             generation,
             epoch: write.epoch,
+            lease_until_ms: leased(write.lease, 0, now_ms),
+            attempt: write.attempt,
             snapshot: write.snapshot,
             snapshot_generation: write.snapshot_generation,
             events: write.events,
@@ -119,7 +136,9 @@ impl Row {
         }
     }
 
-    fn append(&mut self, write: TaskWrite) {
+    fn append(&mut self, write: TaskWrite, now_ms: i64) {
+        self.lease_until_ms = leased(write.lease, self.lease_until_ms, now_ms);
+        self.attempt = write.attempt;
         self.generation = write.generation();
         self.epoch = write.epoch;
         self.state = write.state;
@@ -153,7 +172,12 @@ impl Row {
             generation: self.generation,
             snapshot_generation: self.snapshot_generation,
             epoch: self.epoch,
+            attempt: self.attempt,
         })
+    }
+
+    fn is_lapsed(&self, now_ms: i64) -> bool {
+        self.lease_until_ms > 0 && self.lease_until_ms <= now_ms
     }
 
     fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {
@@ -167,6 +191,15 @@ impl Row {
     }
 }
 
+/// When a lease ends after a write.
+fn leased(lease: Lease, until_ms: i64, now_ms: i64) -> i64 {
+    match lease {
+        Lease::Released => 0,
+        Lease::Kept => until_ms,
+        Lease::Held(ttl) => now_ms.saturating_add(millis(ttl)),
+    }
+}
+
 #[async_trait]
 impl TaskRepository for MemoryRepository {
     async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
@@ -174,7 +207,7 @@ impl TaskRepository for MemoryRepository {
         match self.tasks.entry(write.task_id.clone()) {
             Entry::Vacant(place) if write.expected_generation == 0 => {
                 self.bind_keys(&write)?;
-                place.insert(Box::new(Row::create(write)));
+                place.insert(Box::new(Row::create(write, self.clock.now_ms())));
             }
             Entry::Occupied(mut row)
                 if row.get().generation == write.expected_generation
@@ -182,7 +215,7 @@ impl TaskRepository for MemoryRepository {
                     && row.get().scope == write.scope =>
             {
                 self.bind_keys(&write)?;
-                row.get_mut().append(write);
+                row.get_mut().append(write, self.clock.now_ms());
             }
             Entry::Vacant(_) | Entry::Occupied(_) => return Err(Error::Stale),
         }
@@ -250,17 +283,76 @@ impl TaskRepository for MemoryRepository {
             .map(|bound| bound.known.clone()))
     }
 
-    async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
-        let mut found: Vec<Unfinished> = self
-            .tasks
-            .iter()
-            .filter(|row| !is_settled(row.state) && &**row.key() > after)
-            .map(|row| Unfinished {
+    async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
+        self.open()?;
+        let until_ms = self.clock.now_ms().saturating_add(millis(ttl));
+        let mut refused = Vec::new();
+        for (task_id, epoch) in leases {
+            match self.tasks.get_mut(task_id).filter(|row| row.epoch == *epoch) {
+                Some(mut row) if row.lease_until_ms > 0 => row.lease_until_ms = until_ms,
+                Some(_) => {}
+                None => refused.push(task_id.clone()),
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error> {
+        let now_ms = self.clock.now_ms();
+        let place = |lapsed: &Lapsed| (lapsed.lease_until_ms, lapsed.task_id.clone());
+        let after = after.map(place);
+        let found = self.tasks.iter().filter(|row| row.is_lapsed(now_ms));
+        let mut found: Vec<Lapsed> = found
+            .map(|row| Lapsed {
                 scope: row.scope.clone(),
                 task_id: row.key().to_string(),
+                epoch: row.epoch,
+                attempt: row.attempt,
+                lease_until_ms: row.lease_until_ms,
             })
+            .filter(|lapsed| after.as_ref().is_none_or(|after| place(lapsed) > *after))
             .collect();
-        found.sort_unstable_by(|a, b| a.task_id.cmp(&b.task_id));
+        found.sort_unstable_by_key(place);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
+        self.open()?;
+        let now_ms = self.clock.now_ms();
+        let Some(mut row) = self
+            .tasks
+            .get_mut(lapsed.task_id.as_str())
+            .filter(|row| row.scope == lapsed.scope && row.epoch == lapsed.epoch && row.is_lapsed(now_ms))
+        else {
+            return Ok(false);
+        };
+        row.epoch += 1;
+        row.lease_until_ms = now_ms.saturating_add(millis(ttl));
+        Ok(true)
+    }
+
+    async fn interrupted(
+        &self,
+        agent: &str,
+        until_ms: i64,
+        after: Option<&Interrupted>,
+        limit: usize,
+    ) -> Result<Vec<Interrupted>, Error> {
+        let place = |task: &Interrupted| (task.status_ms, task.task_id.clone());
+        let after = after.map(place);
+        let waits =
+            |row: &Row| is_interrupted(row.state) && *row.scope.agent == *agent && row.status_ms <= until_ms;
+        let found = self.tasks.iter().filter(|row| waits(row));
+        let mut found: Vec<Interrupted> = found
+            .map(|row| Interrupted {
+                scope: row.scope.clone(),
+                task_id: row.key().to_string(),
+                status_ms: row.status_ms,
+            })
+            .filter(|task| after.as_ref().is_none_or(|after| place(task) > *after))
+            .collect();
+        found.sort_unstable_by_key(place);
         found.truncate(limit);
         Ok(found)
     }

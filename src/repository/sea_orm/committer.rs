@@ -3,16 +3,17 @@
 //! While one transaction is on its way to the disk, the changes of all other tasks queue up; so the number of syncs
 //! follows the disk's speed, not the number of tasks. The committer is a background task that nobody can cancel.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{DatabaseSettings, batch, side};
+use super::{DatabaseSettings, batch, lease, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
-use crate::repository::{Error, TaskWrite};
+use crate::repository::{Error, Lapsed, TaskWrite};
 use crate::shutdown::Shutdown;
 
 /// How often expired idempotency keys are removed, and how many at once: the writer is held up for milliseconds, and
@@ -35,6 +36,16 @@ pub(super) enum Work {
         scope: Scope,
         task_id: String,
         id: String,
+        done: Done<bool>,
+    },
+    Renew {
+        leases: Vec<(Arc<str>, u64)>,
+        ttl: Duration,
+        done: Done<Vec<Arc<str>>>,
+    },
+    TakeOver {
+        lapsed: Box<Lapsed>,
+        ttl: Duration,
         done: Done<bool>,
     },
     Close,
@@ -136,6 +147,12 @@ impl Writer {
                 } => {
                     let _ =
                         done.send(side::delete_push_config(&self.connection, &scope, &task_id, &id).await);
+                }
+                Work::Renew { leases, ttl, done } => {
+                    let _ = done.send(lease::renew(&self.connection, &leases, ttl).await);
+                }
+                Work::TakeOver { lapsed, ttl, done } => {
+                    let _ = done.send(lease::take_over(&self.connection, &lapsed, ttl).await);
                 }
                 Work::Close => open = false,
             }

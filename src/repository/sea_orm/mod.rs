@@ -8,6 +8,7 @@ mod batch;
 mod committer;
 mod connect;
 mod entity;
+mod lease;
 mod list;
 mod log;
 mod read;
@@ -23,7 +24,9 @@ use sea_orm::{DatabaseConnection, DbErr};
 
 use self::committer::{Committer, Work};
 use self::connect::FileLock;
-use super::{Error, KnownKey, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished};
+use super::{
+    Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
+};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::shutdown::Shutdown;
@@ -80,6 +83,7 @@ impl SeaOrmRepository {
         let writer = connect::sqlite(path, 1, false).await?;
         connect::check_sqlite_version(&writer).await?;
         connect::migrate(&writer).await?;
+        lease::end_all(&writer).await?;
         let readers = connect::sqlite(path, settings.readers, true).await?;
         let committer = Committer::start(writer, settings, shutdown);
         Ok(Self {
@@ -137,8 +141,31 @@ impl TaskRepository for SeaOrmRepository {
             .await
     }
 
-    async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
-        self.read(list::unfinished(&self.readers, after, limit)).await
+    async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
+        let leases = leases.to_vec();
+        self.committer.run(|done| Work::Renew { leases, ttl, done }).await
+    }
+
+    async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error> {
+        self.read(lease::lapsed(&self.readers, after, limit)).await
+    }
+
+    async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
+        let lapsed = Box::new(lapsed.clone());
+        self.committer
+            .run(|done| Work::TakeOver { lapsed, ttl, done })
+            .await
+    }
+
+    async fn interrupted(
+        &self,
+        agent: &str,
+        until_ms: i64,
+        after: Option<&Interrupted>,
+        limit: usize,
+    ) -> Result<Vec<Interrupted>, Error> {
+        self.read(lease::interrupted(&self.readers, agent, until_ms, after, limit))
+            .await
     }
 
     async fn put_push_config(

@@ -200,6 +200,7 @@ async fn a_message_needs_a_free_execution() {
         &gate,
         AgentOptions {
             executions_max: 1,
+            queue_max: 0,
             ..AgentOptions::default()
         },
     );

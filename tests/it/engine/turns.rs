@@ -215,6 +215,7 @@ async fn executions_are_bounded_per_agent() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let options = AgentOptions {
         executions_max: 2,
+        queue_max: 0,
         ..AgentOptions::default()
     };
     let agent = Scripted::new(completing_behind(&gate)).with(options);
@@ -225,7 +226,9 @@ async fn executions_are_bounded_per_agent() {
         .unwrap_err();
     assert_eq!(error.kind, Kind::ResourceExhausted);
     assert!(
-        error.message.contains("executions_max") && error.retry_after.is_some(),
+        error.message.contains("executions_max")
+            && error.message.contains("queue_max")
+            && error.retry_after.is_some(),
         "{error:?}"
     );
     gate.open();

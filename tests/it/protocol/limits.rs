@@ -165,6 +165,7 @@ async fn a_caller_has_so_many_streams(wire: Wire) {
 async fn an_agent_runs_so_many_executions(wire: Wire) {
     let few = AgentConfig {
         executions_max: Some(1),
+        queue_max: Some(0),
         ..AgentConfig::default()
     };
     let scenario = Scenario::new().set(|config| {
