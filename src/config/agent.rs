@@ -56,6 +56,6 @@ section! {
         /// Milliseconds that one execution may take, 0: no limit; absent: execution.task_timeout_ms.
         task_timeout_ms: Option<u64> = None, 0..=31 * DAY_MS;
         /// Milliseconds that a task may wait for its caller, 0: no limit; absent: execution.interrupted_ttl_ms.
-        interrupted_ttl_ms: Option<u64> = None, 0..=366 * DAY_MS;
+        interrupted_ttl_ms: Option<u64> = None, 0..=45 * DAY_MS;
     }
 }

@@ -23,7 +23,7 @@ section! {
         task_timeout_ms: u64 = 0, 0..=31 * DAY_MS;
         /// Milliseconds that a task may wait for its caller (INPUT_REQUIRED, AUTH_REQUIRED) before it fails; 0: no
         /// limit. agents.NAME.interrupted_ttl_ms overrides it.
-        interrupted_ttl_ms: u64 = 7 * DAY_MS, 0..=366 * DAY_MS;
+        interrupted_ttl_ms: u64 = 7 * DAY_MS, 0..=45 * DAY_MS;
         /// Milliseconds that an agent may hold a thread without awaiting; seen to hold one longer, it runs on threads
         /// of its own from then on, as agents do that say that they block.
         poll_ms_max: u64 = 1_000, 1..=3_600_000;

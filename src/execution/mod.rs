@@ -11,6 +11,7 @@ mod actor;
 mod command;
 mod commit;
 mod executions;
+mod fence;
 mod leases;
 mod live;
 mod outcome;

@@ -1,12 +1,12 @@
 //! The one writer of a task: updates in, events out, conditional writes to the repository.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
 
 use super::ExecutionSettings;
+use super::fence::Fence;
 use super::reader::TaskCell;
 use crate::agent::TaskUpdate;
 use crate::clock::Clock;
@@ -18,8 +18,8 @@ use crate::pb::{
     Message, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
     TaskStatusUpdateEvent, Timestamp,
 };
-use crate::repository::{IdempotencyKey, Lease, StoredTask, TaskWrite};
-use crate::task::{Refusal, TaskEvent, apply, is_settled, is_terminal, receive};
+use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
+use crate::task::{Refusal, TaskEvent, apply, is_terminal, receive};
 
 /// Behind this many events a snapshot is made when the task ends: ended tasks are read often and written never.
 const SNAPSHOT_AT_END_EVENTS: usize = 16;
@@ -58,13 +58,7 @@ pub(super) struct Writer {
     /// The generation that is in the repository, or on its way there.
     written: u64,
     pending: Vec<Arc<TaskEvent>>,
-    expected_epoch: u64,
-    epoch: u64,
-    /// The row says that this writer holds the task.
-    leased: bool,
-    lease: Duration,
-    /// How often the agent has begun to work on the newest message; 0 while it waits for its turn.
-    attempt: u32,
+    fence: Fence,
     extras: Extras,
     tail: Tail,
     bytes: usize,
@@ -112,11 +106,7 @@ impl Writer {
             status_ms,
             written: 0,
             pending: Vec::with_capacity(4),
-            expected_epoch: 0,
-            epoch: 1,
-            leased: false,
-            lease: settings.lease,
-            attempt: 1,
+            fence: Fence::new(settings.lease),
             extras: Extras::default(),
             tail: Tail::default(),
             bytes: 0,
@@ -136,22 +126,19 @@ impl Writer {
         clock: Clock,
         settings: &ExecutionSettings,
     ) -> Self {
-        let epoch = stored.epoch;
-        Self {
-            epoch,
-            leased: true,
-            ..Self::load(scope, stored, clock, settings)
-        }
+        let mut writer = Self::load(scope, stored, clock, settings);
+        writer.fence.is_taken_over();
+        writer
     }
 
     /// The writer of a stored task; with its first write it takes over from any writer before it.
     pub(super) fn load(scope: Scope, stored: StoredTask, clock: Clock, settings: &ExecutionSettings) -> Self {
+        let fence = Fence::behind(&stored, settings.lease);
         let StoredTask {
             task,
             generation,
             snapshot_generation,
-            epoch,
-            attempt,
+            ..
         } = stored;
         let status = task.status.clone().unwrap_or_default();
         let bytes = task.encoded_len();
@@ -167,11 +154,7 @@ impl Writer {
             clock,
             written: generation,
             pending: Vec::new(),
-            expected_epoch: epoch,
-            epoch: epoch + 1,
-            leased: false,
-            lease: settings.lease,
-            attempt,
+            fence,
             extras: Extras::default(),
             // The stored snapshot stays where it is until a tail as heavy as the task has come.
             tail: Tail {
@@ -209,18 +192,13 @@ impl Writer {
         self.status_ms
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch
+    pub(super) fn fence(&self) -> &Fence {
+        &self.fence
     }
 
-    /// How often the agent has begun to work on the newest message.
-    pub(super) fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// Counts with the next write.
+    /// Counts an attempt with the next write.
     pub(super) fn set_attempt(&mut self, attempt: u32) {
-        self.attempt = attempt;
+        self.fence.set_attempt(attempt);
     }
 
     /// The generation up to which events were handed to the repository.
@@ -317,17 +295,16 @@ impl Writer {
         self.written += events.len() as u64;
         let snapshot = self.snapshot();
         let extras = std::mem::take(&mut self.extras);
-        let expected_epoch = std::mem::replace(&mut self.expected_epoch, self.epoch);
-        let lease = self.take_lease();
+        let claim = self.fence.claim(self.state);
         Some(TaskWrite {
             scope: self.scope.clone(),
             task_id: self.task_id.clone(),
             context_id: self.context_id.clone(),
             expected_generation,
-            expected_epoch,
-            epoch: self.epoch,
-            lease,
-            attempt: self.attempt,
+            expected_epoch: claim.expected_epoch,
+            epoch: claim.epoch,
+            lease: claim.lease,
+            attempt: claim.attempt,
             events,
             state: self.state,
             status_ms: self.status_ms,
@@ -336,16 +313,6 @@ impl Writer {
             keys: extras.keys,
             push_configs: extras.push_configs,
         })
-    }
-
-    /// What the next write does to the lease: a task that has settled needs none.
-    fn take_lease(&mut self) -> Lease {
-        let runs = !is_settled(self.state);
-        match (runs, std::mem::replace(&mut self.leased, runs)) {
-            (false, _) => Lease::Released,
-            (true, true) => Lease::Kept,
-            (true, false) => Lease::Held(self.lease),
-        }
     }
 
     /// Encodes and applies one event; a refused one leaves no trace.

@@ -1,5 +1,7 @@
 //! Tasks in memory: the fastest repository, and the model that the others are compared with.
 
+mod lease;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,15 +13,16 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use prost::Message as _;
 
-use super::types::{millis, take_while_they_fit};
+use self::lease::leased;
+use super::types::take_while_they_fit;
 use super::{
-    Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, StoredTask,
+    Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, ListCursor, ListPage, ListQuery, StoredTask,
     TaskRepository, TaskWrite,
 };
 use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
-use crate::task::{TaskEvent, is_interrupted, replay};
+use crate::task::{TaskEvent, replay};
 
 /// A repository that forgets everything when it is dropped.
 #[derive(Debug, Default)]
@@ -176,10 +179,6 @@ impl Row {
         })
     }
 
-    fn is_lapsed(&self, now_ms: i64) -> bool {
-        self.lease_until_ms > 0 && self.lease_until_ms <= now_ms
-    }
-
     fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {
         self.scope == *scope
             && query
@@ -188,15 +187,6 @@ impl Row {
                 .is_none_or(|context_id| context_id == &*self.context_id)
             && query.state.is_none_or(|state| state == self.state)
             && query.status_after_ms.is_none_or(|after| self.status_ms >= after)
-    }
-}
-
-/// When a lease ends after a write.
-fn leased(lease: Lease, until_ms: i64, now_ms: i64) -> i64 {
-    match lease {
-        Lease::Released => 0,
-        Lease::Kept => until_ms,
-        Lease::Held(ttl) => now_ms.saturating_add(millis(ttl)),
     }
 }
 
@@ -285,51 +275,16 @@ impl TaskRepository for MemoryRepository {
 
     async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
         self.open()?;
-        let until_ms = self.clock.now_ms().saturating_add(millis(ttl));
-        let mut refused = Vec::new();
-        for (task_id, epoch) in leases {
-            match self.tasks.get_mut(task_id).filter(|row| row.epoch == *epoch) {
-                Some(mut row) if row.lease_until_ms > 0 => row.lease_until_ms = until_ms,
-                Some(_) => {}
-                None => refused.push(task_id.clone()),
-            }
-        }
-        Ok(refused)
+        Ok(self.renew_leases(leases, ttl))
     }
 
     async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error> {
-        let now_ms = self.clock.now_ms();
-        let place = |lapsed: &Lapsed| (lapsed.lease_until_ms, lapsed.task_id.clone());
-        let after = after.map(place);
-        let found = self.tasks.iter().filter(|row| row.is_lapsed(now_ms));
-        let mut found: Vec<Lapsed> = found
-            .map(|row| Lapsed {
-                scope: row.scope.clone(),
-                task_id: row.key().to_string(),
-                epoch: row.epoch,
-                attempt: row.attempt,
-                lease_until_ms: row.lease_until_ms,
-            })
-            .filter(|lapsed| after.as_ref().is_none_or(|after| place(lapsed) > *after))
-            .collect();
-        found.sort_unstable_by_key(place);
-        found.truncate(limit);
-        Ok(found)
+        Ok(self.find_lapsed(after, limit))
     }
 
     async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
         self.open()?;
-        let now_ms = self.clock.now_ms();
-        let Some(mut row) = self
-            .tasks
-            .get_mut(lapsed.task_id.as_str())
-            .filter(|row| row.scope == lapsed.scope && row.epoch == lapsed.epoch && row.is_lapsed(now_ms))
-        else {
-            return Ok(false);
-        };
-        row.epoch += 1;
-        row.lease_until_ms = now_ms.saturating_add(millis(ttl));
-        Ok(true)
+        Ok(self.take_lapsed(lapsed, ttl))
     }
 
     async fn interrupted(
@@ -339,22 +294,7 @@ impl TaskRepository for MemoryRepository {
         after: Option<&Interrupted>,
         limit: usize,
     ) -> Result<Vec<Interrupted>, Error> {
-        let place = |task: &Interrupted| (task.status_ms, task.task_id.clone());
-        let after = after.map(place);
-        let waits =
-            |row: &Row| is_interrupted(row.state) && *row.scope.agent == *agent && row.status_ms <= until_ms;
-        let found = self.tasks.iter().filter(|row| waits(row));
-        let mut found: Vec<Interrupted> = found
-            .map(|row| Interrupted {
-                scope: row.scope.clone(),
-                task_id: row.key().to_string(),
-                status_ms: row.status_ms,
-            })
-            .filter(|task| after.as_ref().is_none_or(|after| place(task) > *after))
-            .collect();
-        found.sort_unstable_by_key(place);
-        found.truncate(limit);
-        Ok(found)
+        Ok(self.find_interrupted(agent, until_ms, after, limit))
     }
 
     async fn put_push_config(

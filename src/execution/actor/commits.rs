@@ -106,7 +106,7 @@ impl Actor {
         if settled {
             self.lease = None;
         } else if self.lease.is_none() {
-            let (task_id, epoch) = (self.writer.task_id(), self.writer.epoch());
+            let (task_id, epoch) = (self.writer.task_id(), self.writer.fence().epoch());
             self.lease = Some(self.executions.0.leases.hold(task_id, epoch));
         }
     }

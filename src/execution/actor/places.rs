@@ -40,14 +40,14 @@ impl Actor {
 
     /// True if the task has waited for a free execution since it was made.
     pub(super) fn has_never_run(&self) -> bool {
-        let first = |waiting: &Waiting| !waiting.request.follow_up && self.writer.attempt() == 0;
+        let first = |waiting: &Waiting| !waiting.request.follow_up && self.writer.fence().attempt() == 0;
         self.waiting.as_ref().is_some_and(first)
     }
 
     /// Lets the agent begin once more. That it does is committed first, as an event of its own: an agent that kills its
     /// process each time must not do so for ever.
     fn begin_attempt(&mut self, request: RequestContext, slot: Slot) {
-        let attempt = self.writer.attempt() + 1;
+        let attempt = self.writer.fence().attempt() + 1;
         let words = (attempt > 1).then(|| {
             tracing::info!(agent = %self.agent.name, task.id = %self.writer.task_id(), attempt, "execution restarted");
             agent_message(&self.writer, "the server restarted and the agent begins again")

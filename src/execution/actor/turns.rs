@@ -33,7 +33,7 @@ impl Actor {
     }
 
     pub(super) fn begin_turn(&mut self, mut request: RequestContext, slot: Slot) {
-        request.attempt = self.writer.attempt();
+        request.attempt = self.writer.fence().attempt();
         let settings = &self.executions.0.settings;
         self.turn = Some(Turn::new(&self.agent, request, slot, settings));
         self.deadline = self

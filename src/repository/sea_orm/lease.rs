@@ -196,7 +196,7 @@ mod tests {
                 plan(&connection, LAPSED, [one(), text(), one()]).await,
             ),
             (
-                "task_interrupted (agent=? AND status_ms>?",
+                "task_interrupted (agent=? AND (status_ms,id)>(?,?)",
                 plan(&connection, INTERRUPTED, [text(), one(), one(), text(), one()]).await,
             ),
             (

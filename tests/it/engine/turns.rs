@@ -116,6 +116,26 @@ async fn an_update_that_the_protocol_forbids_fails_the_task() {
     bed.quiet().await;
 }
 
+/// A bug once: whoever asked for an answer at once got an error from an agent that was wrong before its first wait, and
+/// the task from one that was wrong later.
+#[tokio::test]
+async fn a_fault_is_no_error_for_whoever_does_not_wait_for_the_outcome() {
+    let bed = Bed::new();
+    for pause in [false, true] {
+        let agent = Scripted::new(move |_, updater| async move {
+            if pause {
+                tokio::task::yield_now().await;
+            }
+            updater.chunk(chunk("unknown"), true, false).await?;
+            Ok(())
+        })
+        .agent();
+        let id = bed.accepted(&agent).await.id;
+        bed.reaches(&id, TaskState::Failed).await;
+    }
+    bed.quiet().await;
+}
+
 #[tokio::test]
 async fn a_panic_fails_one_task_and_no_other() {
     let (bed, gate) = (Bed::new(), Gate::closed());
