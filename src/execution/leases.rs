@@ -1,11 +1,13 @@
 //! The leases that this process holds, renewed together by one heartbeat.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use tokio_util::sync::CancellationToken;
 
 use super::Executions;
+use crate::repository::{Error, TaskRepository};
 
 /// Leases that are renewed by one call: a few statements, so that tasks don't wait for the heartbeat for long.
 const RENEWED_AT_ONCE: usize = 1_024;
@@ -71,6 +73,14 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Lets others have the task at once.
+    pub(super) async fn hand_back(self, repository: &Arc<dyn TaskRepository>) -> Result<(), Error> {
+        let lease = [(self.task_id.clone(), self.epoch)];
+        repository.renew(&lease, Duration::ZERO).await.map(|_| ())
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         // The next writer of the task may hold it already.
@@ -107,8 +117,7 @@ impl Executions {
     pub async fn hand_back_leases(&self) {
         let leases = self.0.leases.all();
         for some in leases.chunks(RENEWED_AT_ONCE) {
-            let none = std::time::Duration::ZERO;
-            if let Err(error) = self.0.repository.renew(some, none).await {
+            if let Err(error) = self.0.repository.renew(some, Duration::ZERO).await {
                 tracing::warn!(%error, tasks = some.len(), "leases could not be handed back; they run out by themselves");
             }
         }

@@ -41,6 +41,8 @@ pub(super) struct Turn {
     ended: Option<Ended>,
     /// The agent's last word in this turn was a terminal or interrupted state.
     pub(super) settled: bool,
+    /// The agent has written something in this turn.
+    pub(super) spoken: bool,
     #[expect(clippy::vec_box, reason = "updates come boxed out of the queue")]
     buffer: Vec<Box<TaskUpdate>>,
     agent: Arc<Agent>,
@@ -82,6 +84,7 @@ impl Turn {
             updates,
             ended: None,
             settled: false,
+            spoken: false,
             buffer: Vec::new(),
             agent: agent.clone(),
             poll_max: settings.poll_max,

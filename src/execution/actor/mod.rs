@@ -62,6 +62,8 @@ pub(super) struct Actor {
     degraded: bool,
     /// Somebody else owns the task now, or it was never made.
     lost: bool,
+    /// The task has left the line without having run.
+    left_line: bool,
     /// Held from the commit that sets the task in motion to the one that settles it.
     lease: Option<Held>,
     /// When an execution has taken too long.
@@ -77,6 +79,8 @@ enum Step {
     CancelAnswered(CancelOutcome),
     Command(Option<Command>),
     LeaseLost,
+    /// The process stops, and the turn has not come.
+    NoTurn,
     SlotGiven(Slot),
     TimeUp,
     GraceOver,
@@ -164,6 +168,7 @@ impl Actor {
             live: None,
             degraded: false,
             lost: false,
+            left_line: false,
             lease: None,
             deadline: None,
             grace: None,
@@ -252,10 +257,14 @@ impl Actor {
                 Step::CancelAnswered(outcome) => self.cancel_answered(outcome),
                 Step::Command(command) => self.command(command),
                 Step::LeaseLost => self.lease_lost(),
+                Step::NoTurn => self.leave_line(),
                 Step::SlotGiven(slot) => self.slot_given(slot),
                 Step::TimeUp => self.time_is_up(),
                 Step::GraceOver => self.end_turn(),
             }
+        }
+        if self.left_line {
+            self.hand_back().await;
         }
         while let Some(command) = mailbox.next().await {
             self.executions
@@ -269,6 +278,7 @@ impl Actor {
         let ahead = self.writer.pending().len() >= self.shared().settings.updates_queue_max;
         let runs = self.turn.is_some() && !self.gated && !ahead;
         let Self {
+            executions,
             commit,
             turn,
             cancel,
@@ -286,6 +296,7 @@ impl Actor {
             // Before the agent, which may write without end: a cancel must get through.
             command = mailbox.next() => Step::Command(command),
             Some(()) = optional(deadline.map(tokio::time::sleep_until)) => Step::TimeUp,
+            Some(()) = optional(waiting.as_ref().map(|_| executions.0.shutdown.draining())) => Step::NoTurn,
             Some(slot) = optional(waiting.as_mut().map(|waiting| waiting.ticket.ready())) => Step::SlotGiven(slot),
             Some(progress) = optional(turn.as_mut().filter(|_| runs).map(Turn::next)) => Step::Progress(progress),
             Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,

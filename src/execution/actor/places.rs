@@ -38,6 +38,26 @@ impl Actor {
         }
     }
 
+    /// The process stops. A task that waits in line is left to the next process, which runs it: begun now, it would be
+    /// cut off in the middle.
+    pub(super) fn leave_line(&mut self) {
+        self.end_turn();
+        self.left_line = true;
+        self.answer_all(|| {
+            Err(Error::unavailable(
+                "the server is shutting down; the task waits and runs when the server is back",
+            ))
+        });
+    }
+
+    /// Lets another process have the task at once.
+    pub(super) async fn hand_back(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        if let Err(error) = lease.hand_back(&self.executions.0.repository).await {
+            tracing::warn!(task.id = %self.writer.task_id(), %error, "a lease could not be handed back; it runs out by itself");
+        }
+    }
+
     /// True if the task has waited for a free execution since it was made.
     pub(super) fn has_never_run(&self) -> bool {
         let first = |waiting: &Waiting| !waiting.request.follow_up && self.writer.fence().attempt() == 0;

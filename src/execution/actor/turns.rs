@@ -72,19 +72,20 @@ impl Actor {
                     _ => None,
                 };
                 self.writer.update(update)?;
-                if let (Some(turn), Some(state)) = (&mut self.turn, state) {
-                    turn.settled = is_settled(state);
+                if let Some(turn) = &mut self.turn {
+                    turn.spoken = true;
+                    turn.settled = state.map_or(turn.settled, is_settled);
                 }
                 Ok(())
             }
         }
     }
 
-    /// A direct message instead of a task: only if nothing but the beginning has been written. A task that had to be
-    /// stored before the agent ran, for its idempotency key, is completed with the message.
+    /// A direct message instead of a task: only as the agent's first word to a new task. A task that had to be stored
+    /// before the agent ran, for its idempotency key or because it waited, is completed with the message.
     pub(super) fn reply_directly(&mut self, mut message: Message) -> Result<(), Fault> {
-        let untouched = self.writer.written() + self.writer.pending().len() as u64 == 1;
-        if !untouched || !self.agent.executor.may_reply() {
+        let untouched = |turn: &Turn| !turn.spoken && !turn.request.follow_up;
+        if !self.turn.as_ref().is_some_and(untouched) || !self.agent.executor.may_reply() {
             return Err(Fault::Reply);
         }
         if !self.writer.is_unstored() || self.commit.is_some() {

@@ -24,7 +24,7 @@ const INTERRUPTED: &str = "SELECT id, agent, owner, status_ms FROM task \
      WHERE state IN (6, 8) AND agent = $1 AND status_ms <= $2 AND (status_ms, id) > ($3, $4) \
      ORDER BY status_ms, id LIMIT $5";
 
-const END_ALL: &str = "UPDATE task SET lease_until_ms = 1 WHERE lease_until_ms > 1";
+const END_ALL: &str = "UPDATE task SET lease_until_ms = 1 WHERE lease_until_ms > 0";
 
 /// Prolongs leases; the tasks whose lease is not theirs any more.
 pub(super) async fn renew(

@@ -251,3 +251,31 @@ async fn a_direct_answer_from_the_line_completes_the_task() {
     );
     bed.quiet().await;
 }
+
+/// Whoever has not begun when the server drains is left to the next one: begun now, it would be cut off in the middle.
+#[tokio::test]
+async fn who_waits_in_line_when_the_server_drains_is_left_to_the_next() {
+    let (bed, gate) = (Bed::timed(), Gate::closed());
+    let agent = Scripted::new(completing_behind(&gate)).with(one_at_once());
+    let running = bed.accepted(&agent).await.id;
+    let waiting = bed.accepted(&agent).await.id;
+    let drained = async {
+        eventually(async || bed.engine.running() == 2).await;
+        bed.shutdown.drain();
+    };
+    let (settled, ()) = tokio::join!(bed.settled(&agent, &waiting), drained);
+    assert_eq!(settled.unwrap_err().kind, Kind::Unavailable);
+    gate.open();
+    patiently(bed.engine.idle()).await;
+    assert_eq!(bed.state(&running).await, TaskState::Completed);
+    assert_eq!(bed.states(&waiting).await, [TaskState::Submitted]);
+    let next = bed.beside();
+    assert_eq!(
+        next.sweep(&agent).await.taken_up,
+        1,
+        "without waiting for the lease"
+    );
+    gate.open();
+    next.reaches(&waiting, TaskState::Completed).await;
+    next.quiet().await;
+}
