@@ -15,6 +15,9 @@ type Repository = Arc<dyn TaskRepository>;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
+/// How a writer makes one kind of write.
+type Kind<'a> = &'a dyn Fn(&mut Sketch) -> TaskWrite;
+
 async fn commit(repository: &Repository, write: TaskWrite) {
     ok(repository.commit(write).await);
 }
@@ -69,7 +72,7 @@ pub async fn a_stale_epoch_is_refused_in_every_kind_of_write(repository: Reposit
         lease: Lease::Held(HOUR),
         ..old.go(TaskState::Working)
     };
-    let kinds: [(&str, &dyn Fn(&mut Sketch) -> TaskWrite); 9] = [
+    let kinds: [(&str, Kind); 9] = [
         ("status", &|old| old.go(TaskState::Working)),
         ("artifact", &|old| old.chunks(&["x", "y"])),
         ("message", &|old| old.hear("more")),
