@@ -13,6 +13,8 @@ impl MigrationTrait for Migration {
         for index in task_indexes() {
             manager.create_index(index).await?;
         }
+        manager.create_index(task_lease()).await?;
+        manager.create_index(task_interrupted()).await?;
         create(manager, task_log()).await?;
         create(manager, idempotency_key()).await?;
         manager.create_index(idempotency_key_expiry()).await?;
@@ -71,6 +73,31 @@ fn task() -> TableCreateStatement {
         .col(number("generation"))
         .col(number("epoch"))
         .col(number("snapshot_generation"))
+        .col(number("lease_until_ms").default(0))
+        .col(number("attempt").default(1))
+        .to_owned()
+}
+
+/// The leases that somebody holds, the oldest first: tasks that have settled are not in it, and cost it nothing.
+fn task_lease() -> IndexCreateStatement {
+    Index::create()
+        .name("task_lease")
+        .table("task")
+        .col("lease_until_ms")
+        .col("id")
+        .and_where(Expr::col("lease_until_ms").gt(0))
+        .to_owned()
+}
+
+/// The tasks that wait for their callers (INPUT_REQUIRED, AUTH_REQUIRED), by how long they have.
+fn task_interrupted() -> IndexCreateStatement {
+    Index::create()
+        .name("task_interrupted")
+        .table("task")
+        .col("agent")
+        .col("status_ms")
+        .col("id")
+        .and_where(Expr::col("state").is_in([6, 8]))
         .to_owned()
 }
 

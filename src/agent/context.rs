@@ -42,6 +42,7 @@ pub struct RequestContext {
     pub extensions: Arc<[String]>,
     /// True if the message continues a task that existed before.
     pub follow_up: bool,
+    pub(crate) attempt: u32,
     pub(crate) tasks: Arc<dyn TaskReader>,
 }
 
@@ -65,8 +66,14 @@ impl RequestContext {
             request_id: call.request_id.clone(),
             extensions: call.extensions.clone(),
             follow_up: false,
+            attempt: 1,
             tasks,
         }
+    }
+
+    /// How often the agent has begun to work on this message, this time included: 1 unless a process died on it.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// The text of all text parts, joined by line ends; borrowed when there is just one.

@@ -30,8 +30,10 @@ use crate::pb::Message;
 /// ```
 #[async_trait]
 pub trait AgentExecutor: Send + Sync + 'static {
-    /// Works on one message of a task. It may be run again for the same message after a crash when
-    /// [`AgentExecutor::recovery`] says so: at least once, never twice at the same time.
+    /// Works on one message of a task. It may be run again for the same message when [`AgentExecutor::recovery`] says
+    /// so and the process that ran it died or lost its lease: at least once, and only one of them can write. A process
+    /// that was cut off from its database learns when it is back that another one has taken the task over; its
+    /// execution is dropped then. [`RequestContext::attempt`] counts.
     async fn execute(&self, request: RequestContext, updater: TaskUpdater) -> Result<(), AgentError>;
 
     /// Asked once when a caller cancels the task. The execution, if one runs, goes on until this answers; after
@@ -44,6 +46,14 @@ pub trait AgentExecutor: Send + Sync + 'static {
     /// What happens to a task that ran when the process died.
     fn recovery(&self) -> Recovery {
         Recovery::Fail
+    }
+
+    /// True if executions compute or block without awaiting. They run on threads of their own then, at most
+    /// `executions_max` at once; without it a blocking agent holds up whatever else its thread would do, until the
+    /// runtime has seen it do so (`execution.poll_ms_max`). An agent that blocks in few places only says false here and
+    /// uses [`super::run_blocking`] there.
+    fn is_blocking(&self) -> bool {
+        false
     }
 
     /// True if the agent may answer with a direct message instead of a task ([`TaskUpdater::reply`]). The task of
@@ -68,7 +78,7 @@ pub enum CancelOutcome {
 pub enum Recovery {
     /// The task fails with a message that says so.
     Fail,
-    /// The agent runs again with the same message.
+    /// The agent runs again with the same message, at most `execution.attempts_max` times.
     Restart,
 }
 

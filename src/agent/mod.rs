@@ -7,10 +7,12 @@ mod blocking;
 mod context;
 mod executor;
 mod registry;
+mod slots;
 mod updater;
 
 pub use blocking::{BlockingError, run_blocking};
 pub use context::{RequestContext, TaskReader};
 pub use executor::{AgentError, AgentExecutor, CancelOutcome, Recovery};
 pub use registry::{Agent, AgentOptions, Agents, Idempotency, RegistryError};
+pub(crate) use slots::{Full, Place, Slot, Slots, Ticket};
 pub use updater::{TaskUpdate, TaskUpdater, UpdateError, UpdateReceiver, channel};

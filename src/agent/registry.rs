@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
-use super::AgentExecutor;
+use super::{AgentExecutor, Slots};
 use crate::pb::AgentCard;
 
 /// Which sends of an agent count as repetitions of each other.
@@ -26,8 +26,18 @@ pub struct AgentOptions {
     pub close_on_interrupt: bool,
     /// Which sends count as repetitions.
     pub idempotency: Idempotency,
-    /// How many executions may run at once; more are refused with RESOURCE_EXHAUSTED.
+    /// How many executions may run at once; more wait in line.
     pub executions_max: usize,
+    /// How many tasks may wait for a free execution; more are refused with RESOURCE_EXHAUSTED.
+    pub queue_max: usize,
+    /// How many of them may be of one owner.
+    pub queue_per_owner_max: usize,
+    /// How often the agent may begin to work on one message when its process dies each time.
+    pub attempts_max: u32,
+    /// How long one execution may run before its task fails; `None` for ever.
+    pub task_timeout: Option<Duration>,
+    /// How long a task may wait for its caller (INPUT_REQUIRED, AUTH_REQUIRED) before it fails; `None` for ever.
+    pub interrupted_ttl: Option<Duration>,
     /// The card for authenticated callers (specification 3.1.11).
     pub extended_card: Option<AgentCard>,
 }
@@ -38,6 +48,11 @@ impl Default for AgentOptions {
             close_on_interrupt: false,
             idempotency: Idempotency::Key,
             executions_max: 1_024,
+            queue_max: 1_024,
+            queue_per_owner_max: 256,
+            attempts_max: 3,
+            task_timeout: None,
+            interrupted_ttl: None,
             extended_card: None,
         }
     }
@@ -53,8 +68,10 @@ pub struct Agent {
     pub executor: Arc<dyn AgentExecutor>,
     /// How it is treated.
     pub options: AgentOptions,
-    /// One permit per execution that may run now.
-    pub(crate) permits: Arc<Semaphore>,
+    /// The executions that may run, and who waits for one.
+    pub(crate) slots: Arc<Slots>,
+    /// It was seen to hold a thread, though it does not say that it blocks.
+    holds_threads: AtomicBool,
 }
 
 impl Agent {
@@ -69,16 +86,36 @@ impl Agent {
         options: AgentOptions,
     ) -> Result<Self, RegistryError> {
         check_name(name)?;
-        let permits = Arc::new(Semaphore::new(
-            options.executions_max.clamp(1, Semaphore::MAX_PERMITS),
-        ));
+        let slots = Slots::new(
+            options.executions_max,
+            options.queue_max,
+            options.queue_per_owner_max,
+        );
         Ok(Self {
             name: Arc::from(name),
             card,
             executor,
             options,
-            permits,
+            slots,
+            holds_threads: AtomicBool::new(false),
         })
+    }
+
+    /// Whether executions run on threads of their own: the agent says that it blocks, or was seen to.
+    pub(crate) fn runs_off_thread(&self) -> bool {
+        self.executor.is_blocking() || self.holds_threads.load(Ordering::Relaxed)
+    }
+
+    /// The agent held a thread for too long: from its next execution on it gets threads of its own.
+    pub(crate) fn has_held_a_thread(&self, took: Duration) {
+        if !self.holds_threads.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                agent = %self.name,
+                ?took,
+                "the agent held a thread that others need; from now on it runs on threads of its own. Say \
+                 is_blocking(), or use run_blocking for what computes or blocks"
+            );
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Cards as they are served: the agent's own words, the operator's changes, and what only the runtime knows.
 
+use std::time::Duration;
+
 use crate::agent::{Agent, AgentOptions, Idempotency};
 use crate::app::{HostedAgent, IDEMPOTENCY_EXTENSION, RESUME_EXTENSION, StartError};
 use crate::config::{self, CardCapabilities, Config};
@@ -42,12 +44,31 @@ pub(super) fn agents(
                 config::Idempotency::Key => Idempotency::Key,
                 config::Idempotency::MessageId => Idempotency::MessageId,
             },
-            executions_max: overrides.executions_max.unwrap_or(config.limits.executions_max),
             extended_card,
+            ..limits(config, &overrides)
         };
         agents.push(Agent::new(&agent.name, card, agent.executor, options)?);
     }
     Ok(agents)
+}
+
+/// How the agent runs: what is said for it alone, else what is said for all.
+fn limits(config: &Config, overrides: &config::AgentConfig) -> AgentOptions {
+    let execution = &config.execution;
+    let limited = |ms: u64| (ms > 0).then(|| Duration::from_millis(ms));
+    AgentOptions {
+        executions_max: overrides.executions_max.unwrap_or(config.limits.executions_max),
+        queue_max: overrides.queue_max.unwrap_or(execution.queue_max),
+        queue_per_owner_max: execution.queue_per_owner_max,
+        attempts_max: overrides.attempts_max.unwrap_or(execution.attempts_max),
+        task_timeout: limited(overrides.task_timeout_ms.unwrap_or(execution.task_timeout_ms)),
+        interrupted_ttl: limited(
+            overrides
+                .interrupted_ttl_ms
+                .unwrap_or(execution.interrupted_ttl_ms),
+        ),
+        ..AgentOptions::default()
+    }
 }
 
 fn complete(

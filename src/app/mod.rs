@@ -15,7 +15,6 @@
 
 mod cards;
 mod error;
-mod recovery;
 mod runtime;
 mod settings;
 mod signals;

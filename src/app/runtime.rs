@@ -8,14 +8,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::{HostedAgent, StartError, cards, recovery, settings, signals::Signals};
+use super::{HostedAgent, StartError, cards, settings, signals::Signals};
 use crate::agent::Agents;
 use crate::api::Api;
 use crate::bus::LocalBus;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
-use crate::error::Error;
-use crate::execution::Executions;
+use crate::execution::{Executions, Sweeper};
 use crate::repository::TaskRepository;
 use crate::repository::memory::MemoryRepository;
 use crate::repository::sea_orm::SeaOrmRepository;
@@ -68,9 +67,10 @@ impl Runtime {
             shutdown.clone(),
             settings::execution(&config),
         );
-        let left = recovery::left_behind(&repository).await.map_err(Error::from)?;
-        let recovery = recovery::recover(left, executions.clone(), agents.clone(), shutdown.clone());
-        shutdown.spawn("recovery", recovery);
+        shutdown.spawn("leases", executions.clone().keep_leases());
+        let pause = Duration::from_millis(config.execution.sweep_interval_ms);
+        let sweeper = Sweeper::new(executions.clone(), agents.clone());
+        shutdown.spawn("sweeper", sweeper.run(pause));
         let service = AgentService::new(
             agents,
             executions.clone(),
@@ -188,12 +188,18 @@ impl Runtime {
                 tracing::warn!(tasks = executions.running(), "stopped after the drain timeout; the next start takes up what ran");
             }
         }
-        end(&shutdown, &repository).await;
+        end(&shutdown, &executions, &repository).await;
     }
 }
 
-/// Stops what still runs; what was handed to the database is written before it closes.
-async fn end(shutdown: &Shutdown, repository: &Arc<dyn TaskRepository>) {
+/// Stops what still runs, and lets others take it up; what was handed to the database is written before it closes.
+async fn end(shutdown: &Shutdown, executions: &Executions, repository: &Arc<dyn TaskRepository>) {
+    if tokio::time::timeout(LAST_WAIT, executions.hand_back_leases())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the leases could not be handed back in time; they run out by themselves");
+    }
     shutdown.abort();
     if tokio::time::timeout(LAST_WAIT, repository.close()).await.is_err() {
         tracing::warn!("the database did not close in time");

@@ -23,6 +23,8 @@ pub(super) fn execution(config: &Config) -> ExecutionSettings {
         inspect: inspect(config),
         artifacts_max: limits.artifacts_max,
         task_bytes_max: limits.task_bytes_max,
+        lease: Duration::from_millis(config.execution.lease_ms),
+        poll_max: Duration::from_millis(config.execution.poll_ms_max),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[agents.NAME]`: what an operator says differently from an agent's own card.
 
-use super::schema::{choice, section};
+use super::schema::{DAY_MS, choice, section};
 
 choice! {
     /// What makes two sends the same send.
@@ -49,5 +49,13 @@ section! {
         idempotency: Idempotency = Idempotency::Key;
         /// Executions of this agent that run at once; absent: limits.executions_max.
         executions_max: Option<usize> = None, 1..=1_000_000;
+        /// Tasks that wait for a free execution of this agent; absent: execution.queue_max.
+        queue_max: Option<usize> = None, 0..=1_000_000;
+        /// Times that this agent begins to work on one message when its process dies; absent: execution.attempts_max.
+        attempts_max: Option<u32> = None, 1..=1_000;
+        /// Milliseconds that one execution may take, 0: no limit; absent: execution.task_timeout_ms.
+        task_timeout_ms: Option<u64> = None, 0..=31 * DAY_MS;
+        /// Milliseconds that a task may wait for its caller, 0: no limit; absent: execution.interrupted_ttl_ms.
+        interrupted_ttl_ms: Option<u64> = None, 0..=45 * DAY_MS;
     }
 }

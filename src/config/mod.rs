@@ -10,6 +10,7 @@ mod card;
 mod database;
 mod environment;
 mod error;
+mod execution;
 mod layers;
 mod limits;
 mod loader;
@@ -29,6 +30,7 @@ pub use agent::{AgentConfig, Idempotency, ProviderConfig};
 pub use card::{Card, CardCapabilities};
 pub use database::{Backend, Database};
 pub use error::{Error, Problem};
+pub use execution::Execution;
 pub use limits::Limits;
 pub use loader::{Loaded, Loader, Source};
 pub use log::{Log, LogFormat};
@@ -55,6 +57,8 @@ schema::section! {
         database: Database = Database::default();
         /// Bounds of everything that a caller or an agent can make grow.
         limits: Limits = Limits::default();
+        /// How agents run, how long, how often, and who waits for them.
+        execution: Execution = Execution::default();
         /// How agent cards are served.
         card: Card = Card::default();
         /// Where webhooks may be.

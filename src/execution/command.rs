@@ -1,7 +1,8 @@
 //! What can be asked of a task, wherever it is at the moment.
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
+use super::recover::TakenOver;
 use crate::context::CallContext;
 use crate::error::Error;
 use crate::pb::{Message, SendMessageConfiguration, Struct, Task, TaskPushNotificationConfig};
@@ -60,12 +61,14 @@ pub(super) enum Command {
     Settle { reply: Reply },
     /// Cancel.
     Cancel { call: Box<CallContext>, reply: Reply },
-    /// Restart, with a permit, or fail what a dead process left running.
+    /// Run or fail a task that was taken over.
     Recover {
         call: Box<CallContext>,
-        permit: Option<OwnedSemaphorePermit>,
+        taken: Box<TakenOver>,
         reply: Reply,
     },
+    /// Fail the task if it still waits for its caller since this time.
+    Expire { since_ms: i64, reply: Reply },
 }
 
 impl Command {
@@ -74,7 +77,8 @@ impl Command {
         let (Self::Message { reply, .. }
         | Self::Settle { reply }
         | Self::Cancel { reply, .. }
-        | Self::Recover { reply, .. }) = self;
+        | Self::Recover { reply, .. }
+        | Self::Expire { reply, .. }) = self;
         let _ = reply.send(Err(error));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::Reply;
-use crate::pb::Task;
+use crate::pb::{Task, TaskState};
 use crate::repository::{Error, TaskRepository, TaskWrite};
 use crate::task::TaskEvent;
 
@@ -23,6 +23,8 @@ pub(super) struct Commit {
     /// Who is answered when it has arrived, and with which task.
     pub(super) accepted: Vec<Reply>,
     pub(super) task: Option<Box<Task>>,
+    /// Who repeated a send whose first one has arrived with this write at the latest.
+    pub(super) repeated: Vec<Reply>,
 }
 
 impl Commit {
@@ -41,6 +43,7 @@ impl Commit {
             pause: PAUSE,
             accepted,
             task,
+            repeated: Vec::new(),
         }
     }
 
@@ -70,7 +73,10 @@ impl Commit {
     /// Tries again without idempotency keys, one of which another task holds.
     pub(super) fn without_key(mut self, repository: &Arc<dyn TaskRepository>) -> Self {
         self.write.keys.clear();
-        Self::start(repository, self.write, self.accepted, self.task)
+        Self {
+            repeated: self.repeated,
+            ..Self::start(repository, self.write, self.accepted, self.task)
+        }
     }
 
     pub(super) fn creates(&self) -> bool {
@@ -80,6 +86,11 @@ impl Commit {
     /// True for a write of one event and nothing else.
     pub(super) fn is_single(&self) -> bool {
         self.write.events.len() == 1
+    }
+
+    /// The state of the task behind this write.
+    pub(super) fn state(&self) -> TaskState {
+        self.write.state
     }
 
     pub(super) fn generation(&self) -> u64 {

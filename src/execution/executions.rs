@@ -3,20 +3,21 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::ExecutionSettings;
 use super::actor::Actor;
 use super::command::{Answer, Command, Incoming, Reply, Wait};
+use super::leases::Leases;
 use super::live::Hub;
 use super::registry::{Registry, Route};
 use super::subscription::{EventStream, Subscription};
-use crate::agent::{Agent, Recovery};
+use crate::agent::{Agent, Full, Place};
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::context::{CallContext, Scope};
+use crate::context::{CallContext, Principal, Scope};
 use crate::error::{Error, Kind};
-use crate::repository::{StoredTask, TaskRepository, Unfinished};
+use crate::repository::{StoredTask, TaskRepository};
 use crate::shutdown::Shutdown;
 use crate::task::is_terminal;
 
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub(super) settings: ExecutionSettings,
     pub(super) hub: Arc<Hub>,
     pub(super) registry: Registry,
+    pub(super) leases: Arc<Leases>,
 }
 
 impl Executions {
@@ -54,6 +56,7 @@ impl Executions {
             settings,
             hub,
             registry: Registry::default(),
+            leases: Arc::default(),
         }))
     }
 
@@ -61,7 +64,7 @@ impl Executions {
     ///
     /// # Errors
     /// TaskNotFound, UnsupportedOperation when the task is terminal, InvalidParams when it belongs to another context,
-    /// RESOURCE_EXHAUSTED when its inbox or its agent is full.
+    /// RESOURCE_EXHAUSTED when its inbox or the line of its agent is full.
     pub async fn send(
         &self,
         agent: &Arc<Agent>,
@@ -198,32 +201,6 @@ impl Executions {
         Ok(subscription.continue_behind(0))
     }
 
-    /// Takes up what a dead process left running: restarts or fails it, as its agent says. A restart waits until the
-    /// agent may run once more.
-    ///
-    /// # Errors
-    /// As the repository's.
-    pub async fn recover(
-        &self,
-        agent: &Arc<Agent>,
-        left: &Unfinished,
-        call: &CallContext,
-    ) -> Result<(), Error> {
-        let permit = match agent.executor.recovery() {
-            Recovery::Restart => agent.permits.clone().acquire_owned().await.ok(),
-            Recovery::Fail => None,
-        };
-        let call = Box::new(call.clone());
-        let task_id = Arc::from(left.task_id.as_str());
-        self.ask(agent, &left.scope, &task_id, |reply| Command::Recover {
-            call,
-            permit,
-            reply,
-        })
-        .await
-        .map(|_| ())
-    }
-
     /// How many tasks have a writer in this process now.
     pub fn running(&self) -> usize {
         self.0.registry.len()
@@ -247,7 +224,7 @@ impl Executions {
     }
 
     /// Brings a command to the task's writer, which is started if it does not run, and waits for the answer.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         agent: &Arc<Agent>,
         scope: &Scope,
@@ -295,17 +272,24 @@ impl Executions {
 }
 
 impl Shared {
-    /// A permit to run the agent once.
-    pub(super) fn permit(agent: &Agent) -> Result<OwnedSemaphorePermit, Error> {
-        agent.permits.clone().try_acquire_owned().map_err(|_| {
-            let limit = agent.options.executions_max;
+    /// The right to run the agent once, now or when the owner's turn comes.
+    pub(super) fn place(agent: &Agent, owner: &Principal) -> Result<Place, Error> {
+        agent.slots.enter(owner).map_err(|full| {
+            let options = &agent.options;
+            let waiting = match full {
+                Full::Queue => format!("{} tasks wait, its limit (queue_max)", options.queue_max),
+                Full::Owner => format!(
+                    "{} tasks of yours wait, the limit of an owner (queue_per_owner_max)",
+                    options.queue_per_owner_max
+                ),
+            };
             Error {
                 retry_after: Some(std::time::Duration::from_secs(1)),
                 ..Error::new(
                     Kind::ResourceExhausted,
                     format!(
-                        "agent {} runs {limit} executions, its limit (executions_max); try again",
-                        agent.name
+                        "agent {} runs {} executions, its limit (executions_max), and {waiting}; try again",
+                        agent.name, options.executions_max
                     ),
                 )
             }

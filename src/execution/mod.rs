@@ -4,19 +4,24 @@
 //! - `writer` turns updates into events and events into conditional writes; nothing else changes a stored task.
 //! - `turn` drives one execution of an agent; `actor` owns a task while something happens to it; `commit` brings its
 //!   writes to the repository, however long that takes.
+//! - `leases` keeps what this process holds, `recover` and [`Sweeper`] take up what others let go.
 //! - `live` is the bounded ring that subscribers read first, `subscription` the reader that falls back to the log.
 
 mod actor;
 mod command;
 mod commit;
 mod executions;
+mod fence;
+mod leases;
 mod live;
 mod outcome;
 mod reader;
+mod recover;
 mod registry;
 mod settings;
 mod start;
 mod subscription;
+mod sweep;
 mod turn;
 mod writer;
 
@@ -25,3 +30,4 @@ pub use executions::Executions;
 pub use settings::ExecutionSettings;
 pub use start::NewTask;
 pub use subscription::EventStream;
+pub use sweep::{Sweeper, Swept};

@@ -18,14 +18,19 @@ type Key = (Scope, Arc<str>);
 
 /// The running writers.
 #[derive(Debug, Default)]
-pub(super) struct Registry {
-    writers: DashMap<Key, mpsc::Sender<Command>>,
+pub(super) struct Registry(Arc<Writers>);
+
+#[derive(Debug, Default)]
+struct Writers {
+    by_task: DashMap<Key, mpsc::Sender<Command>>,
     emptied: Notify,
 }
 
-/// The receiving end of a writer that is registered.
+/// The receiving end of a writer that is registered. However the writer ends, by a panic of ours or by being stopped in
+/// the middle, its place is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Mailbox {
+    writers: Arc<Writers>,
     key: Key,
     /// The command that the writer was started for.
     first: Option<Command>,
@@ -44,12 +49,13 @@ impl Registry {
     /// The writer of a task, or the mailbox of the one to be started.
     pub(super) fn route(&self, scope: &Scope, task_id: &Arc<str>) -> Route {
         let key = (scope.clone(), task_id.clone());
-        match self.writers.entry(key.clone()) {
+        match self.0.by_task.entry(key.clone()) {
             Entry::Occupied(place) if !place.get().is_closed() => Route::Running(place.get().clone()),
             entry => {
                 let (sender, commands) = mpsc::channel(COMMANDS_MAX);
                 entry.insert(sender);
                 Route::Start(Mailbox {
+                    writers: self.0.clone(),
                     key,
                     first: None,
                     commands,
@@ -64,19 +70,20 @@ impl Registry {
             return false;
         }
         // Behind this no new sender is handed out; what old ones still send fails, and they ask for a route again.
-        self.writers
+        self.0
+            .by_task
             .remove_if(&mailbox.key, |_, _| mailbox.commands.is_empty());
-        self.close(mailbox);
+        mailbox.close();
         true
     }
 
     /// Waits until no writer runs.
     pub(super) async fn idle(&self) {
         loop {
-            let mut emptied = pin!(self.emptied.notified());
+            let mut emptied = pin!(self.0.emptied.notified());
             // Registered before the look, so that the last writer can't retire in between unnoticed.
             emptied.as_mut().enable();
-            if self.writers.is_empty() {
+            if self.0.by_task.is_empty() {
                 return;
             }
             emptied.await;
@@ -85,24 +92,30 @@ impl Registry {
 
     /// Gives up a mailbox in which commands may wait.
     pub(super) fn abandon(&self, mailbox: &mut Mailbox) {
-        self.writers.remove(&mailbox.key);
-        self.close(mailbox);
-    }
-
-    fn close(&self, mailbox: &mut Mailbox) {
-        mailbox.commands.close();
-        if self.writers.is_empty() {
-            self.emptied.notify_waiters();
-        }
+        self.0.by_task.remove(&mailbox.key);
+        mailbox.close();
     }
 
     /// How many writers run.
     pub(super) fn len(&self) -> usize {
-        self.writers.len()
+        self.0.by_task.len()
+    }
+}
+
+impl Writers {
+    fn tell_if_empty(&self) {
+        if self.by_task.is_empty() {
+            self.emptied.notify_waiters();
+        }
     }
 }
 
 impl Mailbox {
+    fn close(&mut self) {
+        self.commands.close();
+        self.writers.tell_if_empty();
+    }
+
     /// Puts a command in front of all that others send.
     pub(super) fn begin_with(&mut self, command: Command) {
         self.first = Some(command);
@@ -114,5 +127,16 @@ impl Mailbox {
             Some(command) => Some(command),
             None => self.commands.recv().await,
         }
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.commands.close();
+        // The place may be another writer's by now, whose mailbox is open.
+        self.writers
+            .by_task
+            .remove_if(&self.key, |_, sender| sender.is_closed());
+        self.writers.tell_if_empty();
     }
 }

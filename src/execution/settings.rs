@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::pb::inspect::InspectLimits;
 
-/// How executions are bounded. Every limit is a configuration key of `[limits]`.
+/// How executions are bounded. Every limit is a configuration key of `[limits]` or `[execution]`.
 #[derive(Clone, Debug)]
 pub struct ExecutionSettings {
     /// Updates that may wait between an agent and its writer; the agent waits beyond it.
@@ -25,6 +25,10 @@ pub struct ExecutionSettings {
     pub artifacts_max: usize,
     /// Bytes that the log of a task may have.
     pub task_bytes_max: usize,
+    /// How long a running task stays with a process that says nothing; a process renews its leases three times as often.
+    pub lease: Duration,
+    /// How long an agent may hold a thread without awaiting before it gets threads of its own.
+    pub poll_max: Duration,
 }
 
 impl Default for ExecutionSettings {
@@ -39,6 +43,8 @@ impl Default for ExecutionSettings {
             inspect: InspectLimits::default(),
             artifacts_max: 1_000,
             task_bytes_max: 64 << 20,
+            lease: Duration::from_secs(30),
+            poll_max: Duration::from_secs(1),
         }
     }
 }

@@ -33,15 +33,19 @@ impl Executions {
     /// The agent runs within the request as far as it gets without waiting. One that only computes is done by then,
     /// and its whole task costs a single commit and no background task. Any other goes on in the background, and its
     /// beginning is committed at once. A send with an idempotency key is always committed before the agent runs: the
-    /// same key must not run it twice.
+    /// same key must not run it twice. When the agent runs as many executions as it may, the task is stored as SUBMITTED
+    /// and waits for its owner's turn.
+    ///
+    /// An agent that breaks the protocol fails its task. Whoever waits for the outcome ([`Wait::Settled`]) is told by an
+    /// error; whoever asked for an answer at once ([`Wait::Accepted`]) gets the task, whenever the agent did it.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED when the agent runs as many executions as it may, UNAVAILABLE when the outcome of the commit
-    /// is unknown, InvalidAgentResponse when the agent broke the protocol (the task is FAILED then).
+    /// RESOURCE_EXHAUSTED when as many tasks wait for the agent as may, UNAVAILABLE when the outcome of the commit is
+    /// unknown, InvalidAgentResponse when the agent broke the protocol.
     pub async fn start(&self, new: NewTask, wait: Wait) -> Result<Answer, Error> {
         let mut actor = self.actor(new)?;
         if actor.attempt().await {
-            return actor.finish().await?.0;
+            return actor.finish(wait).await?.0;
         }
         self.detach(actor, wait).await
     }
@@ -55,7 +59,7 @@ impl Executions {
         let (agent, scope) = (new.agent.clone(), new.scope.clone());
         let mut actor = self.actor(new).map_err(Err)?;
         if actor.attempt().await && actor.is_over() {
-            return match actor.finish().await.map_err(Err)? {
+            return match actor.finish(Wait::Accepted).await.map_err(Err)? {
                 (Ok(Answer::Message(message)), _) => Ok(EventStream::message(*message)),
                 (_, events) => Ok(EventStream::whole(events)),
             };
@@ -70,7 +74,7 @@ impl Executions {
 
     /// Boxed, because a request's future moves more than once on its way and should be light.
     fn actor(&self, new: NewTask) -> Result<Box<Actor>, Error> {
-        let permit = Shared::permit(&new.agent)?;
+        let place = Shared::place(&new.agent, &new.scope.owner)?;
         let task_id: Arc<str> = Arc::from(new_id());
         let context_id: Arc<str> = Arc::from(new.context_id.unwrap_or_else(new_id));
         Ok(Box::new(Actor::new_task(
@@ -79,7 +83,7 @@ impl Executions {
             new.scope,
             (task_id, context_id),
             new.incoming,
-            permit,
+            place,
         )))
     }
 

@@ -5,11 +5,14 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
-use crate::agent::{Agent, AgentError, RequestContext, TaskUpdate, UpdateReceiver, channel};
+use super::ExecutionSettings;
+use crate::agent::{Agent, AgentError, RequestContext, Slot, TaskUpdate, UpdateReceiver, channel};
 
 /// Updates that are taken from an agent at once.
 const UPDATES_AT_ONCE: usize = 64;
@@ -38,9 +41,13 @@ pub(super) struct Turn {
     ended: Option<Ended>,
     /// The agent's last word in this turn was a terminal or interrupted state.
     pub(super) settled: bool,
+    /// The agent has written something in this turn.
+    pub(super) spoken: bool,
     #[expect(clippy::vec_box, reason = "updates come boxed out of the queue")]
     buffer: Vec<Box<TaskUpdate>>,
-    permit: OwnedSemaphorePermit,
+    agent: Arc<Agent>,
+    poll_max: Duration,
+    _slot: Slot,
 }
 
 impl Turn {
@@ -48,13 +55,13 @@ impl Turn {
     pub(super) fn new(
         agent: &Arc<Agent>,
         request: RequestContext,
-        permit: OwnedSemaphorePermit,
-        updates_queue_max: usize,
+        slot: Slot,
+        settings: &ExecutionSettings,
     ) -> Self {
         let (updater, updates) = channel(
             request.task_id.clone(),
             request.context_id.clone(),
-            updates_queue_max,
+            settings.updates_queue_max,
         );
         let executor = agent.executor.clone();
         let handed = request.clone();
@@ -66,14 +73,22 @@ impl Turn {
                 Err(_) => Ended::Panicked,
             }
         };
+        let execution: Execution = if agent.runs_off_thread() {
+            Box::pin(off_thread(execution, slot.clone()))
+        } else {
+            Box::pin(execution)
+        };
         Self {
             request,
-            execution: Some(Box::pin(execution)),
+            execution: Some(execution),
             updates,
             ended: None,
             settled: false,
+            spoken: false,
             buffer: Vec::new(),
-            permit,
+            agent: agent.clone(),
+            poll_max: settings.poll_max,
+            _slot: slot,
         }
     }
 
@@ -97,15 +112,21 @@ impl Turn {
         self.updates.close();
     }
 
-    /// The permit, for the turn that follows.
-    pub(super) fn into_permit(self) -> OwnedSemaphorePermit {
-        self.permit
+    fn poll_execution(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let Some(execution) = &mut self.execution else {
+            return Poll::Pending;
+        };
+        let begun = Instant::now();
+        let polled = execution.as_mut().poll(cx);
+        let took = begun.elapsed();
+        if took > self.poll_max {
+            self.agent.has_held_a_thread(took);
+        }
+        polled
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
-        if let Some(execution) = &mut self.execution
-            && let Poll::Ready(ended) = execution.as_mut().poll(cx)
-        {
+        if let Poll::Ready(ended) = self.poll_execution(cx) {
             self.execution = None;
             self.ended = Some(ended);
             // Updaters that the agent left behind elsewhere write nothing more.
@@ -119,4 +140,23 @@ impl Turn {
             None => Poll::Pending,
         }
     }
+}
+
+/// Runs an execution on a thread of its own. Dropped, it ends at its next wait, and holds its slot until then: threads
+/// are bounded like executions, however many are canceled.
+async fn off_thread(execution: impl Future<Output = Ended> + Send + 'static, slot: Slot) -> Ended {
+    let stop = CancellationToken::new();
+    let _stops_when_dropped = stop.clone().drop_guard();
+    let runtime = Handle::current();
+    let run = move || {
+        let _slot = slot;
+        runtime.block_on(async {
+            tokio::select! {
+                ended = execution => Some(ended),
+                () = stop.cancelled() => None,
+            }
+        })
+    };
+    let ended = tokio::task::spawn_blocking(run).await.ok().flatten();
+    ended.unwrap_or_else(|| Ended::Failed(AgentError::new("the server stopped while the agent was working")))
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::ExecutionSettings;
+use super::fence::Fence;
 use super::reader::TaskCell;
 use crate::agent::TaskUpdate;
 use crate::clock::Clock;
@@ -57,8 +58,7 @@ pub(super) struct Writer {
     /// The generation that is in the repository, or on its way there.
     written: u64,
     pending: Vec<Arc<TaskEvent>>,
-    expected_epoch: u64,
-    epoch: u64,
+    fence: Fence,
     extras: Extras,
     tail: Tail,
     bytes: usize,
@@ -106,8 +106,7 @@ impl Writer {
             status_ms,
             written: 0,
             pending: Vec::with_capacity(4),
-            expected_epoch: 0,
-            epoch: 1,
+            fence: Fence::new(settings.lease),
             extras: Extras::default(),
             tail: Tail::default(),
             bytes: 0,
@@ -120,13 +119,26 @@ impl Writer {
         writer
     }
 
-    /// The writer of a stored task; it takes over from any writer before it.
+    /// The writer of a task that was taken over from another writer: the row has its epoch and its lease already.
+    pub(super) fn resume(
+        scope: Scope,
+        stored: StoredTask,
+        clock: Clock,
+        settings: &ExecutionSettings,
+    ) -> Self {
+        let mut writer = Self::load(scope, stored, clock, settings);
+        writer.fence.is_taken_over();
+        writer
+    }
+
+    /// The writer of a stored task; with its first write it takes over from any writer before it.
     pub(super) fn load(scope: Scope, stored: StoredTask, clock: Clock, settings: &ExecutionSettings) -> Self {
+        let fence = Fence::behind(&stored, settings.lease);
         let StoredTask {
             task,
             generation,
             snapshot_generation,
-            epoch,
+            ..
         } = stored;
         let status = task.status.clone().unwrap_or_default();
         let bytes = task.encoded_len();
@@ -142,8 +154,7 @@ impl Writer {
             clock,
             written: generation,
             pending: Vec::new(),
-            expected_epoch: epoch,
-            epoch: epoch + 1,
+            fence,
             extras: Extras::default(),
             // The stored snapshot stays where it is until a tail as heavy as the task has come.
             tail: Tail {
@@ -174,6 +185,20 @@ impl Writer {
 
     pub(super) fn state(&self) -> TaskState {
         self.state
+    }
+
+    /// The time of the newest status.
+    pub(super) fn status_ms(&self) -> i64 {
+        self.status_ms
+    }
+
+    pub(super) fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// Counts an attempt with the next write.
+    pub(super) fn set_attempt(&mut self, attempt: u32) {
+        self.fence.set_attempt(attempt);
     }
 
     /// The generation up to which events were handed to the repository.
@@ -270,14 +295,16 @@ impl Writer {
         self.written += events.len() as u64;
         let snapshot = self.snapshot();
         let extras = std::mem::take(&mut self.extras);
-        let expected_epoch = std::mem::replace(&mut self.expected_epoch, self.epoch);
+        let claim = self.fence.claim(self.state);
         Some(TaskWrite {
             scope: self.scope.clone(),
             task_id: self.task_id.clone(),
             context_id: self.context_id.clone(),
             expected_generation,
-            expected_epoch,
-            epoch: self.epoch,
+            expected_epoch: claim.expected_epoch,
+            epoch: claim.epoch,
+            lease: claim.lease,
+            attempt: claim.attempt,
             events,
             state: self.state,
             status_ms: self.status_ms,

@@ -13,6 +13,7 @@
 //!
 //! [`repository_conformance!`]: crate::repository_conformance
 
+mod leases;
 mod listing;
 mod reads;
 mod side;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use super::{Error, TaskRepository};
 
+pub use leases::*;
 pub use listing::*;
 pub use reads::*;
 pub use side::*;
@@ -57,7 +59,13 @@ macro_rules! repository_conformance {
             filters_select_alone_and_together,
             pages_hold_every_task_once,
             a_total_is_counted_up_to_its_limit,
-            unfinished_tasks_are_found_page_by_page,
+            a_stale_epoch_is_refused_in_every_kind_of_write,
+            lapsed_leases_are_found_page_by_page,
+            a_lease_that_is_held_or_released_has_not_lapsed,
+            renewing_prolongs_what_is_held_and_names_what_is_lost,
+            a_lapsed_task_is_taken_over_once,
+            nobody_is_taken_over_who_came_back,
+            waiting_tasks_are_found_by_the_time_they_wait,
             a_key_is_known_until_it_expires,
             a_key_of_another_task_refuses_the_write,
             a_key_is_never_bound_twice,

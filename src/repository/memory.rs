@@ -3,9 +3,12 @@
 //! What is kept is touched once and then lies there, and fresh memory costs more than computing: so the events of a
 //! commit are kept packed, as a database keeps them, and not as the live objects that streams share.
 
+mod lease;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,14 +17,16 @@ use dashmap::mapref::entry::Entry;
 use foldhash::fast::RandomState;
 use prost::Message as _;
 
+use self::lease::leased;
 use super::types::take_while_they_fit;
 use super::{
-    Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
-    Unfinished, log,
+    Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, ListCursor, ListPage, ListQuery, StoredTask,
+    TaskRepository, TaskWrite, log,
 };
+use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
-use crate::task::{TaskEvent, is_settled, replay};
+use crate::task::{TaskEvent, replay};
 
 /// Parts of the table, each of which grows by itself: the more, the shorter the pause when one does.
 const SHARDS: usize = 256;
@@ -34,6 +39,8 @@ pub struct MemoryRepository {
     tasks: DashMap<Arc<str>, Box<Row>, RandomState>,
     keys: RwLock<HashMap<(Scope, Arc<str>), BoundKey>>,
     closed: AtomicBool,
+    /// What leases are measured by.
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -44,6 +51,9 @@ struct Row {
     status_ms: i64,
     generation: u64,
     epoch: u64,
+    /// Until when somebody holds the task; 0 when nobody does.
+    lease_until_ms: i64,
+    attempt: u32,
     snapshot: Option<Bytes>,
     snapshot_generation: u64,
     commits: Vec<Packed>,
@@ -70,6 +80,7 @@ impl Default for MemoryRepository {
             tasks: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
             keys: RwLock::default(),
             closed: AtomicBool::default(),
+            clock: Clock::default(),
         }
     }
 }
@@ -78,6 +89,14 @@ impl MemoryRepository {
     /// An empty repository.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty repository whose leases are measured by `clock`.
+    pub fn with_clock(clock: Clock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
     }
 
     fn open(&self) -> Result<(), Error> {
@@ -125,7 +144,7 @@ impl MemoryRepository {
 }
 
 impl Row {
-    fn create(write: TaskWrite) -> Self {
+    fn create(write: TaskWrite, now_ms: i64) -> Self {
         let commits = vec![Packed::of(&write)];
         Self {
             generation: write.generation(),
@@ -135,6 +154,8 @@ impl Row {
             state: write.state,
             status_ms: write.status_ms,
             epoch: write.epoch,
+            lease_until_ms: leased(write.lease, 0, now_ms),
+            attempt: write.attempt,
             snapshot: write.snapshot,
             snapshot_generation: write.snapshot_generation,
             push_configs: write
@@ -145,8 +166,10 @@ impl Row {
         }
     }
 
-    fn append(&mut self, write: TaskWrite) {
+    fn append(&mut self, write: TaskWrite, now_ms: i64) {
         self.commits.push(Packed::of(&write));
+        self.lease_until_ms = leased(write.lease, self.lease_until_ms, now_ms);
+        self.attempt = write.attempt;
         self.generation = write.generation();
         self.epoch = write.epoch;
         self.state = write.state;
@@ -179,6 +202,7 @@ impl Row {
             generation: self.generation,
             snapshot_generation: self.snapshot_generation,
             epoch: self.epoch,
+            attempt: self.attempt,
         })
     }
 
@@ -227,7 +251,7 @@ impl TaskRepository for MemoryRepository {
         match self.tasks.entry(write.task_id.clone()) {
             Entry::Vacant(place) if write.expected_generation == 0 => {
                 self.bind_keys(&write)?;
-                place.insert(Box::new(Row::create(write)));
+                place.insert(Box::new(Row::create(write, self.clock.now_ms())));
             }
             Entry::Occupied(mut row)
                 if row.get().generation == write.expected_generation
@@ -235,7 +259,7 @@ impl TaskRepository for MemoryRepository {
                     && row.get().scope == write.scope =>
             {
                 self.bind_keys(&write)?;
-                row.get_mut().append(write);
+                row.get_mut().append(write, self.clock.now_ms());
             }
             Entry::Vacant(_) | Entry::Occupied(_) => return Err(Error::Stale),
         }
@@ -296,19 +320,28 @@ impl TaskRepository for MemoryRepository {
             .map(|bound| bound.known.clone()))
     }
 
-    async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
-        let mut found: Vec<Unfinished> = self
-            .tasks
-            .iter()
-            .filter(|row| !is_settled(row.state) && &**row.key() > after)
-            .map(|row| Unfinished {
-                scope: row.scope.clone(),
-                task_id: row.key().to_string(),
-            })
-            .collect();
-        found.sort_unstable_by(|a, b| a.task_id.cmp(&b.task_id));
-        found.truncate(limit);
-        Ok(found)
+    async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
+        self.open()?;
+        Ok(self.renew_leases(leases, ttl))
+    }
+
+    async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error> {
+        Ok(self.find_lapsed(after, limit))
+    }
+
+    async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
+        self.open()?;
+        Ok(self.take_lapsed(lapsed, ttl))
+    }
+
+    async fn interrupted(
+        &self,
+        agent: &str,
+        until_ms: i64,
+        after: Option<&Interrupted>,
+        limit: usize,
+    ) -> Result<Vec<Interrupted>, Error> {
+        Ok(self.find_interrupted(agent, until_ms, after, limit))
     }
 
     async fn put_push_config(

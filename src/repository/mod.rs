@@ -14,6 +14,7 @@ pub mod sea_orm;
 mod types;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -22,7 +23,8 @@ use crate::pb::TaskPushNotificationConfig;
 use crate::task::TaskEvent;
 
 pub use types::{
-    Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskWrite, Unfinished,
+    Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, StoredTask,
+    TaskWrite,
 };
 
 /// Keeps tasks, their event logs, idempotency keys and push configurations.
@@ -57,9 +59,29 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// The task that a live idempotency key belongs to.
     async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error>;
 
-    /// At most `limit` tasks with an id greater than `after` that are neither terminal nor interrupted: after a start
-    /// they are what the last process left behind. The runtime's own read, hence unscoped.
-    async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error>;
+    /// Prolongs leases by `ttl` from now, by the clock of the database; each is named by its task and the epoch of its
+    /// holder. A lease that its holder has released in the meantime stays released. Gives back the tasks that were
+    /// refused, because they have another epoch by now or are gone: whoever held them must stop. A `ttl` of zero hands
+    /// leases back: they have run out at once.
+    async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error>;
+
+    /// At most `limit` tasks whose lease ran out, those that ran out first before others, behind `after`. The runtime's
+    /// own read, hence unscoped.
+    async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error>;
+
+    /// Takes a task over whose lease ran out: its epoch is one higher afterwards, and it is held for `ttl`. `false` if
+    /// its holder came back, or somebody else was quicker; nothing is changed then.
+    async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error>;
+
+    /// At most `limit` tasks of an agent that have waited for their callers (INPUT_REQUIRED, AUTH_REQUIRED) since
+    /// `until_ms` or longer, the oldest first, behind `after`. The runtime's own read, hence unscoped.
+    async fn interrupted(
+        &self,
+        agent: &str,
+        until_ms: i64,
+        after: Option<&Interrupted>,
+        limit: usize,
+    ) -> Result<Vec<Interrupted>, Error>;
 
     /// Stores or replaces the push configuration with the id that it carries; `false` if the task does not exist.
     ///

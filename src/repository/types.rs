@@ -1,6 +1,7 @@
 //! What goes in and out of a repository.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -54,6 +55,17 @@ pub struct KnownKey {
     pub fingerprint: [u8; 16],
 }
 
+/// What a write does to the lease of its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// Nobody holds the task afterwards: it has settled.
+    Released,
+    /// The lease stays as it is; its holder renews it elsewhere.
+    Kept,
+    /// The writer holds the task for this long from now on, by the clock of the database.
+    Held(Duration),
+}
+
 /// Everything that one commit changes about one task.
 #[derive(Clone, Debug)]
 pub struct TaskWrite {
@@ -69,6 +81,10 @@ pub struct TaskWrite {
     pub expected_epoch: u64,
     /// The epoch that the row has afterwards: greater than the expected one when a new writer takes over.
     pub epoch: u64,
+    /// What becomes of the lease.
+    pub lease: Lease,
+    /// How often the agent has begun to work on the newest message; 0 while the task waits for a free execution.
+    pub attempt: u32,
     /// The new events, dense from `expected_generation + 1`.
     pub events: Vec<Arc<TaskEvent>>,
     /// The state after them.
@@ -103,6 +119,8 @@ pub struct StoredTask {
     pub snapshot_generation: u64,
     /// The epoch of its last writer.
     pub epoch: u64,
+    /// How often the agent has begun to work on the newest message; 0 while the task waits for a free execution.
+    pub attempt: u32,
 }
 
 /// Which tasks to list.
@@ -144,13 +162,30 @@ pub struct ListPage {
     pub next: Option<ListCursor>,
 }
 
-/// A task that a dead process left running.
+/// A task whose lease ran out: its process died, or does not get through to the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct Lapsed {
     /// Whose it is.
     pub scope: Scope,
     /// Its id.
     pub task_id: String,
+    /// The epoch of whoever held it.
+    pub epoch: u64,
+    /// How often the agent has begun to work on the newest message; 0 if it waited for a free execution.
+    pub attempt: u32,
+    /// When the lease ran out, in milliseconds since the epoch, by the clock of the database.
+    pub lease_until_ms: i64,
+}
+
+/// A task that waits for its caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    /// Whose it is.
+    pub scope: Scope,
+    /// Its id.
+    pub task_id: String,
+    /// Since when it waits, in milliseconds since the epoch.
+    pub status_ms: i64,
 }
 
 /// Takes tasks into a page for as long as `left` bytes last, and at least one; false when the page is full.
@@ -170,4 +205,9 @@ pub(super) fn take_while_they_fit(
         page.push(task);
     }
     true
+}
+
+/// Whole milliseconds, as columns hold them.
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -56,7 +56,9 @@ async fn a_reopened_database_has_everything() {
     repository.commit(create).await.unwrap();
     let chunks = sketch.chunks(&["a", "b"]);
     repository.commit(sketch.with_snapshot(chunks)).await.unwrap();
+    sketch.lease = std::time::Duration::from_secs(3_600);
     repository.commit(sketch.go(TaskState::Working)).await.unwrap();
+    assert_eq!(repository.lapsed(None, 9).await, Ok(Vec::new()));
     let events = repository.events(&scope, "t", 0, 100).await.unwrap();
     repository.close().await;
     drop(repository);
@@ -67,7 +69,12 @@ async fn a_reopened_database_has_everything() {
     assert_eq!(repository.push_configs(&scope, "t").await, Ok(Some(vec![config])));
     let known = repository.known_key(&scope, "k", 0).await.unwrap();
     assert_eq!(known.map(|known| known.task_id).as_deref(), Some("t"));
-    assert_eq!(repository.unfinished("", 9).await.unwrap().len(), 1);
+    let left = repository.lapsed(None, 9).await.unwrap();
+    assert_eq!(
+        left.len(),
+        1,
+        "whoever held it is dead, however long it wanted to: {left:?}"
+    );
     repository.commit(sketch.go(TaskState::Completed)).await.unwrap();
 }
 

@@ -1,11 +1,12 @@
 //! Random sequences of operations give the same results and the same errors on memory and on SQLite.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use a2ad::pb::TaskState;
 use a2ad::repository::conformance::{NOW_MS, Sketch, key, push_config, scope};
 use a2ad::repository::memory::MemoryRepository;
-use a2ad::repository::{IdempotencyKey, ListCursor, ListQuery, TaskRepository, TaskWrite};
+use a2ad::repository::{IdempotencyKey, Lapsed, ListCursor, ListQuery, TaskRepository, TaskWrite};
 use proptest::prelude::*;
 
 use crate::repositories::fresh_sqlite;
@@ -63,10 +64,13 @@ enum Op {
         task: usize,
         push: usize,
     },
-    Unfinished {
-        after: usize,
-        limit: usize,
+    Renew {
+        tasks: Vec<(usize, u64)>,
     },
+    TakeOver {
+        task: usize,
+    },
+    Look,
 }
 
 #[derive(Clone, Debug)]
@@ -140,7 +144,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (owner.clone(), task.clone(), 0..3usize, 0..3usize)
             .prop_map(|(owner, task, push, limit)| Op::PutPush { owner, task, push, limit }),
         1 => (owner, task.clone(), 0..3usize).prop_map(|(owner, task, push)| Op::DeletePush { owner, task, push }),
-        1 => (task, 0..4usize).prop_map(|(after, limit)| Op::Unfinished { after, limit }),
+        1 => prop::collection::vec((task.clone(), 1..4u64), 0..4).prop_map(|tasks| Op::Renew { tasks }),
+        1 => task.prop_map(|task| Op::TakeOver { task }),
+        1 => Just(Op::Look),
     ]
 }
 
@@ -185,6 +191,18 @@ macro_rules! both {
 }
 
 impl Pair {
+    /// What has lapsed, by id: the times are those of two clocks. All leases here run out at once.
+    async fn lapsed(&self) -> Vec<Lapsed> {
+        both!(self, repository => async {
+            let mut all = repository.lapsed(None, 1_000).await.unwrap();
+            for left in &mut all {
+                left.lease_until_ms = i64::MAX;
+            }
+            all.sort_by(|a, b| a.task_id.cmp(&b.task_id));
+            all
+        })
+    }
+
     async fn run(&mut self, op: Op) {
         match op {
             Op::Create {
@@ -251,8 +269,33 @@ impl Pair {
                 let (id, push) = (task_id(task), format!("p{push}"));
                 let _ = both!(self, repository => repository.delete_push_config(&scope(OWNERS[owner]), &id, &push));
             }
-            Op::Unfinished { after, limit } => {
-                let _ = both!(self, repository => repository.unfinished(&task_id(after), limit));
+            Op::Renew { tasks } => {
+                let mut leases: Vec<(Arc<str>, u64)> = tasks
+                    .into_iter()
+                    .map(|(task, epoch)| (Arc::from(task_id(task)), epoch))
+                    .collect();
+                leases.sort();
+                leases.dedup_by(|a, b| a.0 == b.0);
+                let _ = both!(self, repository => repository.renew(&leases, Duration::ZERO));
+            }
+            Op::TakeOver { task } => {
+                let Some(left) = self
+                    .lapsed()
+                    .await
+                    .into_iter()
+                    .find(|left| left.task_id == task_id(task))
+                else {
+                    return;
+                };
+                let taken = both!(self, repository => repository.take_over(&left, Duration::ZERO));
+                assert_eq!(taken, Ok(true));
+                if let Some(sketch) = &mut self.sketches[task] {
+                    sketch.epoch += 1;
+                }
+            }
+            Op::Look => {
+                let _ = self.lapsed().await;
+                let _ = both!(self, repository => repository.interrupted("echo", NOW_MS + 4, None, 3));
             }
         }
     }

@@ -24,12 +24,11 @@ impl Actor {
         if let Some(write) = self.writer.take_write() {
             let task = wanted.then(|| Box::new(self.writer.cell().lock().clone()));
             let accepted = std::mem::take(&mut self.accepted);
-            self.commit = Some(Commit::start(
-                &self.executions.0.repository,
-                write,
-                accepted,
-                task,
-            ));
+            // Whatever has come before this is committed already or goes along.
+            let repeated = std::mem::take(&mut self.repeated);
+            let mut commit = Commit::start(&self.executions.0.repository, write, accepted, task);
+            commit.repeated = repeated;
+            self.commit = Some(commit);
         }
     }
 
@@ -42,7 +41,11 @@ impl Actor {
         if let Some(live) = &self.live {
             live.keep(commit.events());
         }
+        self.keep_lease(is_settled(commit.state()));
         let task_id = self.writer.task_id().clone();
+        for reply in commit.repeated {
+            let _ = reply.send(Ok(Answer::Known(task_id.to_string())));
+        }
         self.shared().bus.publish(&Doorbell { task_id, generation });
         if let Some(task) = commit.task {
             for reply in commit.accepted {
@@ -56,6 +59,9 @@ impl Actor {
             return;
         };
         let repository = self.executions.0.repository.clone();
+        if !matches!(error, repository::Error::KeyTaken(_)) {
+            self.repeated.append(&mut commit.repeated);
+        }
         match error {
             repository::Error::KeyTaken(task_id)
                 if commit.creates() || (self.gated && commit.is_single()) =>
@@ -68,6 +74,7 @@ impl Actor {
                     0
                 };
                 let senders = self.settlers.drain(..sender).chain(commit.accepted.drain(..));
+                let senders = senders.chain(commit.repeated.drain(..));
                 for reply in senders.chain(self.repeated.drain(..)) {
                     let _ = reply.send(Ok(Answer::Known(task_id.clone())));
                 }
@@ -92,6 +99,26 @@ impl Actor {
                 self.commit = Some(commit.retry(&repository));
             }
         }
+    }
+
+    /// A task is held from the write that sets it in motion to the one that settles it.
+    fn keep_lease(&mut self, settled: bool) {
+        if settled {
+            self.lease = None;
+        } else if self.lease.is_none() {
+            let (task_id, epoch) = (self.writer.task_id(), self.writer.fence().epoch());
+            self.lease = Some(self.executions.0.leases.hold(task_id, epoch));
+        }
+    }
+
+    /// The database refused to renew the lease: somebody else has taken the task over.
+    pub(super) fn lease_lost(&mut self) {
+        tracing::warn!(agent = %self.agent.name, task.id = %self.writer.task_id(), "the lease is lost; the execution is given up");
+        if let Some(mut commit) = self.commit.take() {
+            self.accepted.append(&mut commit.accepted);
+            self.repeated.append(&mut commit.repeated);
+        }
+        self.lose(|| Err(repository::Error::Stale.into()));
     }
 
     /// The task is not ours: stop, and say so to everybody who waits.

@@ -1,25 +1,29 @@
-//! Endings from outside: a caller cancels, or a process died in the middle of a turn.
+//! Endings from outside: a caller cancels, or says nothing for too long; a turn takes too long.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Actor;
 use crate::agent::{CancelOutcome, RequestContext, TaskUpdate};
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
 use crate::execution::command::{Answer, Incoming, Reply};
-use crate::execution::outcome::{agent_message, fail};
+use crate::execution::outcome::fail;
+use crate::execution::turn::Ended;
 use crate::pb::{Role, TaskState};
-use crate::task::{is_settled, is_terminal};
+use crate::task::{is_interrupted, is_terminal};
 
 impl Actor {
     pub(super) fn begin_cancel(&mut self, call: &CallContext, reply: Reply) {
         self.cancelers.push(reply);
         if is_terminal(self.writer.state()) || self.cancel.is_some() {
             return;
+        }
+        if self.has_never_run() {
+            // There is nobody who could refuse.
+            return self.cancel_answered(CancelOutcome::Canceled(None));
         }
         let request = match &self.turn {
             Some(turn) => turn.request.clone(),
@@ -61,6 +65,36 @@ impl Actor {
         }
     }
 
+    /// The execution has run for as long as it may.
+    pub(super) fn time_is_up(&mut self) {
+        if self.turn.as_ref().is_some_and(|turn| turn.settled) {
+            // It has said its last word and only lingers.
+            return self.turn_ended(&Ended::Returned);
+        }
+        let limit = self.agent.options.task_timeout.unwrap_or_default();
+        tracing::warn!(agent = %self.agent.name, task.id = %self.writer.task_id(), ?limit, "an execution took too long");
+        let reason = format!(
+            "the agent worked for longer than {} ms, its limit (task_timeout_ms)",
+            limit.as_millis()
+        );
+        fail(&mut self.writer, &reason);
+        self.end_turn();
+    }
+
+    /// The caller has not answered for too long, if the task still waits since then and its execution is over.
+    pub(super) fn expire(&mut self, since_ms: i64) {
+        let waits = is_interrupted(self.writer.state()) && self.writer.status_ms() <= since_ms;
+        if !waits || self.turn.is_some() || self.waiting.is_some() {
+            return;
+        }
+        let ttl = self.agent.options.interrupted_ttl.unwrap_or_default();
+        let reason = format!(
+            "no answer came within {} ms, the limit (interrupted_ttl_ms)",
+            ttl.as_millis()
+        );
+        fail(&mut self.writer, &reason);
+    }
+
     /// What cancelers of an ended task get: repeating a cancel is fine, cancelling another end is not.
     pub(super) fn cancel_result(&self) -> Result<Answer, Error> {
         match self.writer.state() {
@@ -68,37 +102,6 @@ impl Actor {
             state => {
                 let reason = format!("the task is {}", state.as_str_name());
                 Err(not_cancelable(self.writer.task_id(), &reason))
-            }
-        }
-    }
-
-    /// Takes up what a dead process left: the task says SUBMITTED or WORKING, and nobody works.
-    pub(super) fn recover(&mut self, call: &CallContext, permit: Option<OwnedSemaphorePermit>) {
-        if self.turn.is_some() || is_settled(self.writer.state()) {
-            return;
-        }
-        match permit {
-            Some(permit) => {
-                tracing::info!(agent = %self.agent.name, task.id = %self.writer.task_id(), "execution restarted");
-                let request = self.last_request(call);
-                // The restart is an event of its own: it takes the task over from the dead writer.
-                let message = agent_message(&self.writer, "the server restarted and the agent begins again");
-                let working = TaskUpdate::Status {
-                    state: TaskState::Working,
-                    message: Some(message),
-                    metadata: None,
-                };
-                match self.writer.update(working) {
-                    Ok(()) => self.begin_turn(request, permit),
-                    Err(fault) => self.broken(fault),
-                }
-            }
-            None => {
-                tracing::info!(agent = %self.agent.name, task.id = %self.writer.task_id(), "interrupted execution failed");
-                fail(
-                    &mut self.writer,
-                    "the server stopped while the agent was working, and the agent can't start again",
-                );
             }
         }
     }

@@ -32,8 +32,14 @@ impl Actor {
             },
             Command::Settle { reply } => self.settlers.push(reply),
             Command::Cancel { call, reply } => self.begin_cancel(&call, reply),
-            Command::Recover { call, permit, reply } => {
-                self.recover(&call, permit);
+            Command::Recover { call, taken, reply } => match self.recover(&call, *taken) {
+                Ok(()) => self.accepted.push(reply),
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            },
+            Command::Expire { since_ms, reply } => {
+                self.expire(since_ms);
                 self.accepted.push(reply);
             }
         }
@@ -81,7 +87,8 @@ impl Actor {
             return Err(Error::new(Kind::UnsupportedOperation, text).with("taskId", &*task_id));
         }
         let limit = self.shared().settings.inbox_messages_max;
-        if self.turn.is_some() && self.inbox.len() >= limit {
+        let is_busy = self.turn.is_some() || self.waiting.is_some();
+        if is_busy && self.inbox.len() >= limit {
             return Err(Error::new(
                 Kind::ResourceExhausted,
                 format!(
@@ -89,21 +96,21 @@ impl Actor {
                 ),
             ));
         }
-        let permit = if self.turn.is_none() {
-            Some(Shared::permit(&self.agent)?)
-        } else {
+        let place = if is_busy {
             None
+        } else {
+            Some(Shared::place(&self.agent, &self.scope.owner)?)
         };
         name(&mut incoming.message, &task_id, &context_id);
         let extras = extras(&mut incoming, &task_id);
         self.writer
             .receive(incoming.message.clone())
             .map_err(|fault| too_long(&fault))?;
-        self.gated |= permit.is_some() && !extras.keys.is_empty();
+        self.gated |= place.is_some() && !extras.keys.is_empty();
         self.attach(extras);
         let request = self.request(incoming, true);
-        match permit {
-            Some(permit) => self.begin_turn(request, permit),
+        match place {
+            Some(place) => self.take_place(request, place),
             None => self.inbox.push_back(request),
         }
         Ok(())

@@ -6,22 +6,24 @@
 mod commits;
 mod endings;
 mod messages;
+mod places;
 mod turns;
 
 use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use self::messages::{extras, name};
-use crate::agent::{Agent, CancelOutcome, RequestContext};
+use self::places::Waiting;
+use crate::agent::{Agent, CancelOutcome, Place, RequestContext, Slot};
 use crate::context::Scope;
 use crate::error::Error;
 use crate::execution::command::{Answer, Command, Incoming, Reply, Wait};
 use crate::execution::commit::Commit;
 use crate::execution::executions::{Executions, Shared};
+use crate::execution::leases::Held;
 use crate::execution::live::Live;
 use crate::execution::outcome::invalid_response;
 use crate::execution::registry::Mailbox;
@@ -39,7 +41,9 @@ pub(super) struct Actor {
     scope: Scope,
     writer: Writer,
     turn: Option<Turn>,
-    /// The turn may not run before what is pending is committed: a send with an idempotency key.
+    /// There is no turn, because the agent runs as many as it may.
+    waiting: Option<Waiting>,
+    /// The turn may not run before what is pending is committed: a send with an idempotency key, an attempt that counts.
     gated: bool,
     inbox: VecDeque<RequestContext>,
     commit: Option<Commit>,
@@ -58,6 +62,12 @@ pub(super) struct Actor {
     degraded: bool,
     /// Somebody else owns the task now, or it was never made.
     lost: bool,
+    /// The task has left the line without having run.
+    left_line: bool,
+    /// Held from the commit that sets the task in motion to the one that settles it.
+    lease: Option<Held>,
+    /// When an execution has taken too long.
+    deadline: Option<Instant>,
     /// When an execution must end whose task has ended.
     grace: Option<Instant>,
 }
@@ -68,6 +78,11 @@ enum Step {
     Progress(Progress),
     CancelAnswered(CancelOutcome),
     Command(Option<Command>),
+    LeaseLost,
+    /// The process stops, and the turn has not come.
+    NoTurn,
+    SlotGiven(Slot),
+    TimeUp,
     GraceOver,
 }
 
@@ -79,7 +94,7 @@ impl Actor {
         scope: Scope,
         ids: (Arc<str>, Arc<str>),
         mut incoming: Incoming,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         let (task_id, context_id) = ids;
         name(&mut incoming.message, &task_id, &context_id);
@@ -98,7 +113,7 @@ impl Actor {
         actor.attach(extras);
         actor.gated = gated;
         let request = actor.request(incoming, false);
-        actor.begin_turn(request, permit);
+        actor.take_place(request, place);
         actor
     }
 
@@ -138,6 +153,7 @@ impl Actor {
             scope,
             writer,
             turn: None,
+            waiting: None,
             gated: false,
             inbox: VecDeque::new(),
             commit: None,
@@ -152,6 +168,9 @@ impl Actor {
             live: None,
             degraded: false,
             lost: false,
+            left_line: false,
+            lease: None,
+            deadline: None,
             grace: None,
         }
     }
@@ -176,7 +195,9 @@ impl Actor {
     pub(super) async fn attempt(&mut self) -> bool {
         let limit = self.shared().settings.updates_queue_max;
         while !self.gated && self.writer.pending().len() <= limit {
-            let Some(turn) = &mut self.turn else { return true };
+            let Some(turn) = &mut self.turn else {
+                return self.waiting.is_none();
+            };
             match turn.try_next().await {
                 Some(progress) => self.progress(progress),
                 None => return false,
@@ -191,9 +212,10 @@ impl Actor {
     }
 
     /// Commits a task whose turn is over already; the answer, and the events that were written. A caller that waits
-    /// for one answer is told when the agent broke the protocol; a stream shows it by its last event.
+    /// for the outcome is told when the agent broke the protocol; others see it by the task, streams by its last event.
     pub(super) async fn finish(
         mut self: Box<Self>,
+        wait: Wait,
     ) -> Result<(Result<Answer, Error>, Vec<Arc<TaskEvent>>), Error> {
         if let Some(message) = self.direct {
             return Ok((Ok(Answer::Message(Box::new(message))), Vec::new()));
@@ -204,7 +226,7 @@ impl Actor {
             events.clone_from(&write.events);
             repository.commit(write).await?;
         }
-        if let Some(fault) = &self.fault {
+        if let (Some(fault), Wait::Settled) = (&self.fault, wait) {
             return Ok((Err(invalid_response(self.writer.task_id(), fault)), events));
         }
         let generation = events.len() as u64;
@@ -234,8 +256,15 @@ impl Actor {
                 Step::Progress(progress) => self.progress(progress),
                 Step::CancelAnswered(outcome) => self.cancel_answered(outcome),
                 Step::Command(command) => self.command(command),
+                Step::LeaseLost => self.lease_lost(),
+                Step::NoTurn => self.leave_line(),
+                Step::SlotGiven(slot) => self.slot_given(slot),
+                Step::TimeUp => self.time_is_up(),
                 Step::GraceOver => self.end_turn(),
             }
+        }
+        if self.left_line {
+            self.hand_back().await;
         }
         while let Some(command) = mailbox.next().await {
             self.executions
@@ -249,9 +278,13 @@ impl Actor {
         let ahead = self.writer.pending().len() >= self.shared().settings.updates_queue_max;
         let runs = self.turn.is_some() && !self.gated && !ahead;
         let Self {
+            executions,
             commit,
             turn,
             cancel,
+            lease,
+            waiting,
+            deadline,
             grace,
             ..
         } = self;
@@ -259,15 +292,20 @@ impl Actor {
             biased;
             Some(result) = optional(commit.as_mut().map(Commit::wait)) => Step::Committed(result),
             Some(outcome) = optional(cancel.as_mut()) => Step::CancelAnswered(outcome),
+            Some(()) = optional(lease.as_mut().map(Held::lost)) => Step::LeaseLost,
             // Before the agent, which may write without end: a cancel must get through.
             command = mailbox.next() => Step::Command(command),
+            Some(()) = optional(deadline.map(tokio::time::sleep_until)) => Step::TimeUp,
+            Some(()) = optional(waiting.as_ref().map(|_| executions.0.shutdown.draining())) => Step::NoTurn,
+            Some(slot) = optional(waiting.as_mut().map(|waiting| waiting.ticket.ready())) => Step::SlotGiven(slot),
             Some(progress) = optional(turn.as_mut().filter(|_| runs).map(Turn::next)) => Step::Progress(progress),
             Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,
         }
     }
 
     fn is_idle(&self) -> bool {
-        let working = self.turn.is_some() || self.cancel.is_some() || !self.inbox.is_empty();
+        let working = self.turn.is_some() || self.waiting.is_some();
+        let working = working || self.cancel.is_some() || !self.inbox.is_empty();
         let writing = self.commit.is_some() || !self.writer.pending().is_empty();
         // Behind a restart, somebody may wait for a task that is yet to be taken up.
         let awaited = !self.settlers.is_empty() && !is_settled(self.writer.state());

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::Actor;
 use super::messages::name;
-use crate::agent::{RequestContext, TaskUpdate};
+use crate::agent::{RequestContext, Slot, TaskUpdate};
 use crate::execution::command::{Answer, Incoming};
 use crate::execution::outcome::{conclude, fail};
 use crate::execution::reader::ScopedReader;
@@ -33,9 +32,15 @@ impl Actor {
         }
     }
 
-    pub(super) fn begin_turn(&mut self, request: RequestContext, permit: OwnedSemaphorePermit) {
-        let queue = self.shared().settings.updates_queue_max;
-        self.turn = Some(Turn::new(&self.agent, request, permit, queue));
+    pub(super) fn begin_turn(&mut self, mut request: RequestContext, slot: Slot) {
+        request.attempt = self.writer.fence().attempt();
+        let settings = &self.executions.0.settings;
+        self.turn = Some(Turn::new(&self.agent, request, slot, settings));
+        self.deadline = self
+            .agent
+            .options
+            .task_timeout
+            .map(|limit| Instant::now() + limit);
     }
 
     pub(super) fn progress(&mut self, progress: Progress) {
@@ -67,19 +72,20 @@ impl Actor {
                     _ => None,
                 };
                 self.writer.update(update)?;
-                if let (Some(turn), Some(state)) = (&mut self.turn, state) {
-                    turn.settled = is_settled(state);
+                if let Some(turn) = &mut self.turn {
+                    turn.spoken = true;
+                    turn.settled = state.map_or(turn.settled, is_settled);
                 }
                 Ok(())
             }
         }
     }
 
-    /// A direct message instead of a task: only if nothing but the beginning has been written. A task that had to be
-    /// stored before the agent ran, for its idempotency key, is completed with the message.
+    /// A direct message instead of a task: only as the agent's first word to a new task. A task that had to be stored
+    /// before the agent ran, for its idempotency key or because it waited, is completed with the message.
     pub(super) fn reply_directly(&mut self, mut message: Message) -> Result<(), Fault> {
-        let untouched = self.writer.written() + self.writer.pending().len() as u64 == 1;
-        if !untouched || !self.agent.executor.may_reply() {
+        let untouched = |turn: &Turn| !turn.spoken && !turn.request.follow_up;
+        if !self.turn.as_ref().is_some_and(untouched) || !self.agent.executor.may_reply() {
             return Err(Fault::Reply);
         }
         if !self.writer.is_unstored() || self.commit.is_some() {
@@ -116,6 +122,7 @@ impl Actor {
         self.inbox.clear();
         if let Some(turn) = &mut self.turn {
             turn.mute();
+            self.deadline = None;
             let limit = self.executions.0.settings.cancel_timeout;
             self.grace.get_or_insert_with(|| Instant::now() + limit);
         }
@@ -125,27 +132,36 @@ impl Actor {
         let unsettled = self.fault.take();
         let settled = self.turn.as_ref().is_some_and(|turn| turn.settled);
         self.fault = conclude(&mut self.writer, &self.agent.name, ended, settled).or(unsettled);
-        let permit = self.turn.take().map(Turn::into_permit);
+        // The slot goes to whoever waits; the next message stands in line again.
+        self.turn = None;
+        self.deadline = None;
         self.grace = None;
         if is_terminal(self.writer.state()) {
             self.inbox.clear();
         }
-        if let (Some(permit), Some(request)) = (permit, self.inbox.pop_front()) {
-            let working = TaskUpdate::Status {
-                state: TaskState::Working,
-                message: None,
-                metadata: None,
-            };
-            if let Err(fault) = self.writer.update(working) {
+        if let Some(request) = self.inbox.pop_front() {
+            if let Err(fault) = self.writer.update(working(None)) {
                 return self.broken(fault);
             }
-            self.begin_turn(request, permit);
+            let place = self.agent.slots.enter_anyway(&self.scope.owner);
+            self.take_place(request, place);
         }
     }
 
     pub(super) fn end_turn(&mut self) {
         self.turn = None;
+        self.waiting = None;
+        self.deadline = None;
         self.grace = None;
         self.inbox.clear();
+    }
+}
+
+/// WORKING, with a message if there is something to say.
+pub(super) fn working(message: Option<Message>) -> TaskUpdate {
+    TaskUpdate::Status {
+        state: TaskState::Working,
+        message,
+        metadata: None,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{NOW_MS, Sketch, ok, scope};
 use crate::pb::TaskState;
-use crate::repository::{ListQuery, StoredTask, TaskRepository, Unfinished};
+use crate::repository::{ListQuery, StoredTask, TaskRepository};
 
 type Repository = Arc<dyn TaskRepository>;
 
@@ -160,35 +160,5 @@ pub async fn a_total_is_counted_up_to_its_limit(repository: Repository) {
             (total, 3),
             "count limit {count_limit}"
         );
-    }
-}
-
-/// What a dead process left: SUBMITTED and WORKING tasks of everybody, by id.
-pub async fn unfinished_tasks_are_found_page_by_page(repository: Repository) {
-    let sketches = crowd(&repository).await;
-    let running = |sketch: &&Sketch| matches!(sketch.state(), TaskState::Submitted | TaskState::Working);
-    let mut expected: Vec<Unfinished> = sketches
-        .iter()
-        .filter(running)
-        .map(|sketch| Unfinished {
-            scope: sketch.scope.clone(),
-            task_id: sketch.task.id.clone(),
-        })
-        .collect();
-    expected.push(Unfinished {
-        scope: scope("bob"),
-        task_id: "of-bob".to_owned(),
-    });
-    expected.sort_by(|a, b| a.task_id.cmp(&b.task_id));
-    for limit in [1, 4, 100] {
-        let (mut found, mut after) = (Vec::new(), String::new());
-        loop {
-            let page = ok(repository.unfinished(&after, limit).await);
-            assert!(page.len() <= limit);
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.task_id);
-            found.extend(page);
-        }
-        assert_eq!(found, expected, "limit {limit}");
     }
 }

@@ -133,7 +133,7 @@ pub async fn an_empty_repository_answers(repository: Repository) {
         next: None,
     };
     assert_eq!(repository.list(&scope, &query).await, Ok(nothing));
-    assert_eq!(repository.unfinished("", 10).await, Ok(Vec::new()));
+    assert_eq!(repository.lapsed(None, 10).await, Ok(Vec::new()));
     assert_eq!(repository.known_key(&scope, "k", 0).await, Ok(None));
     assert_eq!(repository.get(&scope, "").await, Ok(None));
     assert_eq!(repository.check().await, Ok(()));

@@ -1,6 +1,7 @@
 //! A writer as simple as can be: it makes the writes of one task, one behind the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -11,8 +12,8 @@ use crate::pb::{
     Artifact, Message, Part, Role, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState,
     TaskStatus, TaskStatusUpdateEvent, Timestamp, part,
 };
-use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
-use crate::task::{TaskEvent, apply, receive};
+use crate::repository::{IdempotencyKey, Lease, StoredTask, TaskWrite};
+use crate::task::{TaskEvent, apply, is_settled, receive};
 
 /// The time at which the suite's tasks begin.
 pub const NOW_MS: i64 = 1_790_000_000_000;
@@ -66,6 +67,10 @@ pub struct Sketch {
     pub generation: u64,
     /// The epoch that the writer holds.
     pub epoch: u64,
+    /// How long each write that does not settle the task holds it; zero at first, so that every lease runs out at once.
+    pub lease: Duration,
+    /// The attempt that the writer is at.
+    pub attempt: u32,
     /// The time of the newest status.
     pub status_ms: i64,
     /// The generation of the newest snapshot.
@@ -92,6 +97,8 @@ impl Sketch {
             task,
             generation: 0,
             epoch: 1,
+            lease: Duration::ZERO,
+            attempt: 1,
             status_ms,
             snapshot_generation: 0,
         }
@@ -146,6 +153,7 @@ impl Sketch {
             generation: self.generation,
             snapshot_generation: self.snapshot_generation,
             epoch: self.epoch,
+            attempt: self.attempt,
         }
     }
 
@@ -207,6 +215,12 @@ impl Sketch {
             expected_generation,
             expected_epoch: self.epoch,
             epoch: self.epoch,
+            lease: if is_settled(self.state()) {
+                Lease::Released
+            } else {
+                Lease::Held(self.lease)
+            },
+            attempt: self.attempt,
             events,
             state: self.state(),
             status_ms: self.status_ms,

@@ -8,9 +8,13 @@ use sea_orm::{
 };
 
 use super::failure::is_of_the_rows;
-use super::sql::{INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, ManyRows, UPDATE_TASK};
+use super::sql::{
+    INSERT_HELD_TASK, INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, KEPT, ManyRows, RELEASED,
+    UPDATE_TASK,
+};
 use super::{side, unavailable};
-use crate::repository::{Error, IdempotencyKey, TaskWrite, log};
+use crate::repository::types::millis;
+use crate::repository::{Error, IdempotencyKey, Lease, TaskWrite, log};
 
 /// Why a transaction was rolled back.
 enum Failure {
@@ -102,12 +106,22 @@ async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> 
 async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Result<(), Failure> {
     let (created, moved): (Vec<&TaskWrite>, Vec<&TaskWrite>) =
         writes.iter().partition(|write| write.expected_generation == 0);
+    let (held, settled): (Vec<&TaskWrite>, Vec<&TaskWrite>) = created
+        .iter()
+        .partition(|write| matches!(write.lease, Lease::Held(_)));
     let keys = key_rows(writes);
     let push = writes.iter().flat_map(|write| push_rows(write)).collect();
     execute(
         transaction,
         &INSERT_TASK,
-        rows(&created, task_row),
+        rows(&settled, task_row),
+        Conflict::Task,
+    )
+    .await?;
+    execute(
+        transaction,
+        &INSERT_HELD_TASK,
+        rows(&held, held_task_row),
         Conflict::Task,
     )
     .await?;
@@ -161,7 +175,37 @@ fn task_row(write: &TaskWrite) -> [Value; 10] {
     ]
 }
 
-fn move_row(write: &TaskWrite) -> [Value; 10] {
+fn held_task_row(write: &TaskWrite) -> [Value; 12] {
+    let [
+        id,
+        agent,
+        owner,
+        context,
+        state,
+        status,
+        created,
+        generation,
+        epoch,
+        snapshot,
+    ] = task_row(write);
+    let (attempt, lease) = lease(write);
+    [
+        id, agent, owner, context, state, status, created, generation, epoch, snapshot, attempt, lease,
+    ]
+}
+
+/// The attempt, and the lease as milliseconds or one of the numbers that stand for something else.
+fn lease(write: &TaskWrite) -> (Value, Value) {
+    let lease = match write.lease {
+        Lease::Released => RELEASED,
+        Lease::Kept => KEPT,
+        Lease::Held(ttl) => millis(ttl),
+    };
+    (Value::from(i64::from(write.attempt)), Value::from(lease))
+}
+
+fn move_row(write: &TaskWrite) -> [Value; 12] {
+    let (attempt, lease) = lease(write);
     [
         text(&write.task_id),
         text(&write.scope.agent),
@@ -173,6 +217,8 @@ fn move_row(write: &TaskWrite) -> [Value; 10] {
         number(write.generation()),
         number(write.epoch),
         number(write.snapshot_generation),
+        attempt,
+        lease,
     ]
 }
 

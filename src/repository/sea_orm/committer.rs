@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
-use super::{DatabaseSettings, batch, side};
+use super::{DatabaseSettings, batch, lease, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
-use crate::repository::{Error, IdempotencyKey, TaskWrite};
+use crate::repository::{Error, IdempotencyKey, Lapsed, TaskWrite};
 use crate::shutdown::Shutdown;
 
 /// How often expired idempotency keys are removed, and how many at once: the writer is held up for milliseconds, and
@@ -40,6 +40,16 @@ pub(super) enum Work {
         id: String,
         done: Done<bool>,
     },
+    Renew {
+        leases: Vec<(Arc<str>, u64)>,
+        ttl: Duration,
+        done: Done<Vec<Arc<str>>>,
+    },
+    TakeOver {
+        lapsed: Box<Lapsed>,
+        ttl: Duration,
+        done: Done<bool>,
+    },
     Close,
 }
 
@@ -56,13 +66,34 @@ impl Committers {
 
     /// The committer of a task.
     pub(super) fn of(&self, task_id: &str) -> &Committer {
-        if let [only] = &self.0[..] {
-            return only;
+        &self.0[self.number_of(task_id)]
+    }
+
+    fn number_of(&self, task_id: &str) -> usize {
+        if self.0.len() == 1 {
+            return 0;
         }
         let mut hasher = DefaultHasher::new();
         task_id.hash(&mut hasher);
         let number = hasher.finish() % self.0.len() as u64;
-        &self.0[usize::try_from(number).unwrap_or(0)]
+        usize::try_from(number).unwrap_or(0)
+    }
+
+    /// Prolongs leases, each through its task's committer: two of them that changed the same rows could lock each
+    /// other out.
+    pub(super) async fn renew(
+        &self,
+        leases: &[(Arc<str>, u64)],
+        ttl: Duration,
+    ) -> Result<Vec<Arc<str>>, Error> {
+        let mut shares = vec![Vec::new(); self.0.len()];
+        for lease in leases {
+            shares[self.number_of(&lease.0)].push(lease.clone());
+        }
+        let wanted = self.0.iter().zip(shares).filter(|(_, leases)| !leases.is_empty());
+        let renewed =
+            wanted.map(|(committer, leases)| committer.run(move |done| Work::Renew { leases, ttl, done }));
+        Ok(futures_util::future::try_join_all(renewed).await?.concat())
     }
 
     /// Lets everything that is queued finish, then closes the connections.
@@ -183,6 +214,14 @@ impl Writer {
                     let delete =
                         async |pool: Arc<_>| side::delete_push_config(&pool, &scope, &task_id, &id).await;
                     let _ = done.send(self.link.run(delete).await);
+                }
+                Work::Renew { leases, ttl, done } => {
+                    let renew = async |pool: Arc<_>| lease::renew(&pool, &leases, ttl).await;
+                    let _ = done.send(self.link.run(renew).await);
+                }
+                Work::TakeOver { lapsed, ttl, done } => {
+                    let take_over = async |pool: Arc<_>| lease::take_over(&pool, &lapsed, ttl).await;
+                    let _ = done.send(self.link.run(take_over).await);
                 }
                 Work::Close => open = false,
             }

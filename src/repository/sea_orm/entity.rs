@@ -23,6 +23,7 @@ pub(super) mod task {
         pub generation: i64,
         pub epoch: i64,
         pub snapshot_generation: i64,
+        pub attempt: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

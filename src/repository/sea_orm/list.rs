@@ -1,21 +1,19 @@
 //! Listings: pages by keyset, never by offset.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, Statement, Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select, Statement, Value,
 };
 
 use super::entity::task;
-use super::read::{LogRow, fold, unsigned};
+use super::read::{LogRow, attempt, fold, unsigned};
 use super::unavailable;
-use crate::context::{Principal, Scope};
-use crate::pb::TaskState;
+use crate::context::Scope;
 use crate::repository::types::take_while_they_fit;
-use crate::repository::{Error, ListCursor, ListPage, ListQuery, StoredTask, Unfinished};
+use crate::repository::{Error, ListCursor, ListPage, ListQuery, StoredTask};
 
 /// Tasks whose logs are read by one statement; a page that is full of large tasks ends before all of them are read.
 const LOADED_AT_ONCE: usize = 25;
@@ -130,56 +128,25 @@ async fn load(connection: &DatabaseConnection, rows: &[task::Model]) -> Result<V
             .first()
             .filter(|first| first.snapshot.is_some())
             .map_or(0, |first| first.last_generation);
-        tasks.push(fold(&row.id, snapshot, unsigned(row.epoch), log)?);
+        tasks.push(fold(
+            &row.id,
+            snapshot,
+            (unsigned(row.epoch), attempt(row.attempt)),
+            log,
+        )?);
     }
     Ok(tasks)
-}
-
-/// What [`unfinished`] reads of a row.
-#[derive(FromQueryResult)]
-struct Left {
-    id: String,
-    agent: String,
-    owner: String,
-}
-
-fn unfinished_select(after: &str, limit: usize) -> Select<task::Entity> {
-    let running = [TaskState::Submitted, TaskState::Working].map(|state| i64::from(i32::from(state)));
-    task::Entity::find()
-        .select_only()
-        .columns([task::Column::Id, task::Column::Agent, task::Column::Owner])
-        .filter(task::Column::State.is_in(running))
-        .filter(task::Column::Id.gt(after))
-        .order_by_asc(task::Column::Id)
-        .limit(limit as u64)
-}
-
-/// Tasks that are neither terminal nor interrupted.
-pub(super) async fn unfinished(
-    connection: &DatabaseConnection,
-    after: &str,
-    limit: usize,
-) -> Result<Vec<Unfinished>, Error> {
-    let left = unfinished_select(after, limit)
-        .into_model::<Left>()
-        .all(connection)
-        .await
-        .map_err(unavailable)?;
-    let tasks = left.into_iter().map(|left| Unfinished {
-        scope: Scope {
-            agent: Arc::from(left.agent),
-            owner: Principal::verified(&left.owner),
-        },
-        task_id: left.id,
-    });
-    Ok(tasks.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use sea_orm::DbBackend;
 
+    use std::sync::Arc;
+
     use super::*;
+    use crate::context::Principal;
+    use crate::pb::TaskState;
     use crate::repository::sea_orm::connect;
 
     async fn database(folder: &tempfile::TempDir) -> DatabaseConnection {
@@ -289,13 +256,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[tokio::test]
-    async fn what_a_dead_process_left_is_found_without_reading_all_tasks() {
-        let folder = tempfile::tempdir().unwrap();
-        let connection = database(&folder).await;
-        let plan = plan(&connection, unfinished_select("", 9).build(DbBackend::Sqlite)).await;
-        assert!(plan.contains("INDEX task_by_state (state=?"), "{plan}");
     }
 }

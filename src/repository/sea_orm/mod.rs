@@ -9,6 +9,7 @@ mod committer;
 mod connect;
 mod entity;
 mod failure;
+mod lease;
 mod link;
 mod list;
 mod postgres;
@@ -28,7 +29,9 @@ use self::committer::{Committers, Work};
 use self::connect::FileLock;
 use self::link::Link;
 use self::readers::Readers;
-use super::{Error, KnownKey, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished};
+use super::{
+    Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
+};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::shutdown::Shutdown;
@@ -106,6 +109,7 @@ impl SeaOrmRepository {
         let writer = connect::sqlite(path, 1, false).await?;
         connect::check_sqlite_version(&writer).await?;
         connect::migrate(&writer).await?;
+        lease::end_all(&writer).await?;
         let readers = connect::sqlite(path, settings.readers, true).await?;
         let readers = Link::to_file(readers, Some(settings.read_timeout));
         Ok(Self {
@@ -203,10 +207,35 @@ impl TaskRepository for SeaOrmRepository {
             .await
     }
 
-    async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
-        let after = after.to_owned();
+    async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
+        self.committers.renew(leases, ttl).await
+    }
+
+    async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error> {
+        let after = after.cloned();
         self.readers
-            .run(move |pool| async move { list::unfinished(&pool, &after, limit).await })
+            .run(move |pool| async move { lease::lapsed(&pool, after.as_ref(), limit).await })
+            .await
+    }
+
+    async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
+        let committer = self.committers.of(&lapsed.task_id);
+        let lapsed = Box::new(lapsed.clone());
+        committer.run(|done| Work::TakeOver { lapsed, ttl, done }).await
+    }
+
+    async fn interrupted(
+        &self,
+        agent: &str,
+        until_ms: i64,
+        after: Option<&Interrupted>,
+        limit: usize,
+    ) -> Result<Vec<Interrupted>, Error> {
+        let (agent, after) = (agent.to_owned(), after.cloned());
+        self.readers
+            .run(move |pool| async move {
+                lease::interrupted(&pool, &agent, until_ms, after.as_ref(), limit).await
+            })
             .await
     }
 

@@ -12,7 +12,7 @@ use crate::pb::Task;
 use crate::repository::{Error, StoredTask, log};
 use crate::task::{TaskEvent, replay};
 
-const TASK: &str = "SELECT t.epoch, t.snapshot_generation, l.last_generation, l.first_generation, l.events, l.snapshot \
+const TASK: &str = "SELECT t.epoch, t.attempt, t.snapshot_generation, l.last_generation, l.first_generation, l.events, l.snapshot \
      FROM task t JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
      WHERE t.id = $1 AND t.agent = $2 AND t.owner = $3 ORDER BY l.last_generation";
 
@@ -43,6 +43,10 @@ pub(super) fn unsigned(number: i64) -> u64 {
     number.max(0).unsigned_abs()
 }
 
+pub(super) fn attempt(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
 /// The task as it stands; `None` if the caller has no task of this id.
 pub(super) async fn task(
     connection: &DatabaseConnection,
@@ -61,14 +65,15 @@ pub(super) async fn task(
         .map(LogRow::from_row)
         .collect::<Result<Vec<_>, _>>()
         .map_err(unavailable)?;
-    fold(task_id, snapshot_generation, epoch, rows).map(Some)
+    let attempt = attempt(first.try_get("", "attempt").map_err(unavailable)?);
+    fold(task_id, snapshot_generation, (epoch, attempt), rows).map(Some)
 }
 
 /// Folds the rows of one task's log, of which the first one holds the snapshot if there is one.
 pub(super) fn fold(
     task_id: &str,
     snapshot_generation: u64,
-    epoch: u64,
+    (epoch, attempt): (u64, u32),
     rows: Vec<LogRow>,
 ) -> Result<StoredTask, Error> {
     let corrupt = |cause: String| Error::Corrupt {
@@ -95,6 +100,7 @@ pub(super) fn fold(
         generation,
         snapshot_generation,
         epoch,
+        attempt,
     })
 }
 

@@ -13,7 +13,8 @@ const GROUP_MAX: usize = 64;
 /// A statement that repeats a tuple of placeholders for every row.
 pub(super) struct ManyRows {
     before: &'static str,
-    /// The SQL type of each column, named in the first tuple only: PostgreSQL infers the rest from it.
+    /// The SQL type of each column, named in the first tuple only: PostgreSQL infers the rest from it. One that holds a
+    /// `?` is an expression around the value instead, in every tuple.
     types: &'static [&'static str],
     after: &'static str,
 }
@@ -25,12 +26,27 @@ pub(super) const INSERT_TASK: ManyRows = ManyRows {
     after: " ON CONFLICT (id) DO NOTHING",
 };
 
+/// Creates a task that somebody holds. One that has settled in its first write takes [`INSERT_TASK`], whose defaults
+/// say that nobody does.
+pub(super) const INSERT_HELD_TASK: ManyRows = ManyRows {
+    before: "INSERT INTO task (id, agent, owner, context_id, state, status_ms, created_ms, generation, epoch, \
+             snapshot_generation, attempt, lease_until_ms) VALUES ",
+    types: &["", "", "", "", "", "", "", "", "", "", "", "{now} + ?"],
+    after: " ON CONFLICT (id) DO NOTHING",
+};
+
+/// What stands for a lease that is kept, and for one that is released, where others have their milliseconds.
+pub(super) const KEPT: i64 = -1;
+pub(super) const RELEASED: i64 = -2;
+
 /// Moves a task on, if it is whose and where the writer believes it to be.
 pub(super) const UPDATE_TASK: ManyRows = ManyRows {
     before: "UPDATE task SET state = v.column6, status_ms = v.column7, generation = v.column8, epoch = v.column9, \
-             snapshot_generation = v.column10 FROM (VALUES ",
+             snapshot_generation = v.column10, attempt = v.column11, lease_until_ms = CASE v.column12 \
+             WHEN -1 THEN task.lease_until_ms WHEN -2 THEN 0 ELSE {now} + v.column12 END FROM (VALUES ",
     types: &[
         "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+        "BIGINT", "BIGINT",
     ],
     after: ") AS v WHERE task.id = v.column1 AND task.agent = v.column2 AND task.owner = v.column3 \
             AND task.generation = v.column4 AND task.epoch = v.column5",
@@ -57,6 +73,24 @@ pub(super) const INSERT_PUSH_CONFIG: ManyRows = ManyRows {
     types: &[""; 3],
     after: " ON CONFLICT (task_id, id) DO UPDATE SET config = excluded.config",
 };
+
+/// Prolongs leases that are held still, by task and epoch; gives back the tasks that it found.
+pub(super) const RENEW_LEASE: ManyRows = ManyRows {
+    before: "UPDATE task SET lease_until_ms = CASE WHEN task.lease_until_ms > 0 THEN {now} + v.column3 ELSE 0 END \
+             FROM (VALUES ",
+    types: &["TEXT", "BIGINT", "BIGINT"],
+    after: ") AS v WHERE task.id = v.column1 AND task.epoch = v.column2 RETURNING id",
+};
+
+/// Puts the time of the database, in milliseconds since the epoch, where a statement says `{now}`: leases are measured
+/// by the one clock that all processes share. The two databases have no common way to say it.
+pub(super) fn with_time(backend: DbBackend, sql: &str) -> String {
+    let now = match backend {
+        DbBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        _ => "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)",
+    };
+    sql.replace("{now}", now)
+}
 
 impl ManyRows {
     /// Cuts rows into statements. `values` holds the rows one behind the other.
@@ -100,6 +134,9 @@ impl ManyRows {
                 };
                 // Writing to a String can't fail.
                 let _ = match (row, *kind) {
+                    (_, around) if around.contains('?') => {
+                        write!(text, "{comma}{}", around.replace('?', &place))
+                    }
                     (0, kind) if !kind.is_empty() => write!(text, "{comma}CAST({place} AS {kind})"),
                     _ => write!(text, "{comma}{place}"),
                 };
@@ -107,7 +144,7 @@ impl ManyRows {
             text.push(')');
         }
         text.push_str(self.after);
-        text
+        with_time(backend, &text)
     }
 }
 
@@ -134,7 +171,7 @@ mod tests {
     #[test]
     fn only_the_first_row_names_types() {
         let text = UPDATE_TASK.text(DbBackend::Postgres, 2);
-        assert_eq!(text.matches("CAST(").count(), 10);
-        assert!(text.contains("$20"), "{text}");
+        assert_eq!(text.matches("CAST($").count(), 12);
+        assert!(text.contains("$24"), "{text}");
     }
 }

@@ -200,6 +200,7 @@ async fn a_message_needs_a_free_execution() {
         &gate,
         AgentOptions {
             executions_max: 1,
+            queue_max: 0,
             ..AgentOptions::default()
         },
     );
@@ -328,5 +329,31 @@ async fn commands_find_a_writer_whenever_they_come() {
         }
     };
     join_all((0..64).map(ask)).await;
+    bed.quiet().await;
+}
+
+/// A bug once: behind an agent that writes without end there was always a commit on its way, and whoever repeated a
+/// send waited for a pause that never came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_message_is_answered_behind_an_agent_that_never_pauses() {
+    let bed = Bed::new();
+    let agent = Scripted::new(|_, updater| async move {
+        loop {
+            updater.working().await?;
+        }
+    })
+    .agent();
+    let id = bed.accepted(&agent).await.id;
+    for first in [true, false, false] {
+        let mut keyed = incoming("again");
+        keyed.key = Some(key("k"));
+        let sent = bed.engine.send(&agent, &bed.scope, &id, keyed, Wait::Accepted);
+        match patiently(sent).await.unwrap() {
+            Answer::Task(task, _) => assert!(first && task.id == id),
+            Answer::Known(known) => assert!(!first && known == id),
+            Answer::Message(_) => panic!("a task was expected"),
+        }
+    }
+    bed.cancel(&agent, &id).await.unwrap();
     bed.quiet().await;
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use a2ad::agent::{Agent, AgentOptions};
 use a2ad::execution::{ExecutionSettings, Wait};
@@ -12,7 +13,7 @@ use crate::support::engine::*;
 
 /// Starts a task on an engine that dies while the agent works; what is left, and the bed of the next process.
 async fn crash(agent: &Arc<Agent>, tasks: usize) -> Bed {
-    let bed = Bed::new();
+    let bed = Bed::with(dying());
     for _ in 0..tasks {
         bed.accepted(agent).await;
     }
@@ -21,13 +22,20 @@ async fn crash(agent: &Arc<Agent>, tasks: usize) -> Bed {
     Bed::over(bed.repository.clone(), ExecutionSettings::default())
 }
 
+/// Settings under which a lease is over as soon as it begins.
+fn dying() -> ExecutionSettings {
+    ExecutionSettings {
+        lease: Duration::ZERO,
+        ..ExecutionSettings::default()
+    }
+}
+
 async fn recover(bed: &Bed, agent: &Arc<Agent>) -> Vec<String> {
-    let left = bed.repository.unfinished("", 100).await.unwrap();
+    let left = bed.repository.lapsed(None, 100).await.unwrap();
     let mut ids = Vec::new();
     for task in left {
-        patiently(bed.engine.recover(agent, &task, &call()))
-            .await
-            .unwrap();
+        let taken = patiently(bed.engine.recover(agent, &task, &call())).await;
+        assert_eq!(taken, Ok(true));
         ids.push(task.task_id);
     }
     ids
@@ -66,7 +74,7 @@ async fn an_agent_that_can_restart_runs_again_with_the_same_message() {
     assert_eq!(done.epoch, 2, "the dead writer is fenced off");
     bed.quiet().await;
     bed.log(id).await;
-    assert_eq!(bed.repository.unfinished("", 9).await, Ok(Vec::new()));
+    assert_eq!(bed.repository.lapsed(None, 9).await, Ok(Vec::new()));
 }
 
 #[tokio::test]
@@ -108,14 +116,17 @@ async fn restarts_wait_for_a_free_execution() {
 
 #[tokio::test]
 async fn recovering_what_runs_or_has_settled_changes_nothing() {
-    let (bed, gate) = (Bed::new(), Gate::closed());
+    let (bed, gate) = (Bed::with(dying()), Gate::closed());
     let agent = Scripted::new(completing_behind(&gate)).restarting().agent();
     let id = bed.accepted(&agent).await.id;
-    let left = bed.repository.unfinished("", 9).await.unwrap();
+    let left = bed.repository.lapsed(None, 9).await.unwrap();
     let before = bed.log(&id).await.len();
-    patiently(bed.engine.recover(&agent, &left[0], &call()))
-        .await
-        .unwrap();
+    let taken = patiently(bed.engine.recover(&agent, &left[0], &call())).await;
+    assert_eq!(
+        taken,
+        Ok(false),
+        "what runs here is not taken over, however late its lease"
+    );
     assert!(
         bed.log(&id).await.len() <= before + 1,
         "at most the update that was on its way"
@@ -124,12 +135,11 @@ async fn recovering_what_runs_or_has_settled_changes_nothing() {
     bed.settled(&agent, &id).await.unwrap();
     bed.quiet().await;
     let log = bed.log(&id).await;
-    patiently(bed.engine.recover(&agent, &left[0], &call()))
-        .await
-        .unwrap();
+    let taken = patiently(bed.engine.recover(&agent, &left[0], &call())).await;
+    assert_eq!(taken, Ok(false));
     assert_eq!(bed.log(&id).await, log);
     bed.quiet().await;
-    // All permits are back.
+    // All slots are back.
     gate.open();
     bed.start(&agent, "again", Wait::Settled).await.unwrap();
 }
@@ -139,7 +149,7 @@ async fn recovering_what_runs_or_has_settled_changes_nothing() {
 async fn a_writer_that_was_taken_over_gives_up() {
     let gate = Gate::closed();
     let agent = Scripted::new(completing_behind(&gate)).agent();
-    let old = Bed::new();
+    let old = Bed::with(dying());
     let id = old.accepted(&agent).await.id;
     old.reaches(&id, TaskState::Working).await;
     let new = Bed::over(old.repository.clone(), ExecutionSettings::default());

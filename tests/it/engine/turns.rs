@@ -116,6 +116,26 @@ async fn an_update_that_the_protocol_forbids_fails_the_task() {
     bed.quiet().await;
 }
 
+/// A bug once: whoever asked for an answer at once got an error from an agent that was wrong before its first wait, and
+/// the task from one that was wrong later.
+#[tokio::test]
+async fn a_fault_is_no_error_for_whoever_does_not_wait_for_the_outcome() {
+    let bed = Bed::new();
+    for pause in [false, true] {
+        let agent = Scripted::new(move |_, updater| async move {
+            if pause {
+                tokio::task::yield_now().await;
+            }
+            updater.chunk(chunk("unknown"), true, false).await?;
+            Ok(())
+        })
+        .agent();
+        let id = bed.accepted(&agent).await.id;
+        bed.reaches(&id, TaskState::Failed).await;
+    }
+    bed.quiet().await;
+}
+
 #[tokio::test]
 async fn a_panic_fails_one_task_and_no_other() {
     let (bed, gate) = (Bed::new(), Gate::closed());
@@ -215,6 +235,7 @@ async fn executions_are_bounded_per_agent() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let options = AgentOptions {
         executions_max: 2,
+        queue_max: 0,
         ..AgentOptions::default()
     };
     let agent = Scripted::new(completing_behind(&gate)).with(options);
@@ -225,7 +246,9 @@ async fn executions_are_bounded_per_agent() {
         .unwrap_err();
     assert_eq!(error.kind, Kind::ResourceExhausted);
     assert!(
-        error.message.contains("executions_max") && error.retry_after.is_some(),
+        error.message.contains("executions_max")
+            && error.message.contains("queue_max")
+            && error.retry_after.is_some(),
         "{error:?}"
     );
     gate.open();

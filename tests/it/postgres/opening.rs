@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use a2ad::repository::TaskRepository as _;
 use a2ad::repository::conformance::{Sketch, scope};
 use a2ad::repository::sea_orm::{DatabaseSettings, OpenError, SeaOrmRepository, migrate_postgres};
+use a2ad::repository::{ListQuery, TaskRepository as _};
 use a2ad::shutdown::Shutdown;
 use a2ad::tls::dev::{DevCa, Names, Validity};
 
@@ -197,14 +197,20 @@ async fn the_order_of_pages_does_not_depend_on_the_servers_language() {
         repository.commit(Sketch::new(&scope, id).create()).await.unwrap();
     }
     ids.sort_unstable();
+    ids.reverse();
+    let mut query = ListQuery {
+        limit: 1,
+        count_limit: 9,
+        ..ListQuery::default()
+    };
     let mut found = Vec::new();
-    while let Some(left) = repository
-        .unfinished(found.last().map_or("", String::as_str), 1)
-        .await
-        .unwrap()
-        .pop()
-    {
-        found.push(left.task_id);
+    loop {
+        let page = repository.list(&scope, &query).await.unwrap();
+        found.extend(page.tasks.into_iter().map(|stored| stored.task.id));
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            break;
+        }
     }
     assert_eq!(found, ids);
     repository.close().await;

@@ -2,10 +2,10 @@
 
 use a2ad::config::AgentConfig;
 use a2ad::error::Kind;
-use a2ad::pb::{Message, Value, value};
+use a2ad::pb::{Message, TaskState, Value, value};
 
 use crate::sockets::soon;
-use crate::support::messages::{at_once, message, send, send_of, subscribe, task, text};
+use crate::support::messages::{at_once, get, message, send, send_of, state, subscribe, task, text};
 use crate::support::wire::{Wire, WireError, for_each_binding};
 use crate::support::world::Scenario;
 
@@ -15,6 +15,8 @@ for_each_binding!(
     ids_have_a_length,
     a_caller_has_so_many_streams,
     an_agent_runs_so_many_executions,
+    tasks_wait_for_an_execution,
+    an_execution_and_a_question_last_so_long,
     so_many_requests_are_in_flight,
 );
 
@@ -165,6 +167,7 @@ async fn a_caller_has_so_many_streams(wire: Wire) {
 async fn an_agent_runs_so_many_executions(wire: Wire) {
     let few = AgentConfig {
         executions_max: Some(1),
+        queue_max: Some(0),
         ..AgentConfig::default()
     };
     let scenario = Scenario::new().set(|config| {
@@ -185,6 +188,68 @@ async fn an_agent_runs_so_many_executions(wire: Wire) {
     client.call(send("echo", "m", "x")).await.unwrap();
     world.puppet.allow(1);
     until(async || client.call(send("puppet", "m", "seen")).await.ok()).await;
+}
+
+async fn tasks_wait_for_an_execution(wire: Wire) {
+    let few = AgentConfig {
+        executions_max: Some(1),
+        queue_max: Some(2),
+        ..AgentConfig::default()
+    };
+    let scenario = Scenario::new().set(|config| {
+        config.agents.insert("puppet".to_owned(), few);
+        config.execution.queue_per_owner_max = 1;
+    });
+    let world = scenario.start().await;
+    let client = world.client(wire);
+    let begun = task(client.call(at_once(send("puppet", "m", "hold"))).await.unwrap());
+    let waiting = task(client.call(at_once(send("puppet", "m", "seen"))).await.unwrap());
+    assert_eq!(state(&waiting), TaskState::Submitted);
+    let error = client
+        .call(send("puppet", "m", "seen"))
+        .await
+        .unwrap_err()
+        .is(Kind::ResourceExhausted);
+    assert!(
+        error.retry && error.message.contains("queue_per_owner_max"),
+        "{error:?}"
+    );
+    world.puppet.allow(1);
+    for id in [begun.id, waiting.id] {
+        until(async || {
+            let now = client.call(get("puppet", &id)).await.unwrap();
+            (state(&now) == TaskState::Completed).then_some(())
+        })
+        .await;
+    }
+}
+
+async fn an_execution_and_a_question_last_so_long(wire: Wire) {
+    let scenario = Scenario::new().set(|config| {
+        config.execution.interrupted_ttl_ms = 1;
+        config.execution.sweep_interval_ms = 100;
+        let short = AgentConfig {
+            task_timeout_ms: Some(1),
+            ..AgentConfig::default()
+        };
+        config.agents.insert("puppet".to_owned(), short);
+    });
+    let world = scenario.start().await;
+    let client = world.client(wire);
+    let failed = task(client.call(send("puppet", "m", "hold")).await.unwrap());
+    assert_eq!(state(&failed), TaskState::Failed);
+    assert!(format!("{failed:?}").contains("task_timeout_ms"), "{failed:?}");
+    let asked = task(
+        client
+            .call(send("conformance", "tck-input-required", "x"))
+            .await
+            .unwrap(),
+    );
+    until(async || {
+        let now = client.call(get("conformance", &asked.id)).await.unwrap();
+        (state(&now) == TaskState::Failed && format!("{now:?}").contains("interrupted_ttl_ms")).then_some(())
+    })
+    .await;
 }
 
 /// Tries again until it works.

@@ -5,6 +5,7 @@ mod draining;
 mod edges;
 mod limits;
 mod listing;
+mod panics;
 mod push;
 mod same;
 mod sending;

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use a2ad::agent::{
-    Agent, AgentError, AgentExecutor, AgentOptions, CancelOutcome, Recovery, RequestContext, TaskUpdater,
+    Agent, AgentError, AgentExecutor, AgentOptions, Agents, CancelOutcome, Recovery, RequestContext,
+    TaskUpdater,
 };
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::{Binding, CallContext, Principal, Scope};
 use a2ad::error::Error;
-use a2ad::execution::{Answer, EventStream, ExecutionSettings, Executions, Incoming, NewTask, Wait};
+use a2ad::execution::{
+    Answer, EventStream, ExecutionSettings, Executions, Incoming, NewTask, Sweeper, Swept, Wait,
+};
 use a2ad::pb::{AgentCard, Message, Task, TaskState};
 use a2ad::repository::conformance::{NOW_MS, message, scope};
 use a2ad::repository::memory::MemoryRepository;
@@ -36,6 +39,7 @@ pub struct Scripted {
     cancel: Cancel,
     recovery: Recovery,
     may_reply: bool,
+    is_blocking: bool,
 }
 
 impl Scripted {
@@ -49,6 +53,7 @@ impl Scripted {
             cancel: Box::new(|| Box::pin(async { CancelOutcome::Canceled(None) })),
             recovery: Recovery::Fail,
             may_reply: false,
+            is_blocking: false,
         }
     }
 
@@ -68,6 +73,11 @@ impl Scripted {
 
     pub fn replying(mut self) -> Self {
         self.may_reply = true;
+        self
+    }
+
+    pub fn blocking(mut self) -> Self {
+        self.is_blocking = true;
         self
     }
 
@@ -96,6 +106,10 @@ impl AgentExecutor for Scripted {
 
     fn may_reply(&self) -> bool {
         self.may_reply
+    }
+
+    fn is_blocking(&self) -> bool {
+        self.is_blocking
     }
 }
 
@@ -154,6 +168,8 @@ pub struct Bed {
     pub repository: Arc<Observed>,
     pub shutdown: Shutdown,
     pub scope: Scope,
+    /// The engine's clock, and in [`Bed::timed`] that of leases too. It stands still.
+    pub clock: Clock,
 }
 
 impl Bed {
@@ -172,12 +188,32 @@ impl Bed {
         )
     }
 
+    /// In memory, with leases that are measured by the bed's clock.
+    pub fn timed() -> Self {
+        let clock = Clock::manual(NOW_MS);
+        let repository = Observed::new(Arc::new(MemoryRepository::with_clock(clock.clone())));
+        Self::at(repository, ExecutionSettings::default(), clock)
+    }
+
+    /// Another process on the same database.
+    pub fn beside(&self) -> Self {
+        Self::at(
+            self.repository.clone(),
+            ExecutionSettings::default(),
+            self.clock.clone(),
+        )
+    }
+
     pub fn over(repository: Arc<Observed>, settings: ExecutionSettings) -> Self {
+        Self::at(repository, settings, Clock::manual(NOW_MS))
+    }
+
+    fn at(repository: Arc<Observed>, settings: ExecutionSettings, clock: Clock) -> Self {
         let shutdown = Shutdown::new();
         let engine = Executions::new(
             repository.clone(),
             Arc::new(LocalBus::new()),
-            Clock::manual(NOW_MS),
+            clock.clone(),
             shutdown.clone(),
             settings,
         );
@@ -186,7 +222,24 @@ impl Bed {
             repository,
             shutdown,
             scope: scope("ada"),
+            clock,
         }
+    }
+
+    /// The process dies: nothing of it runs any more.
+    pub async fn dies(&self) {
+        self.shutdown.abort();
+        eventually(async || self.shutdown.running() == 0).await;
+    }
+
+    /// One round over what others left, by a process that hosts the same agent.
+    pub async fn sweep(&self, agent: &Arc<Agent>) -> Swept {
+        let (card, executor) = (agent.card.clone(), agent.executor.clone());
+        let hosted = Agent::new(&agent.name, card, executor, agent.options.clone()).unwrap();
+        let agents = Agents::new(vec![hosted], None).unwrap();
+        patiently(Sweeper::new(self.engine.clone(), agents).round())
+            .await
+            .unwrap()
     }
 
     pub fn new_task(&self, agent: &Arc<Agent>, text: &str) -> NewTask {

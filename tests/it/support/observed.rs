@@ -4,11 +4,12 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use a2ad::context::Scope;
 use a2ad::pb::TaskPushNotificationConfig;
 use a2ad::repository::{
-    Error, KnownKey, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished,
+    Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
 };
 use a2ad::task::TaskEvent;
 
@@ -21,6 +22,8 @@ pub enum Fault {
     After,
     /// As `After`, but the write takes place only when the next commit is on its way already.
     Late,
+    /// Nothing is written, and whoever waits for it panics.
+    Panic,
 }
 
 pub struct Observed {
@@ -81,6 +84,7 @@ impl TaskRepository for Observed {
                 return Err(unknown());
             }
             Some(Fault::Before) => return Err(unknown()),
+            Some(Fault::Panic) => panic!("injected"),
             Some(Fault::After) => {
                 self.inner.commit(write).await?;
                 self.commits.fetch_add(1, Ordering::AcqRel);
@@ -114,8 +118,26 @@ impl TaskRepository for Observed {
         self.inner.known_key(scope, key, now_ms).await
     }
 
-    async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
-        self.inner.unfinished(after, limit).await
+    async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
+        self.inner.renew(leases, ttl).await
+    }
+
+    async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error> {
+        self.inner.lapsed(after, limit).await
+    }
+
+    async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
+        self.inner.take_over(lapsed, ttl).await
+    }
+
+    async fn interrupted(
+        &self,
+        agent: &str,
+        until_ms: i64,
+        after: Option<&Interrupted>,
+        limit: usize,
+    ) -> Result<Vec<Interrupted>, Error> {
+        self.inner.interrupted(agent, until_ms, after, limit).await
     }
 
     async fn put_push_config(

@@ -10,7 +10,8 @@ use tokio::sync::Semaphore;
 
 /// Commands are the first word of the text: `hold` works until the test lets it go and completes; `steps N` writes an
 /// artifact for each step that the test allows; `stubborn` is `hold` and refuses to be canceled; `broken` appends to
-/// an artifact that does not exist; `seen` says what it knows of its request.
+/// an artifact that does not exist; `seen` says what it knows of its request; `panic` panics at once and `panic late`
+/// behind its first update; `fragile` is `hold` and panics when it is asked to cancel.
 #[derive(Clone)]
 pub struct Puppet {
     go: Arc<Semaphore>,
@@ -50,6 +51,13 @@ impl AgentExecutor for Puppet {
         let (command, rest) = text.split_once(' ').unwrap_or((&text, ""));
         match command {
             "broken" => updater.chunk(artifact("none", "x"), true, true).await?,
+            "panic" => {
+                if rest == "late" {
+                    updater.working().await?;
+                    tokio::task::yield_now().await;
+                }
+                panic!("on purpose");
+            }
             "seen" => updater.artifact(artifact("seen", &seen(&request).await)).await?,
             _ => {
                 updater.working().await?;
@@ -65,6 +73,7 @@ impl AgentExecutor for Puppet {
     }
 
     async fn cancel(&self, request: &RequestContext) -> CancelOutcome {
+        assert!(!request.text().starts_with("fragile"), "on purpose");
         if request.text().starts_with("stubborn") {
             return CancelOutcome::Refused("not now".to_owned());
         }
