@@ -5,6 +5,7 @@ mod batches;
 mod cancel;
 mod engine;
 mod opening;
+mod program;
 mod proxy;
 mod server;
 
