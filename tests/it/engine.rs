@@ -1,12 +1,12 @@
 //! The engine: what a task's life looks like to callers, readers and the repository, whatever its agent does.
 
-mod blocking;
-mod cancel;
-mod deadlines;
-mod faults;
-mod leases;
-mod lines;
-mod messages;
-mod recovery;
-mod streams;
-mod turns;
+pub mod blocking;
+pub mod cancel;
+pub mod deadlines;
+pub mod faults;
+pub mod leases;
+pub mod lines;
+pub mod messages;
+pub mod recovery;
+pub mod streams;
+pub mod turns;

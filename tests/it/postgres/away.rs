@@ -188,7 +188,7 @@ async fn acknowledged_tasks_survive_terminated_connections() {
     let sending = async {
         let (mut stored, mut refused) = (Vec::new(), 0);
         while stored.len() < 300 || refused == 0 {
-            let sends = (0..20).map(|_| bed.start(&*ECHO, "go", Wait::Settled));
+            let sends = (0..20).map(|_| bed.start(&ECHO, "go", Wait::Settled));
             for answer in futures_util::future::join_all(sends).await {
                 match answer {
                     Ok(answer) => stored.push(task(Ok(answer)).id),

@@ -201,8 +201,9 @@ impl Postgres {
 
     fn watch(&self, starting: &Path, idle: u32) {
         let stop = self.control("stop");
-        Command::new("setsid")
-            .args(["sh", "-c", include_str!("watch.sh"), "watch.sh"])
+        // It forks, so that the watcher belongs to no test.
+        let started = Command::new("setsid")
+            .args(["--fork", "sh", "-c", include_str!("watch.sh"), "watch.sh"])
             .arg(&self.folder)
             .arg(starting)
             .arg(idle.to_string())
@@ -213,8 +214,9 @@ impl Postgres {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn()
-            .expect("setsid and sh are part of every system that PostgreSQL's packages install on");
+            .status();
+        let started = started.expect("setsid and sh are part of every system that PostgreSQL runs on");
+        assert!(started.success(), "no watcher for the server");
     }
 }
 
