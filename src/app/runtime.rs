@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::{HostedAgent, StartError, cards, recovery, settings, signals::Signals};
+use super::{
+    HostedAgent, RetentionPolicy, StartError, cards, recovery, retention, settings, signals::Signals,
+};
 use crate::agent::Agents;
 use crate::api::Api;
 use crate::bus::LocalBus;
@@ -71,6 +73,9 @@ impl Runtime {
         let left = recovery::left_behind(&repository).await.map_err(Error::from)?;
         let recovery = recovery::recover(left, executions.clone(), agents.clone(), shutdown.clone());
         shutdown.spawn("recovery", recovery);
+        let policy = RetentionPolicy::of(&config);
+        let retention = retention::keep(repository.clone(), policy, clock.clone(), shutdown.clone());
+        shutdown.spawn("retention", retention);
         let service = AgentService::new(
             agents,
             executions.clone(),
@@ -224,7 +229,11 @@ fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
     StartError::Listen { address, cause }
 }
 
-async fn open_repository(
+/// Opens the database that a configuration names and applies missing migrations. Close it before the process ends.
+///
+/// # Errors
+/// [`StartError::Database`] and [`StartError::Backend`].
+pub async fn open_repository(
     config: &Config,
     shutdown: &Shutdown,
 ) -> Result<Arc<dyn TaskRepository>, StartError> {

@@ -78,6 +78,7 @@ pub(super) fn database(config: &Config) -> DatabaseSettings {
         commit_batch_max: database.commit_batch_max,
         commit_queue_max: database.commit_queue_max,
         read_timeout: Duration::from_millis(database.read_timeout_ms),
+        wal_bytes_max: database.wal_bytes_max as u64,
     }
 }
 

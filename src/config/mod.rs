@@ -17,6 +17,7 @@ mod log;
 mod nearest;
 mod push;
 mod render;
+mod retention;
 mod schema;
 mod secret;
 mod server;
@@ -34,6 +35,7 @@ pub use loader::{Loaded, Loader, Source};
 pub use log::{Log, LogFormat};
 pub use push::Push;
 pub use render::reference;
+pub use retention::{AgentRetention, Retention};
 pub use schema::{Field, Shape};
 pub use secret::{DatabaseUrl, MASK, Secret};
 pub use server::Server;
@@ -55,6 +57,8 @@ schema::section! {
         database: Database = Database::default();
         /// Bounds of everything that a caller or an agent can make grow.
         limits: Limits = Limits::default();
+        /// How long ended tasks and old events are kept.
+        retention: Retention = Retention::default();
         /// How agent cards are served.
         card: Card = Card::default();
         /// Where webhooks may be.

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait, Value};
 
 use super::sql::{INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, ManyRows, UPDATE_TASK};
-use super::{log, side, unavailable};
+use super::{connect, log, side, unavailable};
 use crate::repository::{Error, TaskWrite};
 
 /// Why a transaction was rolled back.
@@ -36,7 +36,10 @@ pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]
     while let Some(range) = left.pop() {
         match transaction(connection, &writes[range.clone()]).await {
             Ok(()) => {}
-            Err(Failure::Database(error)) => results[range].fill(Err(unavailable(error))),
+            Err(Failure::Database(error)) => {
+                results[range].fill(Err(unavailable(error)));
+                connect::discard(connection).await;
+            }
             Err(Failure::Conflict(conflict)) if range.len() == 1 => {
                 results[range.start] = Err(conflicting(connection, writes[range.start], conflict).await);
             }

@@ -10,14 +10,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::prune::{self, Removal};
+use super::wal::Wal;
 use super::{DatabaseSettings, batch, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::{Error, TaskWrite};
 use crate::shutdown::Shutdown;
 
-/// How often expired idempotency keys are removed, and how many at once: the writer is held up for milliseconds, and
-/// keys still go faster than callers can make them.
+/// How often the size of the log is looked at and expired idempotency keys are removed, and how many of them at once:
+/// the writer is held up for milliseconds, and keys still go faster than callers can make them.
 const KEY_CARE_EVERY: Duration = Duration::from_secs(1);
 const KEYS_AT_ONCE: u64 = 5_000;
 
@@ -64,6 +65,9 @@ impl Committer {
             waiting,
             batch_max: settings.commit_batch_max.max(1),
             cared: Instant::now(),
+            wal: Wal {
+                bytes_max: settings.wal_bytes_max,
+            },
         };
         let ended = closed.clone().drop_guard();
         shutdown.spawn_unstoppable("committer", async move {
@@ -98,6 +102,7 @@ struct Writer {
     waiting: mpsc::Receiver<Work>,
     batch_max: usize,
     cared: Instant,
+    wal: Wal,
 }
 
 impl Writer {
@@ -173,5 +178,6 @@ impl Writer {
         if let Err(error) = side::forget_expired_keys(&self.connection, KEYS_AT_ONCE).await {
             tracing::warn!(%error, "expired idempotency keys could not be removed");
         }
+        self.wal.bound(&self.connection).await;
     }
 }

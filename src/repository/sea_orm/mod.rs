@@ -10,11 +10,13 @@ mod connect;
 mod entity;
 mod list;
 mod log;
+mod maintenance;
 mod prune;
 mod read;
 mod seal;
 mod side;
 mod sql;
+mod wal;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use crate::shutdown::Shutdown;
 use crate::task::TaskEvent;
 
 pub use self::connect::{OpenError, migrate_sqlite};
+pub use self::maintenance::{BackupError, Finding, Maintenance, Stats, TaskCount, Verified};
 
 /// How a database is used. Every limit is a configuration key of `[database]`.
 #[derive(Clone, Debug)]
@@ -48,6 +51,8 @@ pub struct DatabaseSettings {
     pub commit_queue_max: usize,
     /// How long a read may take before the caller is told that the database is not available.
     pub read_timeout: Duration,
+    /// SQLite only: bytes of the write-ahead log above which readers are made to step off it.
+    pub wal_bytes_max: u64,
 }
 
 impl Default for DatabaseSettings {
@@ -57,6 +62,7 @@ impl Default for DatabaseSettings {
             commit_batch_max: 256,
             commit_queue_max: 4_096,
             read_timeout: Duration::from_secs(10),
+            wal_bytes_max: 64 * 1024 * 1024,
         }
     }
 }

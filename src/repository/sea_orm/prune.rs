@@ -1,10 +1,10 @@
 //! Retention: which rows are old is found by a reader; the writer only removes them, in turn with the commits.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, TransactionTrait, Value};
 
 use super::read::unsigned;
 use super::sql::DELETE_TASKS;
-use super::unavailable;
+use super::{connect, unavailable};
 use crate::repository::retention::{Beginning, Ended, Written, beginning, fitting};
 use crate::repository::{CompactQuery, Compacted, Error, PruneQuery, Pruned};
 
@@ -220,25 +220,31 @@ async fn beginning_of(
 
 /// Removes rows in one transaction. What somebody else has removed already is no error.
 pub(super) async fn remove(connection: &DatabaseConnection, removal: &Removal) -> Result<(), Error> {
-    let transaction = connection.begin().await.map_err(unavailable)?;
+    let removed = transaction(connection, removal).await;
+    if removed.is_err() {
+        connect::discard(connection).await;
+    }
+    removed.map_err(unavailable)
+}
+
+async fn transaction(connection: &DatabaseConnection, removal: &Removal) -> Result<(), DbErr> {
+    let transaction = connection.begin().await?;
     for many in &DELETE_TASKS {
         let ids = removal.tasks.iter().map(|id| Value::from(id.as_str()));
         for delete in many.statements(transaction.get_database_backend(), ids.collect()) {
-            transaction.execute_raw(delete).await.map_err(unavailable)?;
+            transaction.execute_raw(delete).await?;
         }
     }
     for (task_id, first) in &removal.beginnings {
         let values = || [Value::from(task_id.as_str()), number(*first)];
         let moved = transaction
             .execute_raw(statement(&transaction, MOVE_FLOOR, values()))
-            .await
-            .map_err(unavailable)?;
+            .await?;
         if moved.rows_affected() == 1 {
             transaction
                 .execute_raw(statement(&transaction, DELETE_BEGINNING, values()))
-                .await
-                .map_err(unavailable)?;
+                .await?;
         }
     }
-    transaction.commit().await.map_err(unavailable)
+    transaction.commit().await
 }
