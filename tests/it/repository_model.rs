@@ -5,7 +5,9 @@ use std::sync::Arc;
 use a2ad::pb::TaskState;
 use a2ad::repository::conformance::{NOW_MS, Sketch, key, push_config, scope};
 use a2ad::repository::memory::MemoryRepository;
-use a2ad::repository::{IdempotencyKey, ListCursor, ListQuery, TaskRepository, TaskWrite};
+use a2ad::repository::{
+    CompactQuery, IdempotencyKey, ListCursor, ListQuery, PruneQuery, TaskRepository, TaskWrite,
+};
 use proptest::prelude::*;
 
 use crate::repositories::fresh_sqlite;
@@ -65,6 +67,16 @@ enum Op {
     },
     Unfinished {
         after: usize,
+        limit: usize,
+    },
+    Prune {
+        state: usize,
+        before: i64,
+        limit: usize,
+    },
+    Compact {
+        after: usize,
+        before: i64,
         limit: usize,
     },
 }
@@ -140,7 +152,10 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (owner.clone(), task.clone(), 0..3usize, 0..3usize)
             .prop_map(|(owner, task, push, limit)| Op::PutPush { owner, task, push, limit }),
         1 => (owner, task.clone(), 0..3usize).prop_map(|(owner, task, push)| Op::DeletePush { owner, task, push }),
-        1 => (task, 0..4usize).prop_map(|(after, limit)| Op::Unfinished { after, limit }),
+        1 => (task.clone(), 0..4usize).prop_map(|(after, limit)| Op::Unfinished { after, limit }),
+        1 => (0..STATES.len(), 0..9i64, 1..6usize)
+            .prop_map(|(state, before, limit)| Op::Prune { state, before, limit }),
+        2 => (task, 0..9i64, 1..6usize).prop_map(|(after, before, limit)| Op::Compact { after, before, limit }),
     ]
 }
 
@@ -250,6 +265,34 @@ impl Pair {
             Op::DeletePush { owner, task, push } => {
                 let (id, push) = (task_id(task), format!("p{push}"));
                 let _ = both!(self, repository => repository.delete_push_config(&scope(OWNERS[owner]), &id, &push));
+            }
+            Op::Prune { state, before, limit } => {
+                let query = PruneQuery {
+                    agent: scope(OWNERS[0]).agent,
+                    state: STATES[state],
+                    before_ms: NOW_MS + before,
+                    limit,
+                };
+                both!(self, repository => repository.prune(&query)).unwrap();
+                let _ = both!(self, repository => repository.agents());
+                for place in &mut self.sketches {
+                    let Some(sketch) = place else { continue };
+                    let (scope, id) = (sketch.scope.clone(), sketch.task.id.clone());
+                    if both!(self, repository => repository.get(&scope, &id))
+                        .unwrap()
+                        .is_none()
+                    {
+                        *place = None;
+                    }
+                }
+            }
+            Op::Compact { after, before, limit } => {
+                let query = CompactQuery {
+                    after: if after == 0 { String::new() } else { task_id(after) },
+                    before_ms: NOW_MS + before,
+                    limit,
+                };
+                let _ = both!(self, repository => repository.compact(&query));
             }
             Op::Unfinished { after, limit } => {
                 let _ = both!(self, repository => repository.unfinished(&task_id(after), limit));

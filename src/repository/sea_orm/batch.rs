@@ -190,3 +190,44 @@ fn key_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
 fn push_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
     write.push_configs.iter().flat_map(side::push_row)
 }
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::Statement;
+
+    use super::*;
+    use crate::repository::conformance::{Sketch, scope};
+    use crate::repository::sea_orm::read;
+
+    /// SQLite ends the transaction by itself when it is full, which the driver does not notice: a later conflict then
+    /// left a transaction open in which everything else was "committed" that came behind it.
+    #[tokio::test]
+    async fn what_is_committed_after_a_full_disk_and_a_conflict_is_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tasks.db");
+        let writer = connect::sqlite(&path, 1, false).await.unwrap();
+        connect::migrate(&writer).await.unwrap();
+        let other = connect::sqlite(&path, 1, true).await.unwrap();
+        let scope = scope("ada");
+        let mut large = Sketch::new(&scope, "large");
+        let (create, chunks) = (large.create(), large.chunks(&[&"x".repeat(1 << 20)]));
+        assert_eq!(write(&writer, &[&create]).await, [Ok(())]);
+
+        let limit = Statement::from_string(writer.get_database_backend(), "PRAGMA max_page_count = 1");
+        writer.query_one_raw(limit).await.unwrap();
+        let results = write(&writer, &[&chunks]).await;
+        assert!(matches!(results[..], [Err(Error::Unavailable(_))]), "{results:?}");
+        assert_eq!(write(&writer, &[&create]).await, [Err(Error::Stale)]);
+        let small = Sketch::new(&scope, "small").create();
+        assert_eq!(write(&writer, &[&small, &chunks]).await, [Ok(()), Ok(())]);
+
+        for id in ["small", "large"] {
+            let seen = read::task(&other, &scope, id).await.unwrap();
+            assert!(seen.is_some(), "{id} is acknowledged, and nobody else sees it");
+        }
+        assert_eq!(
+            read::task(&other, &scope, "large").await,
+            Ok(Some(large.stored()))
+        );
+    }
+}

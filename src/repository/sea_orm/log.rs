@@ -157,3 +157,95 @@ pub(super) fn decode_snapshot(task_id: &str, generation: u64, column: Vec<u8>) -
     seal::open(snapshot_place(task_id, generation), column)
         .ok_or_else(|| damaged(task_id, generation, "the snapshot's checksum does not match"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::conformance::{Sketch, scope};
+
+    /// Events of every kind, in one row, and a snapshot.
+    fn row() -> (Vec<Arc<TaskEvent>>, Vec<u8>, Vec<u8>) {
+        let mut sketch = Sketch::new(&scope("ada"), "t");
+        let mut events = sketch.create().events;
+        events.extend(sketch.chunks(&["one", "", "three"]).events);
+        events.extend(sketch.hear("go on").events);
+        events.extend(sketch.go(TaskState::Completed).events);
+        let column = encode("t", &events);
+        let snapshot = encode_snapshot("t", sketch.generation, &sketch.task.encode_to_vec());
+        (events, column, snapshot)
+    }
+
+    fn flipped(column: &[u8], bit: usize) -> Vec<u8> {
+        let mut column = column.to_vec();
+        column[bit / 8] ^= 1 << (bit % 8);
+        column
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_row_is_found_and_what_stands_before_it_is_kept() {
+        let (events, column, _) = row();
+        let range = (1, events.len() as u64);
+        assert_eq!(decode_all("t", range, column.clone()).unwrap(), events);
+        for bit in 0..column.len() * 8 {
+            let decoded = decode("t", range, flipped(&column, bit));
+            let sound = decoded.iter().take_while(|event| event.is_ok()).count();
+            assert!(sound < events.len(), "bit {bit} went unseen");
+            for (event, stored) in decoded.iter().zip(&events) {
+                assert!(
+                    event.as_ref().is_err() || event.as_ref() == Ok(stored),
+                    "bit {bit}"
+                );
+            }
+            let generation = sound as u64 + 1;
+            let found = decoded.into_iter().nth(sound).and_then(Result::err);
+            assert!(
+                matches!(&found, Some(Error::Corrupt { task_id, generation: Some(n), .. })
+                    if task_id == "t" && *n == generation),
+                "bit {bit}: {found:?}"
+            );
+        }
+        eprintln!("{} bits of a row flipped, all found", column.len() * 8);
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_snapshot_is_found() {
+        let (events, _, snapshot) = row();
+        let generation = events.len() as u64;
+        assert!(decode_snapshot("t", generation, snapshot.clone()).is_ok());
+        for bit in 0..snapshot.len() * 8 {
+            let found = decode_snapshot("t", generation, flipped(&snapshot, bit));
+            assert!(matches!(found, Err(Error::Corrupt { .. })), "bit {bit}");
+        }
+        eprintln!("{} bits of a snapshot flipped, all found", snapshot.len() * 8);
+    }
+
+    #[test]
+    fn a_row_that_is_cut_or_moved_is_found() {
+        let (events, column, snapshot) = row();
+        let last = events.len() as u64;
+        for length in 0..column.len() {
+            assert!(
+                decode_all("t", (1, last), column[..length].to_vec()).is_err(),
+                "{length}"
+            );
+        }
+        assert!(
+            decode_all("t", (1, last - 1), column.clone()).is_err(),
+            "an event too many"
+        );
+        assert!(
+            decode_all("t", (1, last + 1), column.clone()).is_err(),
+            "an event too few"
+        );
+        assert!(
+            decode_all("t", (2, last + 1), column.clone()).is_err(),
+            "another place"
+        );
+        assert!(decode_all("u", (1, last), column).is_err(), "another task");
+        assert!(
+            decode_snapshot("t", last - 1, snapshot.clone()).is_err(),
+            "another place"
+        );
+        assert!(decode_snapshot("u", last, snapshot).is_err(), "another task");
+    }
+}

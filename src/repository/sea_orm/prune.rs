@@ -248,3 +248,64 @@ async fn transaction(connection: &DatabaseConnection, removal: &Removal) -> Resu
     }
     transaction.commit().await
 }
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::DbBackend;
+
+    use super::*;
+
+    /// What SQLite says that it would do, one step a line.
+    async fn plan(connection: &DatabaseConnection, sql: &str) -> String {
+        let places = sql.matches('$').map(|_| Value::from(1_i64));
+        let explain = Statement::from_sql_and_values(
+            DbBackend::Sqlite,
+            format!("EXPLAIN QUERY PLAN {sql}"),
+            places.collect::<Vec<_>>(),
+        );
+        let rows = connection.query_all_raw(explain).await.unwrap();
+        let steps: Vec<String> = rows
+            .iter()
+            .map(|row| row.try_get("", "detail").unwrap())
+            .collect();
+        steps.join("\n")
+    }
+
+    #[tokio::test]
+    async fn every_step_has_its_index_and_sorts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = connect::sqlite(&folder.path().join("tasks.db"), 1, false)
+            .await
+            .unwrap();
+        connect::migrate(&connection).await.unwrap();
+        let deletes = DELETE_TASKS.map(|many| {
+            let ids = vec![Value::from("a"), Value::from("b")];
+            many.statements(DbBackend::Sqlite, ids)[0].sql.clone()
+        });
+        let steps = [
+            (
+                OLD_TASKS.to_owned(),
+                "INDEX task_by_age (agent=? AND state=? AND status_ms<?)",
+            ),
+            (WITH_SNAPSHOT.to_owned(), "INDEX task_with_snapshot (id>?)"),
+            (NEXT_AGENT.to_owned(), "INDEX task_by_"),
+            (COMMITS.to_owned(), "(task_id=? AND last_generation<?)"),
+            (DELETE_BEGINNING.to_owned(), "(task_id=? AND last_generation<?)"),
+            (MOVE_FLOOR.to_owned(), "(id=?)"),
+            (deletes[0].clone(), "INDEX idempotency_key_task (task_id=?)"),
+            (deletes[1].clone(), "(task_id=?)"),
+            (deletes[2].clone(), "(task_id=?)"),
+            (deletes[3].clone(), "(id=?)"),
+        ];
+        for (sql, step) in steps {
+            let plan = plan(&connection, &sql).await;
+            assert!(plan.contains(step), "{sql}: {plan}");
+            // The list of ids is a scan of a constant.
+            let scans = plan
+                .lines()
+                .filter(|line| line.starts_with("SCAN") && !line.contains("CONSTANT"));
+            assert_eq!(scans.count(), 0, "{sql}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+    }
+}
