@@ -213,10 +213,15 @@ mod tests {
         let (create, chunks) = (large.create(), large.chunks(&[&"x".repeat(1 << 20)]));
         assert_eq!(write(&writer, &[&create]).await, [Ok(())]);
 
-        let limit = Statement::from_string(writer.get_database_backend(), "PRAGMA max_page_count = 1");
-        writer.query_one_raw(limit).await.unwrap();
+        let limit_pages = async |pages: u32| {
+            let limit = format!("PRAGMA max_page_count = {pages}");
+            let limit = Statement::from_string(writer.get_database_backend(), limit);
+            writer.query_one_raw(limit).await.unwrap();
+        };
+        limit_pages(1).await;
         let results = write(&writer, &[&chunks]).await;
         assert!(matches!(results[..], [Err(Error::Unavailable(_))]), "{results:?}");
+        limit_pages(1_000_000).await;
         assert_eq!(write(&writer, &[&create]).await, [Err(Error::Stale)]);
         let small = Sketch::new(&scope, "small").create();
         assert_eq!(write(&writer, &[&small, &chunks]).await, [Ok(()), Ok(())]);
