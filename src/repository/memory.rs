@@ -1,5 +1,7 @@
 //! Tasks in memory: the fastest repository, and the model that the others are compared with.
 
+mod retention;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,7 +12,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use prost::Message as _;
 
-use super::retention::{Ended, Written, beginning, fitting};
+use super::retention::Written;
 use super::types::take_while_they_fit;
 use super::{
     CompactQuery, Compacted, Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, PruneQuery,
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
-use crate::task::{TaskEvent, is_settled, is_terminal, replay};
+use crate::task::{TaskEvent, is_settled, replay};
 
 /// A repository that forgets everything when it is dropped.
 #[derive(Debug, Default)]
@@ -95,13 +97,6 @@ impl MemoryRepository {
             );
         }
         Ok(())
-    }
-
-    /// Removes a task and everything that points to it.
-    fn remove(&self, task_id: &str) {
-        self.tasks.remove(task_id);
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        keys.retain(|_, bound| bound.known.task_id != task_id);
     }
 
     fn visible<T>(&self, scope: &Scope, task_id: &str, read: impl FnOnce(&Row) -> T) -> Option<T> {
@@ -194,35 +189,6 @@ impl Row {
         }
         let after = self.place(after.min(self.generation));
         Ok(self.events.iter().skip(after).take(limit).cloned().collect())
-    }
-
-    /// Removes the events up to a generation.
-    fn cut(&mut self, through: u64) {
-        let count = self.place(through);
-        self.events.drain(..count);
-        self.commits.retain(|commit| commit.last_generation > through);
-        self.first_generation = through + 1;
-    }
-
-    /// Removes old events before the snapshot; how many, and whether the limit came first.
-    fn compact(&mut self, before_ms: i64, limit: usize, spent: u64) -> (u64, bool) {
-        let before = |commit: &&Written| commit.last_generation < self.snapshot_generation;
-        let commits = self.commits.iter().take_while(before).copied();
-        let found = beginning(commits, self.first_generation, before_ms, limit, spent);
-        let events = found.through + 1 - self.first_generation;
-        if events > 0 {
-            self.cut(found.through);
-        }
-        (events, found.is_cut)
-    }
-
-    fn ended(&self, task_id: &str) -> Ended {
-        Ended {
-            task_id: task_id.to_owned(),
-            first_generation: self.first_generation,
-            generation: self.generation,
-            snapshot_generation: self.snapshot_generation,
-        }
     }
 
     fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {
@@ -372,73 +338,12 @@ impl TaskRepository for MemoryRepository {
 
     async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
         self.open()?;
-        let old = |row: &Row| {
-            row.scope.agent == query.agent
-                && row.state == query.state
-                && is_terminal(row.state)
-                && row.status_ms < query.before_ms
-        };
-        let mut found: Vec<(i64, Ended)> = self
-            .tasks
-            .iter()
-            .filter(|row| old(row))
-            .map(|row| (row.status_ms, row.ended(row.key())))
-            .collect();
-        found.sort_unstable_by(|(a_ms, a), (b_ms, b)| (a_ms, &a.task_id).cmp(&(b_ms, &b.task_id)));
-        let ended: Vec<Ended> = found.into_iter().map(|(_, ended)| ended).collect();
-        let Some(first) = ended.first() else {
-            return Ok(Pruned::default());
-        };
-        if first.is_long(query.limit)
-            && let Some(mut row) = self.tasks.get_mut(first.task_id.as_str())
-        {
-            let (events, _) = row.compact(i64::MAX, query.limit, 0);
-            if events > 0 {
-                return Ok(Pruned {
-                    events,
-                    more: true,
-                    ..Pruned::default()
-                });
-            }
-        }
-        let gone = &ended[..fitting(&ended, query.limit)];
-        for task in gone {
-            self.remove(&task.task_id);
-        }
-        Ok(Pruned {
-            tasks: gone.len(),
-            events: gone.iter().map(Ended::events).sum(),
-            more: gone.len() < ended.len(),
-        })
+        Ok(self.remove_old_tasks(query))
     }
 
     async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
         self.open()?;
-        let mut ids: Vec<Arc<str>> = self
-            .tasks
-            .iter()
-            .filter(|row| {
-                row.snapshot_generation > row.first_generation && &**row.key() > query.after.as_str()
-            })
-            .map(|row| row.key().clone())
-            .collect();
-        ids.sort_unstable();
-        let mut done = Compacted::default();
-        let mut after = query.after.clone();
-        for id in ids.iter().take(query.limit) {
-            let Some(mut row) = self.tasks.get_mut(id) else {
-                continue;
-            };
-            let (events, is_cut) = row.compact(query.before_ms, query.limit, done.events);
-            done.events += events;
-            if is_cut {
-                done.next = Some(after);
-                return Ok(done);
-            }
-            after = id.to_string();
-        }
-        done.next = (ids.len() > query.limit).then_some(after);
-        Ok(done)
+        Ok(self.remove_old_beginnings(query))
     }
 
     async fn check(&self) -> Result<(), Error> {
