@@ -88,6 +88,7 @@ pub(super) fn server(config: &Config) -> ServerSettings {
         handshakes_max: u32::try_from(server.handshakes_pending_max).unwrap_or(u32::MAX),
         handshake_timeout_ms: server.handshake_timeout_ms,
         header_timeout_ms: server.header_timeout_ms,
+        write_timeout_ms: server.write_timeout_ms,
         streams_max: server.streams_per_connection_max,
         ping_interval_ms: server.keepalive_interval_ms,
         ping_timeout_ms: server.keepalive_timeout_ms,
