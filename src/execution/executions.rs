@@ -164,7 +164,7 @@ impl Executions {
                 format!("the task is at generation {generation}; a reader can't have seen {cursor}"),
             )),
             Some(cursor) if cursor == generation && is_terminal(state) => Ok(EventStream::whole(Vec::new())),
-            Some(cursor) if cursor > 0 => {
+            Some(cursor) => {
                 subscription.wake(generation);
                 Ok(subscription.continue_behind(cursor))
             }

@@ -21,6 +21,7 @@ mod protocol;
 mod python;
 mod repositories;
 mod repository_model;
+mod resuming;
 mod server_sockets;
 mod sockets;
 mod support;

@@ -5,5 +5,6 @@ pub mod engine;
 pub mod messages;
 pub mod observed;
 pub mod puppet;
+pub mod stalled;
 pub mod wire;
 pub mod world;
