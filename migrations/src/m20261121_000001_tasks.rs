@@ -52,7 +52,7 @@ fn task() -> TableCreateStatement {
 }
 
 /// One index for each way of listing; all end with the order (status_ms, id).
-fn task_indexes() -> [IndexCreateStatement; 3] {
+fn task_indexes() -> [IndexCreateStatement; 4] {
     let listing = |name: &str, columns: &[&'static str]| {
         let mut index = Index::create().name(name).table("task").to_owned();
         for column in columns {
@@ -65,6 +65,11 @@ fn task_indexes() -> [IndexCreateStatement; 3] {
         listing(
             "task_by_context",
             &["agent", "owner", "context_id", "status_ms", "id"],
+        ),
+        // Without it a listing by both would read all tasks of the state, or all of the context.
+        listing(
+            "task_by_context_state",
+            &["agent", "owner", "context_id", "state", "status_ms", "id"],
         ),
         listing("task_by_state", &["state", "agent", "owner", "status_ms", "id"]),
     ]

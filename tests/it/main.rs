@@ -11,6 +11,7 @@ mod json_bindings;
 mod json_forms;
 mod kill;
 mod layering;
+mod list_plans;
 mod mtls_sockets;
 mod openapi;
 mod peers;

@@ -8,6 +8,7 @@ mod batch;
 mod committer;
 mod connect;
 mod entity;
+mod explain;
 mod list;
 mod log;
 mod read;
@@ -30,6 +31,7 @@ use crate::shutdown::Shutdown;
 use crate::task::TaskEvent;
 
 pub use self::connect::{OpenError, migrate_sqlite};
+pub use self::explain::ListPlans;
 
 /// How a database is used. Every limit is a configuration key of `[database]`.
 #[derive(Clone, Debug)]
