@@ -3,6 +3,7 @@
 
 mod baseline;
 mod client;
+mod cost;
 mod idle;
 mod machine;
 mod measure;
@@ -64,6 +65,9 @@ fn run(options: &Options) -> Outcome {
         }
         if wanted(What::Idle) {
             idle::run(options).await?;
+        }
+        if wanted(What::Cost) {
+            cost::run(options).await?;
         }
         Ok(())
     })
