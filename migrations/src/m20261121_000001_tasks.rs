@@ -12,9 +12,12 @@ impl MigrationTrait for Migration {
         for index in task_indexes() {
             manager.create_index(index).await?;
         }
+        manager.create_index(task_by_age()).await?;
+        manager.create_index(task_with_snapshot()).await?;
         manager.create_table(task_log()).await?;
         manager.create_table(idempotency_key()).await?;
         manager.create_index(idempotency_key_expiry()).await?;
+        manager.create_index(idempotency_key_task()).await?;
         manager.create_table(push_config()).await
     }
 
@@ -48,6 +51,8 @@ fn task() -> TableCreateStatement {
         .col(number("generation"))
         .col(number("epoch"))
         .col(number("snapshot_generation"))
+        // The first event that is kept: greater than 1 once retention has taken the beginning of the log.
+        .col(number("first_generation").default(1).take())
         .to_owned()
 }
 
@@ -75,6 +80,29 @@ fn task_indexes() -> [IndexCreateStatement; 4] {
     ]
 }
 
+/// Ended tasks by age, for retention. Only they are in it, so that an append to a running one need not touch it.
+fn task_by_age() -> IndexCreateStatement {
+    Index::create()
+        .name("task_by_age")
+        .table("task")
+        .col("agent")
+        .col("state")
+        .col("status_ms")
+        .col("id")
+        .cond_where(Expr::cust("state IN (3, 4, 5, 7)"))
+        .to_owned()
+}
+
+/// Tasks whose log has a beginning that a snapshot stands for.
+fn task_with_snapshot() -> IndexCreateStatement {
+    Index::create()
+        .name("task_with_snapshot")
+        .table("task")
+        .col("id")
+        .cond_where(Expr::cust("snapshot_generation > first_generation"))
+        .to_owned()
+}
+
 /// The event log. A row holds the events that one commit added to one task, and sometimes a snapshot of the task
 /// after the last of them.
 fn task_log() -> TableCreateStatement {
@@ -83,6 +111,8 @@ fn task_log() -> TableCreateStatement {
         .col(text("task_id"))
         .col(number("last_generation"))
         .col(number("first_generation"))
+        // Before the blobs, so that retention need not read them.
+        .col(number("at_ms"))
         .col(ColumnDef::new("events").blob().not_null())
         .col(ColumnDef::new("snapshot").blob().null())
         .primary_key(Index::create().col("task_id").col("last_generation"))
@@ -108,6 +138,14 @@ fn idempotency_key_expiry() -> IndexCreateStatement {
         .name("idempotency_key_expiry")
         .table("idempotency_key")
         .col("expires_ms")
+        .to_owned()
+}
+
+fn idempotency_key_task() -> IndexCreateStatement {
+    Index::create()
+        .name("idempotency_key_task")
+        .table("idempotency_key")
+        .col("task_id")
         .to_owned()
 }
 

@@ -344,7 +344,16 @@ impl From<crate::repository::Error> for Error {
                     "the database is not available; it is unknown whether a change took place",
                 )
             },
-            corrupt @ Repository::Corrupt { .. } => Self::internal(&corrupt),
+            Repository::Expired { first } => Self::new(
+                Kind::NotFound,
+                format!("the events before {first} are past their retention; begin with the task"),
+            )
+            .with("firstGeneration", first.to_string()),
+            Repository::Corrupt {
+                task_id,
+                generation,
+                cause,
+            } => Self::data_loss(&task_id, generation, cause),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Tasks in memory: the fastest repository, and the model that the others are compared with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,14 +10,15 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use prost::Message as _;
 
+use super::retention::{Ended, Written, beginning, fitting};
 use super::types::take_while_they_fit;
 use super::{
-    Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
-    Unfinished,
+    CompactQuery, Compacted, Error, IdempotencyKey, KnownKey, ListCursor, ListPage, ListQuery, PruneQuery,
+    Pruned, StoredTask, TaskRepository, TaskWrite, Unfinished,
 };
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
-use crate::task::{TaskEvent, is_settled, replay};
+use crate::task::{TaskEvent, is_settled, is_terminal, replay};
 
 /// A repository that forgets everything when it is dropped.
 #[derive(Debug, Default)]
@@ -38,7 +39,11 @@ struct Row {
     epoch: u64,
     snapshot: Option<Bytes>,
     snapshot_generation: u64,
+    /// The generation of the first event that is kept; 1 until compaction takes some.
+    first_generation: u64,
     events: Vec<Arc<TaskEvent>>,
+    /// Where each commit ends whose events are kept.
+    commits: Vec<Written>,
     push_configs: BTreeMap<String, TaskPushNotificationConfig>,
 }
 
@@ -92,6 +97,13 @@ impl MemoryRepository {
         Ok(())
     }
 
+    /// Removes a task and everything that points to it.
+    fn remove(&self, task_id: &str) {
+        self.tasks.remove(task_id);
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.retain(|_, bound| bound.known.task_id != task_id);
+    }
+
     fn visible<T>(&self, scope: &Scope, task_id: &str, read: impl FnOnce(&Row) -> T) -> Option<T> {
         let row = self.tasks.get(task_id)?;
         (row.scope == *scope).then(|| read(&row))
@@ -110,7 +122,12 @@ impl Row {
             epoch: write.epoch,
             snapshot: write.snapshot,
             snapshot_generation: write.snapshot_generation,
+            first_generation: 1,
             events: write.events,
+            commits: vec![Written {
+                last_generation: generation,
+                at_ms: write.at_ms,
+            }],
             push_configs: write
                 .push_configs
                 .into_iter()
@@ -125,6 +142,10 @@ impl Row {
         self.state = write.state;
         self.status_ms = write.status_ms;
         self.events.extend(write.events);
+        self.commits.push(Written {
+            last_generation: self.generation,
+            at_ms: write.at_ms,
+        });
         if write.snapshot.is_some() {
             self.snapshot = write.snapshot;
         }
@@ -140,11 +161,12 @@ impl Row {
     fn fold(&self, task_id: &str) -> Result<StoredTask, Error> {
         let corrupt = |cause: String| Error::Corrupt {
             task_id: task_id.to_owned(),
+            generation: None,
             cause,
         };
         let snapshot = self.snapshot.clone().map(Task::decode).transpose();
         let snapshot = snapshot.map_err(|error| corrupt(error.to_string()))?;
-        let tail = &self.events[self.snapshot_generation as usize..];
+        let tail = &self.events[self.place(self.snapshot_generation)..];
         let task =
             replay(snapshot, self.snapshot_generation, tail).map_err(|error| corrupt(error.to_string()))?;
         let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
@@ -154,6 +176,53 @@ impl Row {
             snapshot_generation: self.snapshot_generation,
             epoch: self.epoch,
         })
+    }
+
+    /// Where in `events` the one behind `generation` is.
+    fn place(&self, generation: u64) -> usize {
+        (generation + 1).saturating_sub(self.first_generation) as usize
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<Arc<TaskEvent>>, Error> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        if after.saturating_add(1) < self.first_generation {
+            return Err(Error::Expired {
+                first: self.first_generation,
+            });
+        }
+        let after = self.place(after.min(self.generation));
+        Ok(self.events.iter().skip(after).take(limit).cloned().collect())
+    }
+
+    /// Removes the events up to a generation.
+    fn cut(&mut self, through: u64) {
+        let count = self.place(through);
+        self.events.drain(..count);
+        self.commits.retain(|commit| commit.last_generation > through);
+        self.first_generation = through + 1;
+    }
+
+    /// Removes old events before the snapshot; how many, and whether the limit came first.
+    fn compact(&mut self, before_ms: i64, limit: usize, spent: u64) -> (u64, bool) {
+        let before = |commit: &&Written| commit.last_generation < self.snapshot_generation;
+        let commits = self.commits.iter().take_while(before).copied();
+        let found = beginning(commits, self.first_generation, before_ms, limit, spent);
+        let events = found.through + 1 - self.first_generation;
+        if events > 0 {
+            self.cut(found.through);
+        }
+        (events, found.is_cut)
+    }
+
+    fn ended(&self, task_id: &str) -> Ended {
+        Ended {
+            task_id: task_id.to_owned(),
+            first_generation: self.first_generation,
+            generation: self.generation,
+            snapshot_generation: self.snapshot_generation,
+        }
     }
 
     fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {
@@ -200,15 +269,8 @@ impl TaskRepository for MemoryRepository {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        let read = |row: &Row| {
-            row.events
-                .iter()
-                .skip(after as usize)
-                .take(limit)
-                .cloned()
-                .collect()
-        };
-        Ok(self.visible(scope, task_id, read).unwrap_or_default())
+        self.visible(scope, task_id, |row| row.events(after, limit))
+            .unwrap_or_else(|| Ok(Vec::new()))
     }
 
     async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
@@ -301,6 +363,82 @@ impl TaskRepository for MemoryRepository {
         };
         row.push_configs.remove(id);
         Ok(true)
+    }
+
+    async fn agents(&self) -> Result<Vec<String>, Error> {
+        let agents: BTreeSet<String> = self.tasks.iter().map(|row| row.scope.agent.to_string()).collect();
+        Ok(agents.into_iter().collect())
+    }
+
+    async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
+        self.open()?;
+        let old = |row: &Row| {
+            row.scope.agent == query.agent
+                && row.state == query.state
+                && is_terminal(row.state)
+                && row.status_ms < query.before_ms
+        };
+        let mut found: Vec<(i64, Ended)> = self
+            .tasks
+            .iter()
+            .filter(|row| old(row))
+            .map(|row| (row.status_ms, row.ended(row.key())))
+            .collect();
+        found.sort_unstable_by(|(a_ms, a), (b_ms, b)| (a_ms, &a.task_id).cmp(&(b_ms, &b.task_id)));
+        let ended: Vec<Ended> = found.into_iter().map(|(_, ended)| ended).collect();
+        let Some(first) = ended.first() else {
+            return Ok(Pruned::default());
+        };
+        if first.is_long(query.limit)
+            && let Some(mut row) = self.tasks.get_mut(first.task_id.as_str())
+        {
+            let (events, _) = row.compact(i64::MAX, query.limit, 0);
+            if events > 0 {
+                return Ok(Pruned {
+                    events,
+                    more: true,
+                    ..Pruned::default()
+                });
+            }
+        }
+        let gone = &ended[..fitting(&ended, query.limit)];
+        for task in gone {
+            self.remove(&task.task_id);
+        }
+        Ok(Pruned {
+            tasks: gone.len(),
+            events: gone.iter().map(Ended::events).sum(),
+            more: gone.len() < ended.len(),
+        })
+    }
+
+    async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
+        self.open()?;
+        let mut ids: Vec<Arc<str>> = self
+            .tasks
+            .iter()
+            .filter(|row| {
+                row.snapshot_generation > row.first_generation && &**row.key() > query.after.as_str()
+            })
+            .map(|row| row.key().clone())
+            .collect();
+        ids.sort_unstable();
+        let mut done = Compacted::default();
+        let mut after = query.after.clone();
+        for id in ids.iter().take(query.limit) {
+            let Some(mut row) = self.tasks.get_mut(id) else {
+                continue;
+            };
+            let (events, is_cut) = row.compact(query.before_ms, query.limit, done.events);
+            done.events += events;
+            if is_cut {
+                done.next = Some(after);
+                return Ok(done);
+            }
+            after = id.to_string();
+        }
+        done.next = (ids.len() > query.limit).then_some(after);
+        Ok(done)
     }
 
     async fn check(&self) -> Result<(), Error> {

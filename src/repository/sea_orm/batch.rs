@@ -155,13 +155,18 @@ fn move_row(write: &TaskWrite) -> [Value; 10] {
     ]
 }
 
-fn log_row(write: &TaskWrite) -> [Value; 5] {
+fn log_row(write: &TaskWrite) -> [Value; 6] {
+    let snapshot = write
+        .snapshot
+        .as_ref()
+        .map(|snapshot| log::encode_snapshot(&write.task_id, write.generation(), snapshot));
     [
         text(&write.task_id),
         number(write.generation()),
         number(write.expected_generation + 1),
-        Value::from(log::encode(&write.events)),
-        Value::Bytes(write.snapshot.as_ref().map(|snapshot| snapshot.to_vec())),
+        Value::from(write.at_ms),
+        Value::from(log::encode(&write.task_id, &write.events)),
+        Value::Bytes(snapshot),
     ]
 }
 
@@ -172,7 +177,7 @@ fn key_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
             text(write.scope.owner.as_str()),
             text(&key.key),
             text(&write.task_id),
-            Value::from(key.fingerprint.to_vec()),
+            Value::from(side::encode_fingerprint(&write.scope, &key.key, &key.fingerprint)),
             Value::from(write.status_ms),
             Value::from(key.expires_ms),
         ]

@@ -9,6 +9,7 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::prune::{self, Removal};
 use super::{DatabaseSettings, batch, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
@@ -37,6 +38,7 @@ pub(super) enum Work {
         id: String,
         done: Done<bool>,
     },
+    Remove(Removal, Done<()>),
     Close,
 }
 
@@ -136,6 +138,9 @@ impl Writer {
                 } => {
                     let _ =
                         done.send(side::delete_push_config(&self.connection, &scope, &task_id, &id).await);
+                }
+                Work::Remove(removal, done) => {
+                    let _ = done.send(prune::remove(&self.connection, &removal).await);
                 }
                 Work::Close => open = false,
             }

@@ -10,10 +10,10 @@ use sea_orm::{
 };
 
 use super::entity::task;
-use super::read::{LogRow, fold, unsigned};
+use super::read::{Head, LogRow, fold, unsigned};
 use super::unavailable;
 use crate::context::{Principal, Scope};
-use crate::pb::TaskState;
+use crate::pb::{self, Struct, Task, TaskState, TaskStatus, Timestamp, value::Kind};
 use crate::repository::types::take_while_they_fit;
 use crate::repository::{Error, ListCursor, ListPage, ListQuery, StoredTask, Unfinished};
 
@@ -35,21 +35,20 @@ pub(super) async fn page(
     let total = count(connection, scope, query).await?;
     let mut tasks = Vec::with_capacity(rows.len());
     let mut bytes = query.bytes_max;
+    let mut last = rows.last().filter(|_| more);
     for some in rows.chunks(LOADED_AT_ONCE) {
         let loaded = load(connection, some).await?;
         if !take_while_they_fit(&mut tasks, loaded, &mut bytes) {
+            // By its id, because retention may have taken rows of this page in the meantime.
+            let id = tasks.last().map(|stored| stored.task.id.as_str());
+            last = rows.iter().find(|row| Some(row.id.as_str()) == id);
             break;
         }
     }
-    let more = more || tasks.len() < rows.len();
-    let next = rows
-        .get(..tasks.len())
-        .and_then(<[_]>::last)
-        .filter(|_| more)
-        .map(|row| ListCursor {
-            status_ms: row.status_ms,
-            task_id: row.id.clone(),
-        });
+    let next = last.map(|row| ListCursor {
+        status_ms: row.status_ms,
+        task_id: row.id.clone(),
+    });
     Ok(ListPage { tasks, total, next })
 }
 
@@ -121,9 +120,9 @@ pub(super) fn statements(backend: DbBackend, scope: &Scope, query: &ListQuery) -
 fn load_statement<'a>(backend: DbBackend, ids: impl ExactSizeIterator<Item = &'a str>) -> Statement {
     let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
     let sql = format!(
-        "SELECT l.task_id, l.last_generation, l.first_generation, l.events, l.snapshot FROM task t \
-         JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
-         WHERE t.id IN ({}) ORDER BY l.task_id, l.last_generation",
+        "SELECT t.id, t.epoch, t.generation, t.snapshot_generation, l.last_generation, l.first_generation, l.events, \
+         l.snapshot FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
+         WHERE t.id IN ({}) ORDER BY t.id, l.last_generation",
         places.join(", ")
     );
     Statement::from_sql_and_values(backend, sql, ids.map(Value::from))
@@ -136,24 +135,64 @@ async fn load(connection: &DatabaseConnection, rows: &[task::Model]) -> Result<V
     }
     let ids = rows.iter().map(|row| row.id.as_str());
     let statement = load_statement(connection.get_database_backend(), ids);
-    let mut logs: HashMap<String, Vec<LogRow>> = HashMap::with_capacity(rows.len());
+    let mut logs: HashMap<String, (Head, Vec<LogRow>)> = HashMap::with_capacity(rows.len());
     for row in connection.query_all_raw(statement).await.map_err(unavailable)? {
-        let task_id: String = row.try_get("", "task_id").map_err(unavailable)?;
+        let task_id: String = row.try_get("", "id").map_err(unavailable)?;
+        let head = Head::from_row(&row).map_err(unavailable)?;
+        let log = LogRow::from_row(&row).map_err(unavailable)?;
         logs.entry(task_id)
-            .or_default()
-            .push(LogRow::from_row(&row).map_err(unavailable)?);
+            .or_insert_with(|| (head, Vec::new()))
+            .1
+            .extend(log);
     }
     let mut tasks = Vec::with_capacity(rows.len());
     for row in rows {
-        // A task may have moved on between the two statements; what was read then is newer, and whole.
-        let log = logs.remove(&row.id).unwrap_or_default();
-        let snapshot = log
-            .first()
-            .filter(|first| first.snapshot.is_some())
-            .map_or(0, |first| first.last_generation);
-        tasks.push(fold(&row.id, snapshot, unsigned(row.epoch), log)?);
+        // A task may have moved on between the two statements, and what was read then is newer; or retention took it,
+        // and it is listed no more.
+        let Some((head, log)) = logs.remove(&row.id) else {
+            continue;
+        };
+        match fold(&row.id, head, log) {
+            Err(damage @ Error::Corrupt { .. }) => tasks.push(damaged(row, &damage)),
+            folded => tasks.push(folded?),
+        }
     }
     Ok(tasks)
+}
+
+/// The metadata key under which a listed task says that it is damaged.
+const DATA_LOSS_KEY: &str = "urn:a2ad:data-loss";
+
+/// A task whose log is damaged, as far as its row knows it: one bad task must neither hide nor keep the others from
+/// their owner.
+fn damaged(row: &task::Model, damage: &Error) -> StoredTask {
+    tracing::error!(task.id = row.id, %damage, "a listed task is damaged");
+    let timestamp = Timestamp {
+        seconds: row.status_ms.div_euclid(1_000),
+        nanos: i32::try_from(row.status_ms.rem_euclid(1_000)).unwrap_or(0) * 1_000_000,
+    };
+    let said = pb::Value {
+        kind: Some(Kind::StringValue(damage.to_string())),
+    };
+    let task = Task {
+        id: row.id.clone(),
+        context_id: row.context_id.clone(),
+        status: Some(TaskStatus {
+            state: i32::try_from(row.state).unwrap_or_default(),
+            message: None,
+            timestamp: Some(timestamp),
+        }),
+        metadata: Some(Struct {
+            fields: [(DATA_LOSS_KEY.to_owned(), said)].into(),
+        }),
+        ..Task::default()
+    };
+    StoredTask {
+        task,
+        generation: unsigned(row.generation),
+        snapshot_generation: unsigned(row.snapshot_generation),
+        epoch: unsigned(row.epoch),
+    }
 }
 
 /// What [`unfinished`] reads of a row.

@@ -11,7 +11,9 @@ mod entity;
 mod explain;
 mod list;
 mod log;
+mod prune;
 mod read;
+mod seal;
 mod side;
 mod sql;
 
@@ -24,7 +26,11 @@ use sea_orm::{DatabaseConnection, DbErr};
 
 use self::committer::{Committer, Work};
 use self::connect::FileLock;
-use super::{Error, KnownKey, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished};
+use self::prune::Removal;
+use super::{
+    CompactQuery, Compacted, Error, KnownKey, ListPage, ListQuery, PruneQuery, Pruned, StoredTask,
+    TaskRepository, TaskWrite, Unfinished,
+};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::shutdown::Shutdown;
@@ -90,6 +96,14 @@ impl SeaOrmRepository {
             read_timeout: settings.read_timeout,
             _lock: lock,
         })
+    }
+
+    /// Removes rows in turn with the commits.
+    async fn remove(&self, removal: Removal) -> Result<(), Error> {
+        if removal.is_empty() {
+            return Ok(());
+        }
+        self.committer.run(|done| Work::Remove(removal, done)).await
     }
 
     async fn read<T>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
@@ -178,6 +192,22 @@ impl TaskRepository for SeaOrmRepository {
                 done,
             })
             .await
+    }
+
+    async fn agents(&self) -> Result<Vec<String>, Error> {
+        self.read(prune::agents(&self.readers)).await
+    }
+
+    async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
+        let (removal, pruned) = self.read(prune::old_tasks(&self.readers, query)).await?;
+        self.remove(removal).await?;
+        Ok(pruned)
+    }
+
+    async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
+        let (removal, compacted) = self.read(prune::old_beginnings(&self.readers, query)).await?;
+        self.remove(removal).await?;
+        Ok(compacted)
     }
 
     async fn check(&self) -> Result<(), Error> {

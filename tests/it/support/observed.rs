@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use a2ad::context::Scope;
 use a2ad::pb::TaskPushNotificationConfig;
 use a2ad::repository::{
-    Error, KnownKey, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished,
+    CompactQuery, Compacted, Error, KnownKey, ListPage, ListQuery, PruneQuery, Pruned, StoredTask,
+    TaskRepository, TaskWrite, Unfinished,
 };
 use a2ad::task::TaskEvent;
 
@@ -124,6 +125,18 @@ impl TaskRepository for Observed {
 
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
         self.inner.delete_push_config(scope, task_id, id).await
+    }
+
+    async fn agents(&self) -> Result<Vec<String>, Error> {
+        self.inner.agents().await
+    }
+
+    async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
+        self.inner.prune(query).await
+    }
+
+    async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
+        self.inner.compact(query).await
     }
 
     async fn check(&self) -> Result<(), Error> {
