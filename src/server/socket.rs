@@ -31,11 +31,7 @@ impl<IO> PatientSocket<IO> {
     }
 
     /// Looks at the clock if nothing was written.
-    fn watched(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+    fn watched(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.stall.end();
             return written;

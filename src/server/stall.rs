@@ -77,7 +77,8 @@ mod tests {
         let (mut stall, begun) = (Stall::new(LIMIT), Instant::now());
         for _ in 0..10 {
             stall.begin();
-            let over = tokio::time::timeout(LIMIT - Duration::from_secs(1), poll_fn(|cx| stall.poll_over(cx)));
+            let over =
+                tokio::time::timeout(LIMIT - Duration::from_secs(1), poll_fn(|cx| stall.poll_over(cx)));
             assert!(over.await.is_err(), "after {:?}", begun.elapsed());
         }
         stall.end();

@@ -83,15 +83,27 @@ fn sqlite_plans_are_good(query: &ListQuery, plans: &ListPlans) {
     let index = format!("INDEX {} (", index(query));
     assert!(plans.page.contains(&index), "{query:?}: {}", plans.page);
     if query.cursor.is_some() || query.status_after_ms.is_some() {
-        assert!(plans.page.contains("status_ms"), "a place in the index: {}", plans.page);
+        assert!(
+            plans.page.contains("status_ms"),
+            "a place in the index: {}",
+            plans.page
+        );
     }
     // Any index that begins with the caller will do where only the caller counts; the table itself is not read.
-    assert!(plans.total.contains("COVERING INDEX task_by_"), "{query:?}: {}", plans.total);
+    assert!(
+        plans.total.contains("COVERING INDEX task_by_"),
+        "{query:?}: {}",
+        plans.total
+    );
     if query.status_after_ms.is_some() {
         assert!(plans.total.contains("status_ms>?"), "{query:?}: {}", plans.total);
     }
     assert!(!plans.task.contains("SCAN"), "{}", plans.task);
-    assert!(plans.task.contains("(task_id=? AND last_generation>?)"), "{}", plans.task);
+    assert!(
+        plans.task.contains("(task_id=? AND last_generation>?)"),
+        "{}",
+        plans.task
+    );
 }
 
 async fn open(path: &Path) -> SeaOrmRepository {
@@ -108,7 +120,9 @@ async fn sqlite_lists_by_index() {
     fill(&repository).await;
     explained(&repository, sqlite_plans_are_good).await;
     // Statistics are something that an operator may have made; they must not lead astray either.
-    let operator = Database::connect(format!("sqlite://{}", path.display())).await.unwrap();
+    let operator = Database::connect(format!("sqlite://{}", path.display()))
+        .await
+        .unwrap();
     operator.execute_unprepared("ANALYZE").await.unwrap();
     operator.close().await.unwrap();
     repository.close().await;

@@ -4,9 +4,13 @@ use std::path::Path;
 
 use a2ad::error::Kind;
 use a2ad::pb::stream_response::Payload;
+use a2ad::repository::sea_orm::{DatabaseSettings, SeaOrmRepository};
+use a2ad::repository::{CompactQuery, TaskRepository as _};
+use a2ad::shutdown::Shutdown;
 
 use crate::binary::Server;
 use crate::support::messages::{Event, label, labels, send, subscribe};
+use crate::support::wire::http::envelope;
 use crate::support::wire::{EventReader, TestClient, Wire};
 
 type Events = Vec<(u64, Event)>;
@@ -132,6 +136,80 @@ async fn a_live_stream_goes_on_across_a_drain() {
         let server = serve(&database);
         let rest = behind(&client(&server, wire), &id, cursor.parse().unwrap()).await;
         seen.extend(rest);
-        assert_eq!(labels(&seen), ["1 Task:SUBMITTED", "2 WORKING", "3 FAILED"], "{wire:?}");
+        assert_eq!(
+            labels(&seen),
+            ["1 Task:SUBMITTED", "2 WORKING", "3 FAILED"],
+            "{wire:?}"
+        );
+    }
+}
+
+/// Removes all events that a snapshot stands for.
+async fn compact(database: &Path) {
+    let repository = SeaOrmRepository::open_sqlite(database, &DatabaseSettings::default(), &Shutdown::new())
+        .await
+        .unwrap();
+    let everything = CompactQuery {
+        after: String::new(),
+        before_ms: i64::MAX,
+        limit: 10_000,
+    };
+    let compacted = repository.compact(&everything).await.unwrap();
+    assert!(compacted.events > 0, "{compacted:?}");
+    repository.close().await;
+}
+
+#[tokio::test]
+async fn a_cursor_before_retention_is_told_so_and_gets_the_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("a2ad.db");
+    let server = serve(&database);
+    // Paced, so that the log has rows of few events.
+    let (reader, mut all, id) = began(&client(&server, Wire::Grpc), "ticks:40:10000:0:10").await;
+    all.extend(reader.all().await);
+    server.terminate();
+    assert!(server.ended().success());
+    compact(&database).await;
+    let server = serve(&database);
+    let (last, mut expired) = (all.len() as u64, 0);
+    for wire in Wire::ALL {
+        let client = client(&server, wire);
+        for cursor in 0..=last {
+            let resuming = client.clone().behind(cursor);
+            let reader = resuming.stream(subscribe("bench", &id)).await.unwrap();
+            let first = reader.headers.get("a2ad-cursor-expired").cloned();
+            let rest = reader.all().await;
+            let Some(first) = first else {
+                assert_eq!(rest, all[cursor as usize..], "{wire:?} behind {cursor}");
+                continue;
+            };
+            let first: u64 = first.to_str().unwrap().parse().unwrap();
+            assert!(cursor + 1 < first && first <= last, "{cursor} {first}");
+            assert_eq!(
+                labels(&rest),
+                [format!("{last} Task:COMPLETED")],
+                "{wire:?} behind {cursor}"
+            );
+            expired += 1;
+        }
+        // What has no cursor hears nothing of it.
+        let plain = client.stream(subscribe("bench", &id)).await.err().unwrap();
+        plain.is(Kind::UnsupportedOperation);
+    }
+    assert!(expired >= 3, "some cursors are older than the log");
+    for (wire, path) in [
+        (Wire::HttpJson, format!("/bench/tasks/{id}:subscribe")),
+        (Wire::JsonRpc, "/".to_owned()),
+    ] {
+        let body = match wire {
+            Wire::JsonRpc => envelope("SubscribeToTask", &subscribe("bench", &id)),
+            _ => String::new(),
+        };
+        let reply = client(&server, wire).behind(0).http("POST", &path, body).await;
+        let first = reply.header("a2ad-cursor-expired").to_owned();
+        let begins =
+            format!("event: cursor-expired\ndata: {{\"firstGeneration\":{first}}}\n\nid: {last}\ndata: ");
+        let text = String::from_utf8_lossy(&reply.body);
+        assert!(text.starts_with(&begins), "{text}");
     }
 }

@@ -17,7 +17,10 @@ const APPENDS: usize = 500;
 pub async fn rows(options: &Options, store: &Store, table: &mut Table) -> Outcome {
     let engine = engine(&store.repository);
     for (events, what) in [
-        (Events::Messages, "append a message: new task, and history of 10,000"),
+        (
+            Events::Messages,
+            "append a message: new task, and history of 10,000",
+        ),
         (Events::Chunks, "append a chunk: new task, and artifact of 10,000"),
     ] {
         let mut long = RunningTask::start(&engine, events).await?;

@@ -23,9 +23,23 @@ pub async fn rows(options: &Options, store: &Store, table: &mut Table) -> Outcom
         let mut task = RunningTask::start(&engine, events).await?;
         task.append(EVENTS).await?;
         let id = task.id.clone();
-        row(options, store, &id, &format!("GetTask, running, 10,000 {what}"), table).await?;
+        row(
+            options,
+            store,
+            &id,
+            &format!("GetTask, running, 10,000 {what}"),
+            table,
+        )
+        .await?;
         task.complete().await?;
-        row(options, store, &id, &format!("GetTask, ended, 10,000 {what}"), table).await?;
+        row(
+            options,
+            store,
+            &id,
+            &format!("GetTask, ended, 10,000 {what}"),
+            table,
+        )
+        .await?;
     }
     Ok(())
 }

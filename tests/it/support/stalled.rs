@@ -40,7 +40,9 @@ impl Seen {
         let (mut rest, mut count) = (self.bytes.as_slice(), 0);
         while let Some((head, body)) = rest.split_at_checked(5) {
             let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize;
-            let Some((_, next)) = body.split_at_checked(length) else { break };
+            let Some((_, next)) = body.split_at_checked(length) else {
+                break;
+            };
             (rest, count) = (next, count + 1);
         }
         count
@@ -131,7 +133,10 @@ pub async fn rest(mut tcp: TcpStream) -> Seen {
     let mut raw = Vec::new();
     // What was on its way comes whole; then the connection may also break.
     let _ = soon("the end of the connection", tcp.read_to_end(&mut raw)).await;
-    let head = raw.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+    let head = raw
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .expect("a head");
     Seen {
         bytes: without_chunks(&raw[head + 4..]),
         first_generation: 0,
