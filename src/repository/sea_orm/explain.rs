@@ -25,14 +25,24 @@ impl SeaOrmRepository {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn explain_list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPlans, Error> {
-        let connection = &self.readers;
-        let [page, total, task] = list::statements(connection.get_database_backend(), scope, query);
-        Ok(ListPlans {
-            page: plan(connection, page).await?,
-            total: plan(connection, total).await?,
-            task: plan(connection, task).await?,
-        })
+        let (scope, query) = (scope.clone(), query.clone());
+        self.readers
+            .run(|pool| async move { plans(&pool, &scope, &query).await })
+            .await
     }
+}
+
+async fn plans(
+    connection: &DatabaseConnection,
+    scope: &Scope,
+    query: &ListQuery,
+) -> Result<ListPlans, Error> {
+    let [page, total, task] = list::statements(connection.get_database_backend(), scope, query);
+    Ok(ListPlans {
+        page: plan(connection, page).await?,
+        total: plan(connection, total).await?,
+        task: plan(connection, task).await?,
+    })
 }
 
 async fn plan(connection: &DatabaseConnection, statement: Statement) -> Result<String, Error> {
