@@ -10,6 +10,7 @@ mod measure;
 mod options;
 mod payload;
 mod server;
+mod stalled;
 mod streams;
 mod table;
 mod tasks;
@@ -65,6 +66,9 @@ fn run(options: &Options) -> Outcome {
         }
         if wanted(What::Idle) {
             idle::run(options).await?;
+        }
+        if wanted(What::Stalled) {
+            stalled::run(options).await?;
         }
         if wanted(What::Cost) {
             cost::run(options).await?;

@@ -40,8 +40,8 @@ pub async fn rows(options: &Options, table: &mut Table) -> Outcome {
             let what = format!("ListTasks, {what}: {FEW} tasks, and {}", options.tasks);
             pair.row(table, &what, large.name, "2");
         }
-        small.close().await;
-        large.close().await;
+        small.close().await?;
+        large.close().await?;
     }
     Ok(())
 }

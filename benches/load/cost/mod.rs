@@ -19,7 +19,7 @@ pub async fn run(options: &Options) -> Outcome {
     for store in store::all(options).await? {
         append::rows(options, &store, &mut table).await?;
         get::rows(options, &store, &mut table).await?;
-        store.close().await;
+        store.close().await?;
     }
     list::rows(options, &mut table).await?;
     table.print("cost: medians, and how they grow");
