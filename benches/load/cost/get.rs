@@ -48,10 +48,9 @@ async fn row(options: &Options, store: &Store, id: &str, what: &str, table: &mut
     let encoded = Bytes::from(stored(&store.repository, id).await?.task.encode_to_vec());
     let mut pair = Pair::default();
     for _ in 0..options.rounds * READS {
-        let decode = async { Ok(drop(Task::decode(encoded.clone())?)) };
+        let decode = async { Ok(Task::decode(encoded.clone())?) };
         pair.small.push(timed(decode).await?.0);
-        let read = async { Ok(drop(stored(&store.repository, id).await?)) };
-        pair.large.push(timed(read).await?.0);
+        pair.large.push(timed(stored(&store.repository, id)).await?.0);
     }
     let what = format!("{what}, over decoding it");
     pair.row(table, &what, store.name, "3");

@@ -31,8 +31,8 @@ impl Seen {
         }
         let text = String::from_utf8_lossy(&self.bytes);
         let whole = text.rsplit_once("\n\n").expect("at least one event").0;
-        let ids = whole.lines().filter_map(|line| line.strip_prefix("id: "));
-        ids.last().expect("events have ids").parse().unwrap()
+        let mut ids = whole.lines().filter_map(|line| line.strip_prefix("id: "));
+        ids.next_back().expect("events have ids").parse().unwrap()
     }
 
     /// Whole gRPC messages.
