@@ -33,12 +33,11 @@ const STALL: Duration = Duration::from_secs(1);
 const LIMITS: [&str; 1] = ["limits.streams_per_caller_max=10000"];
 
 pub async fn run(options: &Options) -> Outcome {
-    let server = Server::a2ad(options, Store::Memory, "bench", &LIMITS)?;
     let names = ["1,000 readers", "1,000 readers beside 1,000 stalled ones"];
     let mut series = vec![Series::default(); names.len()];
     for round in 0..options.rounds {
         for index in order(round, names.len()) {
-            let sample = window(&server, index == 1, options).await?;
+            let sample = window(index == 1, options).await?;
             note(format!("{}, round {round}: {sample:?}", names[index]));
             series[index].push(sample);
         }
@@ -68,10 +67,12 @@ fn more(one: &Series, alone: &Series) -> Spread {
     one.minus(alone, |sample| sample.p99_us)
 }
 
-async fn window(server: &Server, with_stalled: bool, options: &Options) -> Outcome<Sample> {
+/// A new server each time, on which no tasks of an earlier window go on.
+async fn window(with_stalled: bool, options: &Options) -> Outcome<Sample> {
+    let server = Server::a2ad(options, Store::Memory, "bench", &LIMITS)?;
     let gauge = Gauge::new()?;
     let mut background = Background::default();
-    let tasks = start_tasks(server, options, &mut background).await?;
+    let tasks = start_tasks(&server, options, &mut background).await?;
     for n in 0..CONNECTIONS {
         let connection = Connection::open(server.address, &mut background).await?;
         for reader in 0..READERS / CONNECTIONS {
@@ -95,7 +96,7 @@ async fn window(server: &Server, with_stalled: bool, options: &Options) -> Outco
         }
         tokio::time::sleep(STALL).await;
     }
-    let sample = gauge.watch(server, options).await;
+    let sample = gauge.watch(&server, options).await;
     drop(stalled);
     sample
 }
