@@ -1,6 +1,7 @@
 //! Tasks, their event logs, idempotency keys and push configurations.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DatabaseBackend;
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -8,17 +9,17 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(task()).await?;
+        create(manager, task()).await?;
         for index in task_indexes() {
             manager.create_index(index).await?;
         }
         manager.create_index(task_by_age()).await?;
         manager.create_index(task_with_snapshot()).await?;
-        manager.create_table(task_log()).await?;
-        manager.create_table(idempotency_key()).await?;
+        create(manager, task_log()).await?;
+        create(manager, idempotency_key()).await?;
         manager.create_index(idempotency_key_expiry()).await?;
         manager.create_index(idempotency_key_task()).await?;
-        manager.create_table(push_config()).await
+        create(manager, push_config()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -27,6 +28,28 @@ impl MigrationTrait for Migration {
         }
         Ok(())
     }
+}
+
+/// Creates a table whose texts are compared byte by byte, as SQLite compares them: pages must not depend on the language
+/// that a PostgreSQL server was set up in.
+async fn create(manager: &SchemaManager<'_>, table: TableCreateStatement) -> Result<(), DbErr> {
+    manager.create_table(table.clone()).await?;
+    if manager.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let Some(TableRef::Table(TableName(_, name), _)) = table.get_table_name() else {
+        return Ok(());
+    };
+    let texts = table
+        .get_columns()
+        .iter()
+        .filter(|column| column.get_column_type() == Some(&ColumnType::Text));
+    for column in texts {
+        let column = column.get_column_name();
+        let bytewise = format!(r#"ALTER TABLE "{name}" ALTER COLUMN "{column}" TYPE TEXT COLLATE "C""#);
+        manager.get_connection().execute_unprepared(&bytewise).await?;
+    }
+    Ok(())
 }
 
 fn text(name: &'static str) -> ColumnDef {
@@ -57,7 +80,7 @@ fn task() -> TableCreateStatement {
 }
 
 /// One index for each way of listing; all end with the order (status_ms, id).
-fn task_indexes() -> [IndexCreateStatement; 3] {
+fn task_indexes() -> [IndexCreateStatement; 4] {
     let listing = |name: &str, columns: &[&'static str]| {
         let mut index = Index::create().name(name).table("task").to_owned();
         for column in columns {
@@ -70,6 +93,11 @@ fn task_indexes() -> [IndexCreateStatement; 3] {
         listing(
             "task_by_context",
             &["agent", "owner", "context_id", "status_ms", "id"],
+        ),
+        // Without it a listing by both would read all tasks of the state, or all of the context.
+        listing(
+            "task_by_context_state",
+            &["agent", "owner", "context_id", "state", "status_ms", "id"],
         ),
         listing("task_by_state", &["state", "agent", "owner", "status_ms", "id"]),
     ]

@@ -75,10 +75,17 @@ pub(super) fn database(config: &Config) -> DatabaseSettings {
     let database = &config.database;
     DatabaseSettings {
         readers: database.readers,
+        committers: database.committers,
         commit_batch_max: database.commit_batch_max,
         commit_queue_max: database.commit_queue_max,
         read_timeout: Duration::from_millis(database.read_timeout_ms),
         wal_bytes_max: database.wal_bytes_max as u64,
+        commit_timeout: Duration::from_millis(database.commit_timeout_ms),
+        connect_timeout: Duration::from_millis(database.connect_timeout_ms),
+        statement_timeout: Duration::from_millis(database.statement_timeout_ms),
+        lock_timeout: Duration::from_millis(database.lock_timeout_ms),
+        idle_transaction_timeout: Duration::from_millis(database.idle_transaction_timeout_ms),
+        application_name: database.application_name.clone(),
     }
 }
 
@@ -89,6 +96,7 @@ pub(super) fn server(config: &Config) -> ServerSettings {
         handshakes_max: u32::try_from(server.handshakes_pending_max).unwrap_or(u32::MAX),
         handshake_timeout_ms: server.handshake_timeout_ms,
         header_timeout_ms: server.header_timeout_ms,
+        write_timeout_ms: server.write_timeout_ms,
         streams_max: server.streams_per_connection_max,
         ping_interval_ms: server.keepalive_interval_ms,
         ping_timeout_ms: server.keepalive_timeout_ms,

@@ -68,7 +68,7 @@ async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>
         Backend::Memory => {
             Err("a database in memory ends with its server; name another with --database".into())
         }
-        Backend::Postgres(_) => Err("PostgreSQL is not part of this build; use sqlite://PATH".into()),
+        Backend::Postgres(url) => Ok(Maintenance::open_postgres(url.expose()).await?),
     }
 }
 

@@ -14,6 +14,7 @@ mod live;
 mod outcome;
 mod reader;
 mod registry;
+mod resume;
 mod settings;
 mod start;
 mod subscription;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::binary::{PROGRAM, Server};
 use crate::support::messages::{get, message, send_of, state, task};
+use crate::support::postgres;
 use crate::support::raw::Raw;
 use crate::support::wire::{TestClient, Wire};
 
@@ -318,4 +319,66 @@ async fn verify_finds_what_is_wrong() {
         assert_eq!(json["findings"][0]["task_id"], *task_id, "{json}");
     }
     eprintln!("{} kinds of damage, {} found", wrong.len(), wrong.len());
+}
+
+/// The same commands on PostgreSQL, but for the copy, which PostgreSQL's own tool makes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_is_looked_after_too() {
+    let database = postgres::database();
+    let server = Server::start(&["--database", database.url()]);
+    let client = TestClient::new(server.addr, Wire::Grpc);
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(echo(&client, n).await);
+    }
+    let ticks = send_of("bench", message("ticks", "ticks:200:10000:0:64"));
+    let long = task(client.call(ticks).await.unwrap());
+    let run = |command: &str, more: &[&str]| {
+        Command::new(PROGRAM)
+            .args(["db", command, "--database", database.url()])
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    assert!(
+        printed(&run("verify", &[])).contains("6 tasks"),
+        "on the live database"
+    );
+    let stats: Value = serde_json::from_str(&printed(&run("stats", &["--json"]))).unwrap();
+    assert!(stats["events"].as_u64() > Some(200), "{stats}");
+    assert!(stats["database_bytes"].as_u64() > Some(0), "{stats}");
+    assert!(stats["wal_bytes"].is_null(), "{stats}");
+    let copied = run("backup", &["copy.db"]);
+    assert_eq!(copied.status.code(), Some(1));
+    assert!(text(&copied.stderr).contains("pg_dump"), "{copied:?}");
+
+    server.terminate();
+    assert!(server.ended().success());
+    let policy = [
+        "--set",
+        "limits.idempotency_ttl_ms=1",
+        "--set",
+        "agents.bench.retention.completed_s=3600",
+    ];
+    database.sql("UPDATE task SET status_ms = status_ms - 3600001");
+    let dry = printed(&run("prune", &[&policy[..], &["--dry-run"]].concat()));
+    assert!(dry.contains("1 tasks of bench COMPLETED would go"), "{dry}");
+    assert!(printed(&run("prune", &policy)).starts_with("1 tasks and "));
+    let left = database.sql(&format!(
+        "SELECT COUNT(*) FROM task_log WHERE task_id = '{}'",
+        long.id
+    ));
+    assert_eq!(left.trim(), "0");
+
+    database.sql(&format!(
+        "UPDATE task_log SET events = set_byte(events, 20, get_byte(events, 20) # 4) WHERE task_id = '{}'",
+        ids[0]
+    ));
+    let damaged = run("verify", &[]);
+    assert_eq!(damaged.status.code(), Some(1));
+    let findings = text(&damaged.stdout);
+    assert!(
+        findings.contains(&format!("task {}, event 1", ids[0])),
+        "{findings}"
+    );
 }

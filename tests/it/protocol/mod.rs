@@ -8,6 +8,7 @@ mod listing;
 mod push;
 mod same;
 mod sending;
+mod stalled;
 mod streaming;
 mod tasks;
 mod turns;

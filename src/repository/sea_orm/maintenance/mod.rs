@@ -15,6 +15,7 @@ use sea_orm::{
 };
 
 use super::connect::{BUSY_TIMEOUT, OpenError};
+use super::{DatabaseSettings, postgres};
 
 pub use backup::BackupError;
 pub use stats::{Stats, TaskCount};
@@ -47,6 +48,26 @@ impl Maintenance {
                     .pragma("temp_store", "MEMORY")
             });
         Ok(Self(Database::connect(options).await?))
+    }
+
+    /// Opens the PostgreSQL database that a `postgres://` URL names, for reading only and without a limit of time for
+    /// one statement: to count a large database takes its time.
+    ///
+    /// # Errors
+    /// When the URL can't be read, or the server can't be reached or refuses.
+    pub async fn open_postgres(url: &str) -> Result<Self, OpenError> {
+        let settings = DatabaseSettings {
+            statement_timeout: Duration::ZERO,
+            ..DatabaseSettings::default()
+        };
+        postgres::probe(url, &settings).await?;
+        let mut options = postgres::options(url, &settings, 1);
+        options.map_sqlx_postgres_opts(move |connect| {
+            connect
+                .options(postgres::session(&settings))
+                .options([("default_transaction_read_only", "on")])
+        });
+        Ok(Self(postgres::pool(&options).await?))
     }
 
     /// Closes the connection.
