@@ -61,6 +61,8 @@ pub enum Kind {
     DeadlineExceeded,
     /// Shutting down, or the database is away; try again.
     Unavailable,
+    /// Stored data is damaged; the error names the task and, if it is one, the event.
+    DataLoss,
     /// A fault of ours; the log has the rest under the request id.
     Internal,
 }
@@ -84,7 +86,7 @@ const fn row(grpc: Code, json_rpc: i32, reason: &'static str, a2a: bool) -> Row 
 
 impl Kind {
     /// Every kind, in the order of the table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::TaskNotFound,
         Self::TaskNotCancelable,
         Self::PushNotificationNotSupported,
@@ -107,6 +109,7 @@ impl Kind {
         Self::Conflict,
         Self::DeadlineExceeded,
         Self::Unavailable,
+        Self::DataLoss,
         Self::Internal,
     ];
 
@@ -157,6 +160,7 @@ impl Kind {
             Self::Conflict => row(Code::Aborted, -31409, "CONFLICT", false),
             Self::DeadlineExceeded => row(Code::DeadlineExceeded, -31504, "DEADLINE_EXCEEDED", false),
             Self::Unavailable => row(Code::Unavailable, -32603, "UNAVAILABLE", false),
+            Self::DataLoss => row(Code::DataLoss, -31500, "DATA_LOSS", false),
             Self::Internal => row(Code::Internal, -32603, "INTERNAL", false),
         }
     }
@@ -196,7 +200,7 @@ impl Kind {
                 Code::Aborted => 409,
                 Code::DeadlineExceeded => 504,
                 Code::Unavailable => 503,
-                Code::Internal => 500,
+                Code::Internal | Code::DataLoss => 500,
                 _ => 400,
             },
         }
@@ -281,6 +285,24 @@ impl Error {
                 "internal error; the server's log has the cause under this request id",
             )
         }
+    }
+
+    /// Stored data of a task is damaged, in event `generation` if it is one that is. Trying again does not help.
+    pub fn data_loss(task_id: &str, generation: Option<u64>, cause: String) -> Self {
+        let what = generation.map_or_else(
+            || format!("stored data of task {task_id}"),
+            |generation| format!("event {generation} of task {task_id}"),
+        );
+        let mut error = Self::new(
+            Kind::DataLoss,
+            format!("{what} is damaged in the database; an operator can restore it from a backup"),
+        )
+        .with("taskId", task_id);
+        if let Some(generation) = generation {
+            error = error.with("generation", generation.to_string());
+        }
+        error.cause = Some(cause);
+        error
     }
 
     /// Logs what really happened under the id that the caller is told. The edge calls this when it answers.

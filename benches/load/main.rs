@@ -3,12 +3,14 @@
 
 mod baseline;
 mod client;
+mod cost;
 mod idle;
 mod machine;
 mod measure;
 mod options;
 mod payload;
 mod server;
+mod stalled;
 mod streams;
 mod table;
 mod tasks;
@@ -64,6 +66,12 @@ fn run(options: &Options) -> Outcome {
         }
         if wanted(What::Idle) {
             idle::run(options).await?;
+        }
+        if wanted(What::Stalled) {
+            stalled::run(options).await?;
+        }
+        if wanted(What::Cost) {
+            cost::run(options).await?;
         }
         Ok(())
     })

@@ -107,6 +107,12 @@ impl Series {
         Spread::new(self.0.iter().map(value).collect())
     }
 
+    /// The differences to a baseline of the same rounds.
+    pub fn minus(&self, baseline: &Self, value: fn(&Sample) -> f64) -> Spread {
+        let pairs = self.0.iter().zip(&baseline.0);
+        Spread::new(pairs.map(|(ours, theirs)| value(ours) - value(theirs)).collect())
+    }
+
     /// The ratios to a baseline of the same rounds: what disturbs one round disturbs both.
     pub fn over(&self, baseline: &Self, value: fn(&Sample) -> f64) -> Spread {
         Spread::new(

@@ -13,6 +13,8 @@ WHAT
   tasks      completed tasks per second on SQLite, and single rows committed one by one
   streams    events per second through 1 and 100 gRPC streams
   idle       memory for each idle gRPC subscriber
+  stalled    latency of 1,000 readers alone, and beside 1,000 that have stopped reading
+  cost       how appends, listings and reads grow with histories of 10,000 and with a million tasks
   all        all of these
 
 OPTIONS
@@ -21,6 +23,8 @@ OPTIONS
   --seconds S       seconds of one round [default: 2]
   --warm-up S       seconds of load before it [default: 0.5]
   --only TEXT       of unary only the bindings whose name contains TEXT
+  --tasks N         of cost, tasks in the large database [default: 1000000]
+  --postgres URL    of cost, a PostgreSQL server to look at as well, where databases may be made
   --dir PATH        where databases are made [default: cargo's directory for temporary files]
   --a2ad PATH       the program to measure [default: the one built with this bench]
   --no-pin          leave it to the system on which cores everything runs";
@@ -32,6 +36,8 @@ pub enum What {
     Tasks,
     Streams,
     Idle,
+    Stalled,
+    Cost,
     All,
     Help,
     /// Commits single rows for a while.
@@ -64,6 +70,8 @@ pub struct Options {
     pub seconds: Duration,
     pub warm_up: Duration,
     pub only: String,
+    pub tasks: usize,
+    pub postgres: Option<String>,
     pub dir: PathBuf,
     pub a2ad: PathBuf,
     pub pin: bool,
@@ -78,6 +86,8 @@ impl Default for Options {
             seconds: Duration::from_secs(2),
             warm_up: Duration::from_millis(500),
             only: String::new(),
+            tasks: 1_000_000,
+            postgres: None,
             dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
             a2ad: PathBuf::from(env!("CARGO_BIN_EXE_a2ad")),
             pin: true,
@@ -102,6 +112,8 @@ impl Options {
                 "tasks" => options.what = What::Tasks,
                 "streams" => options.what = What::Streams,
                 "idle" => options.what = What::Idle,
+                "stalled" => options.what = What::Stalled,
+                "cost" => options.what = What::Cost,
                 "--single-rows" => options.what = What::SingleRows,
                 "all" => options.what = What::All,
                 "--serve-tonic-echo" => options.what = What::Serve(Baseline::Tonic),
@@ -112,6 +124,8 @@ impl Options {
                 "--seconds" => options.seconds = seconds(&value()?)?,
                 "--warm-up" => options.warm_up = seconds(&value()?)?,
                 "--only" => options.only = value()?,
+                "--postgres" => options.postgres = Some(value()?),
+                "--tasks" => options.tasks = value()?.parse()?,
                 "--dir" => options.dir = value()?.into(),
                 "--a2ad" => options.a2ad = value()?.into(),
                 "help" | "--help" | "-h" => options.what = What::Help,

@@ -96,6 +96,19 @@ pub fn ticks_of(request: &SendMessageRequest) -> Option<(u64, usize)> {
     Some((count.parse().ok()?, pad.parse().ok()?))
 }
 
+/// When the ticks in a piece of a stream were made, in nanoseconds since the epoch. One that is cut by the end of the
+/// piece is left out.
+pub fn tick_times(piece: &[u8]) -> impl Iterator<Item = u64> {
+    const HEAD: &[u8] = b"tick ";
+    let heads = piece.windows(HEAD.len()).enumerate();
+    let heads = heads.filter(|(_, bytes)| *bytes == HEAD);
+    heads.filter_map(|(at, _)| {
+        let mut fields = piece[at + HEAD.len()..].split(|byte| *byte == b' ');
+        let (_index, time, _padding) = (fields.next()?, fields.next()?, fields.next()?);
+        std::str::from_utf8(time).ok()?.parse().ok()
+    })
+}
+
 /// What the bench agent sends for one tick of its `ticks` order, with the same number of bytes.
 pub fn tick(index: u64, last: bool, padding: &str) -> StreamResponse {
     let update = TaskArtifactUpdateEvent {

@@ -15,9 +15,12 @@ impl MigrationTrait for Migration {
         }
         manager.create_index(task_lease()).await?;
         manager.create_index(task_interrupted()).await?;
+        manager.create_index(task_by_age()).await?;
+        manager.create_index(task_with_snapshot()).await?;
         create(manager, task_log()).await?;
         create(manager, idempotency_key()).await?;
         manager.create_index(idempotency_key_expiry()).await?;
+        manager.create_index(idempotency_key_task()).await?;
         create(manager, push_config()).await
     }
 
@@ -73,6 +76,8 @@ fn task() -> TableCreateStatement {
         .col(number("generation"))
         .col(number("epoch"))
         .col(number("snapshot_generation"))
+        // The first event that is kept: greater than 1 once retention has taken the beginning of the log.
+        .col(number("first_generation").default(1).take())
         .col(number("lease_until_ms").default(0))
         .col(number("attempt").default(1))
         .to_owned()
@@ -102,7 +107,7 @@ fn task_interrupted() -> IndexCreateStatement {
 }
 
 /// One index for each way of listing; all end with the order (status_ms, id).
-fn task_indexes() -> [IndexCreateStatement; 3] {
+fn task_indexes() -> [IndexCreateStatement; 4] {
     let listing = |name: &str, columns: &[&'static str]| {
         let mut index = Index::create().name(name).table("task").to_owned();
         for column in columns {
@@ -116,8 +121,36 @@ fn task_indexes() -> [IndexCreateStatement; 3] {
             "task_by_context",
             &["agent", "owner", "context_id", "status_ms", "id"],
         ),
+        // Without it a listing by both would read all tasks of the state, or all of the context.
+        listing(
+            "task_by_context_state",
+            &["agent", "owner", "context_id", "state", "status_ms", "id"],
+        ),
         listing("task_by_state", &["state", "agent", "owner", "status_ms", "id"]),
     ]
+}
+
+/// Ended tasks by age, for retention. Only they are in it, so that an append to a running one need not touch it.
+fn task_by_age() -> IndexCreateStatement {
+    Index::create()
+        .name("task_by_age")
+        .table("task")
+        .col("agent")
+        .col("state")
+        .col("status_ms")
+        .col("id")
+        .cond_where(Expr::cust("state IN (3, 4, 5, 7)"))
+        .to_owned()
+}
+
+/// Tasks whose log has a beginning that a snapshot stands for.
+fn task_with_snapshot() -> IndexCreateStatement {
+    Index::create()
+        .name("task_with_snapshot")
+        .table("task")
+        .col("id")
+        .cond_where(Expr::cust("snapshot_generation > first_generation"))
+        .to_owned()
 }
 
 /// The event log. A row holds the events that one commit added to one task, and sometimes a snapshot of the task
@@ -128,6 +161,8 @@ fn task_log() -> TableCreateStatement {
         .col(text("task_id"))
         .col(number("last_generation"))
         .col(number("first_generation"))
+        // Before the blobs, so that retention need not read them.
+        .col(number("at_ms"))
         .col(ColumnDef::new("events").blob().not_null())
         .col(ColumnDef::new("snapshot").blob().null())
         .primary_key(Index::create().col("task_id").col("last_generation"))
@@ -153,6 +188,14 @@ fn idempotency_key_expiry() -> IndexCreateStatement {
         .name("idempotency_key_expiry")
         .table("idempotency_key")
         .col("expires_ms")
+        .to_owned()
+}
+
+fn idempotency_key_task() -> IndexCreateStatement {
+    Index::create()
+        .name("idempotency_key_task")
+        .table("idempotency_key")
+        .col("task_id")
         .to_owned()
 }
 

@@ -16,12 +16,17 @@ pub(super) const FIRST_GENERATION_KEY: &str = "a2ad-first-generation";
 /// The cursor of a resuming gRPC reader, and of a stream that ends early, in its trailers.
 pub(super) const LAST_GENERATION_KEY: &str = "a2ad-last-generation";
 
+/// The first generation that retention keeps, on every binding: the stream that follows begins with the task as it stands,
+/// because the events behind the caller's cursor are gone.
+pub(super) const CURSOR_EXPIRED_KEY: &str = "a2ad-cursor-expired";
+
 pub(super) const VERSION: HeaderName = HeaderName::from_static("a2a-version");
 pub(super) const EXTENSIONS: HeaderName = HeaderName::from_static(EXTENSIONS_KEY);
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The cursor of a resuming SSE reader; the generation that stood in the last `id:` line.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const CURSOR_EXPIRED: HeaderName = HeaderName::from_static(CURSOR_EXPIRED_KEY);
 pub(super) const LAST_GENERATION: HeaderName = HeaderName::from_static(LAST_GENERATION_KEY);
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");

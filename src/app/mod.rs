@@ -15,6 +15,7 @@
 
 mod cards;
 mod error;
+mod retention;
 mod runtime;
 mod settings;
 mod signals;
@@ -25,7 +26,8 @@ use crate::agent::AgentExecutor;
 use crate::pb::AgentCard;
 
 pub use error::StartError;
-pub use runtime::Runtime;
+pub use retention::{Removed, RetentionPolicy, prune};
+pub use runtime::{Runtime, open_repository};
 
 /// The extension by which a card says that sends with the same `idempotency-key` give the same task.
 pub const IDEMPOTENCY_EXTENSION: &str = "urn:a2ad:extension:idempotency-key:v1";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::{HostedAgent, StartError, cards, settings, signals::Signals};
+use super::{HostedAgent, RetentionPolicy, StartError, cards, retention, settings, signals::Signals};
 use crate::agent::Agents;
 use crate::api::Api;
 use crate::bus::LocalBus;
@@ -71,6 +71,9 @@ impl Runtime {
         let pause = Duration::from_millis(config.execution.sweep_interval_ms);
         let sweeper = Sweeper::new(executions.clone(), agents.clone());
         shutdown.spawn("sweeper", sweeper.run(pause));
+        let policy = RetentionPolicy::of(&config);
+        let retention = retention::keep(repository.clone(), policy, clock.clone(), shutdown.clone());
+        shutdown.spawn("retention", retention);
         let service = AgentService::new(
             agents,
             executions.clone(),
@@ -230,7 +233,11 @@ fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
     StartError::Listen { address, cause }
 }
 
-async fn open_repository(
+/// Opens the database that a configuration names and applies missing migrations. Close it before the process ends.
+///
+/// # Errors
+/// [`StartError::Database`] and [`StartError::Backend`].
+pub async fn open_repository(
     config: &Config,
     shutdown: &Shutdown,
 ) -> Result<Arc<dyn TaskRepository>, StartError> {

@@ -3,6 +3,7 @@
 
 mod certs;
 mod check;
+mod db;
 mod demo;
 mod health;
 mod migrate;
@@ -29,6 +30,9 @@ enum Command {
     Serve(serve::Serve),
     /// Apply missing database migrations and exit
     Migrate(migrate::Migrate),
+    /// Look after the database: count, prune, copy, verify
+    #[command(subcommand)]
+    Db(db::Db),
     /// Check the configuration and print what is in effect
     #[command(subcommand)]
     Config(check::Config),
@@ -57,6 +61,7 @@ pub fn run() -> ExitCode {
         match cli.command {
             Command::Serve(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
+            Command::Db(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Certs(command) => command.run(),
             Command::Healthcheck(command) => command.run().await,

@@ -1,5 +1,6 @@
 //! `[agents.NAME]`: what an operator says differently from an agent's own card.
 
+use super::retention::AgentRetention;
 use super::schema::{DAY_MS, choice, section};
 
 choice! {
@@ -47,6 +48,8 @@ section! {
         close_on_interrupt: bool = false;
         /// What makes two sends the same: "key" (the client names one) or "message-id" as well.
         idempotency: Idempotency = Idempotency::Key;
+        /// How long its ended tasks are kept.
+        retention: Option<AgentRetention> = None;
         /// Executions of this agent that run at once; absent: limits.executions_max.
         executions_max: Option<usize> = None, 1..=1_000_000;
         /// Tasks that wait for a free execution of this agent; absent: execution.queue_max.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::schema::section;
+use super::schema::{MIB, section};
 use super::secret::{DatabaseUrl, Secret};
 
 section! {
@@ -24,6 +24,9 @@ section! {
         /// Milliseconds that one read may take before its caller gets an error; a long read keeps the log from
         /// shrinking.
         read_timeout_ms: u64 = 10_000, 1..=600_000;
+        /// SQLite only: bytes of the write-ahead log (the -wal file) above which readers are made to step off it, so
+        /// that it can begin anew. One long read can keep it growing until that read ends or times out.
+        wal_bytes_max: usize = 64 * MIB, 65_536..=4_000_000_000;
         /// Milliseconds that PostgreSQL may take to write one batch. Beyond, nobody knows whether it was written: the
         /// callers get UNAVAILABLE, and the connection is given up.
         commit_timeout_ms: u64 = 30_000, 1..=600_000;

@@ -18,6 +18,7 @@ mod log;
 mod nearest;
 mod push;
 mod render;
+mod retention;
 mod schema;
 mod secret;
 mod server;
@@ -36,6 +37,7 @@ pub use loader::{Loaded, Loader, Source};
 pub use log::{Log, LogFormat};
 pub use push::Push;
 pub use render::reference;
+pub use retention::{AgentRetention, Retention};
 pub use schema::{Field, Shape};
 pub use secret::{DatabaseUrl, MASK, Secret};
 pub use server::Server;
@@ -59,6 +61,8 @@ schema::section! {
         limits: Limits = Limits::default();
         /// How agents run, how long, how often, and who waits for them.
         execution: Execution = Execution::default();
+        /// How long ended tasks and old events are kept.
+        retention: Retention = Retention::default();
         /// How agent cards are served.
         card: Card = Card::default();
         /// Where webhooks may be.

@@ -28,6 +28,10 @@ section! {
         header_timeout_ms: u64 = 10_000, 1..=600_000;
         /// Milliseconds that the next piece of a request body may take, against callers that hold a request open.
         body_timeout_ms: u64 = 30_000, 1..=600_000;
+        /// Milliseconds for which a client may leave a piece of an answer or of a stream unread. Then its HTTP/2 stream
+        /// is reset, or its connection closed if the socket itself takes nothing more; it resumes behind the last event
+        /// that it has read.
+        write_timeout_ms: u64 = 30_000, 1..=3_600_000;
         /// HTTP/2 streams open at once on one connection, announced to the peer. Use 100 when strangers connect
         /// directly.
         streams_per_connection_max: u32 = 256, 1..=100_000;

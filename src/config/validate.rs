@@ -10,7 +10,7 @@ use super::error::{Error, Problem};
 use super::layers::{Layers, dotted};
 use super::secret::MASK;
 use super::tls::ClientCertificates;
-use super::{Config, Database};
+use super::{Config, Database, Retention};
 
 impl Config {
     /// Refuses a configuration that can't work, with every reason at once. [`super::Loader::load`] has done it
@@ -30,6 +30,7 @@ impl Config {
         self.check_tls(&mut found);
         self.check_database(&mut found);
         self.check_limits(&mut found);
+        self.check_retention(&mut found);
         self.check_agents(&mut found);
         self.check_log(&mut found);
         found
@@ -151,6 +152,44 @@ impl Config {
                 limits.batch_requests_max
             );
             found.push(Problem::new("limits.batch_concurrency_max", message));
+        }
+    }
+
+    /// A task that is gone before its idempotency key would be run again by a repeated send.
+    fn check_retention(&self, found: &mut Vec<Problem>) {
+        let least_ms = self.limits.idempotency_ttl_ms;
+        let mut check = |key: String, seconds: u64| {
+            if seconds > 0 && seconds.saturating_mul(1_000) < least_ms {
+                let message = format!(
+                    "is below limits.idempotency_ttl_ms, which is {least_ms} milliseconds; raise it, lower that, or \
+                     write 0 for ever"
+                );
+                found.push(Problem::new(key, message));
+            }
+        };
+        let Retention {
+            completed_s,
+            failed_s,
+            canceled_s,
+            rejected_s,
+            ..
+        } = self.retention;
+        check("retention.completed_s".to_owned(), completed_s);
+        check("retention.failed_s".to_owned(), failed_s);
+        check("retention.canceled_s".to_owned(), canceled_s);
+        check("retention.rejected_s".to_owned(), rejected_s);
+        for (name, agent) in &self.agents {
+            let Some(own) = &agent.retention else { continue };
+            let times = [
+                ("completed_s", own.completed_s),
+                ("failed_s", own.failed_s),
+                ("canceled_s", own.canceled_s),
+                ("rejected_s", own.rejected_s),
+            ];
+            for (field, seconds) in times {
+                let path = ["agents", name, "retention", field].map(str::to_owned);
+                check(dotted(&path), seconds.unwrap_or(0));
+            }
         }
     }
 

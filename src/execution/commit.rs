@@ -105,9 +105,14 @@ impl Commit {
 /// Whether the log holds exactly the events of this write where it should.
 async fn arrived(repository: &Arc<dyn TaskRepository>, write: &TaskWrite) -> Result<bool, Error> {
     let limit = write.events.len();
-    let stored = repository
+    let stored = match repository
         .events(&write.scope, &write.task_id, write.expected_generation, limit)
-        .await?;
+        .await
+    {
+        // Another writer has gone on, and retention has followed it: the commit says that this one is stale.
+        Err(Error::Expired { .. }) => return Ok(false),
+        stored => stored?,
+    };
     Ok(stored.len() == limit
         && stored
             .iter()

@@ -17,9 +17,8 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::context::{CallContext, Principal, Scope};
 use crate::error::{Error, Kind};
-use crate::repository::{StoredTask, TaskRepository};
+use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
-use crate::task::is_terminal;
 
 /// Runs agents and keeps their tasks. Cheap to clone.
 #[derive(Clone)]
@@ -138,67 +137,6 @@ impl Executions {
             reply,
         })
         .await
-    }
-
-    /// The events of a task: the task first, or, for a reader that names the last generation it has seen, what came
-    /// after that.
-    ///
-    /// # Errors
-    /// TaskNotFound; UnsupportedOperation when the task is terminal and no cursor is given.
-    pub async fn subscribe(
-        &self,
-        agent: &Arc<Agent>,
-        scope: &Scope,
-        task_id: &str,
-        cursor: Option<u64>,
-    ) -> Result<EventStream, Error> {
-        let task_id: Arc<str> = Arc::from(task_id);
-        let subscription = self.subscription(agent, scope, &task_id);
-        let stored = self.0.repository.get(scope, &task_id).await?;
-        let StoredTask { task, generation, .. } = stored.ok_or_else(|| Error::task_not_found(&task_id))?;
-        let state = task
-            .status
-            .as_ref()
-            .map(|status| status.state())
-            .unwrap_or_default();
-        match cursor {
-            Some(cursor) if cursor > generation => Err(Error::invalid(
-                "lastGeneration",
-                format!("the task is at generation {generation}; a reader can't have seen {cursor}"),
-            )),
-            Some(cursor) if cursor == generation && is_terminal(state) => Ok(EventStream::whole(Vec::new())),
-            Some(cursor) if cursor > 0 => {
-                subscription.wake(generation);
-                Ok(subscription.continue_behind(cursor))
-            }
-            _ if is_terminal(state) => Err(Error::new(
-                Kind::UnsupportedOperation,
-                format!(
-                    "the task is {} and has no more events; use GetTask",
-                    state.as_str_name()
-                ),
-            )
-            .with("taskId", &*task_id)),
-            _ => Ok(subscription.begin_with(generation, task)),
-        }
-    }
-
-    /// The events of a task from the first one on, also when it has ended: the answer to a repeated streaming send.
-    ///
-    /// # Errors
-    /// TaskNotFound.
-    pub async fn replay(
-        &self,
-        agent: &Arc<Agent>,
-        scope: &Scope,
-        task_id: &str,
-    ) -> Result<EventStream, Error> {
-        let task_id: Arc<str> = Arc::from(task_id);
-        let subscription = self.subscription(agent, scope, &task_id);
-        let stored = self.0.repository.get(scope, &task_id).await?;
-        let generation = stored.ok_or_else(|| Error::task_not_found(&task_id))?.generation;
-        subscription.wake(generation);
-        Ok(subscription.continue_behind(0))
     }
 
     /// How many tasks have a writer in this process now.
@@ -328,7 +266,16 @@ impl From<crate::repository::Error> for Error {
                     "the database is not available; it is unknown whether a change took place",
                 )
             },
-            corrupt @ Repository::Corrupt { .. } => Self::internal(&corrupt),
+            Repository::Expired { first } => Self::new(
+                Kind::NotFound,
+                format!("the events before {first} are past their retention; begin with the task"),
+            )
+            .with("firstGeneration", first.to_string()),
+            Repository::Corrupt {
+                task_id,
+                generation,
+                cause,
+            } => Self::data_loss(&task_id, generation, cause),
         }
     }
 }

@@ -18,6 +18,7 @@ mod outcome;
 mod reader;
 mod recover;
 mod registry;
+mod resume;
 mod settings;
 mod start;
 mod subscription;

@@ -68,7 +68,7 @@ impl Executions {
         match self.detach(actor, Wait::Accepted).await.map_err(Err)? {
             Answer::Message(message) => Ok(EventStream::message(*message)),
             Answer::Known(task_id) => Err(Ok(task_id)),
-            Answer::Task(..) => Ok(subscription.continue_behind(0)),
+            Answer::Task(..) => Ok(subscription.go_on()),
         }
     }
 

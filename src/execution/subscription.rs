@@ -13,7 +13,7 @@ use super::live::{Live, Tail};
 use crate::context::Scope;
 use crate::error::Error;
 use crate::pb::{Message, Task, stream_response::Payload};
-use crate::repository::TaskRepository;
+use crate::repository::{self, TaskRepository};
 use crate::shutdown::Shutdown;
 use crate::task::{TaskEvent, is_interrupted, is_terminal};
 
@@ -30,6 +30,7 @@ type Item = Result<Arc<TaskEvent>, Error>;
 pub struct EventStream {
     events: Pin<Box<dyn Stream<Item = Item> + Send>>,
     first_generation: Option<u64>,
+    expired: Option<u64>,
 }
 
 impl EventStream {
@@ -42,12 +43,35 @@ impl EventStream {
         Self {
             events: Box::pin(tokio_stream::iter(events.into_iter().map(Ok))),
             first_generation,
+            expired: None,
         }
     }
 
     /// The generation of the first event; the others follow densely. `None` for a direct message and for nothing.
     pub fn first_generation(&self) -> Option<u64> {
         self.first_generation
+    }
+
+    /// The first generation that retention keeps, when the reader's cursor lies before it: the stream begins with the
+    /// task as it stands instead.
+    pub fn cursor_expired(&self) -> Option<u64> {
+        self.expired
+    }
+
+    /// The same events, of whose beginning retention has left what comes from `first` on.
+    pub(super) fn expired(self, first: u64) -> Self {
+        Self {
+            expired: Some(first),
+            ..self
+        }
+    }
+
+    /// The same events for a reader that asked for no cursor.
+    pub(super) fn unasked(self) -> Self {
+        Self {
+            expired: None,
+            ..self
+        }
     }
 
     /// The one direct message of an agent that made no task (specification 3.1.2).
@@ -82,6 +106,17 @@ impl std::fmt::Debug for EventStream {
     }
 }
 
+/// What [`Subscription::load`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loaded {
+    /// Events are ready.
+    Events,
+    /// Nothing is behind the cursor yet.
+    NothingYet,
+    /// The task is no longer there: retention has taken it.
+    Gone,
+}
+
 /// The state of a reader.
 pub(super) struct Subscription {
     live: Arc<Live>,
@@ -100,7 +135,7 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// Registers a reader for wake-ups; it will read what comes after generation `cursor`.
+    /// Registers a reader for wake-ups.
     pub(super) fn register(
         live: Arc<Live>,
         repository: Arc<dyn TaskRepository>,
@@ -130,9 +165,13 @@ impl Subscription {
         self.live.wake(generation);
     }
 
-    /// Continues behind an event that the reader has seen.
-    pub(super) fn continue_behind(mut self, cursor: u64) -> EventStream {
-        self.cursor = cursor;
+    /// A reader that has seen the events up to `cursor`.
+    pub(super) fn behind(self, cursor: u64) -> Self {
+        Self { cursor, ..self }
+    }
+
+    /// The events behind the cursor.
+    pub(super) fn go_on(self) -> EventStream {
         self.stream()
     }
 
@@ -144,10 +183,8 @@ impl Subscription {
     }
 
     fn stream(self) -> EventStream {
-        let first_generation = match &self.opening {
-            Some(task) => task.generation,
-            None => self.cursor + 1,
-        };
+        let first = self.opening.as_ref().or(self.ready.front());
+        let first_generation = first.map_or(self.cursor + 1, |event| event.generation);
         let events = stream::unfold(self, |mut reader| async move {
             let item = reader.next().await?;
             Some((item, reader))
@@ -155,6 +192,7 @@ impl Subscription {
         EventStream {
             events: Box::pin(events),
             first_generation: Some(first_generation),
+            expired: None,
         }
     }
 
@@ -186,41 +224,64 @@ impl Subscription {
 
     /// Waits for events behind the cursor.
     async fn refill(&mut self) -> Result<(), Error> {
+        match self.load().await {
+            Ok(Loaded::Events) => Ok(()),
+            Ok(Loaded::NothingYet) => self.sleep().await,
+            Ok(Loaded::Gone) => Err(self.with_cursor(Error::task_not_found(&self.task_id))),
+            Err(repository::Error::Expired { first }) => Err(self.with_cursor(Error::unavailable(format!(
+                "retention has removed the events before {first}; subscribe again with the last generation to begin \
+                 with the task"
+            )))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the next events behind the cursor ready.
+    ///
+    /// # Errors
+    /// As [`TaskRepository::events`].
+    pub(super) async fn load(&mut self) -> Result<Loaded, repository::Error> {
         self.wake.borrow_and_update();
         let mut events = match self.live.after(self.cursor, PAGE) {
             Tail::Events(events) => events,
             Tail::Behind => self.read_log().await?,
-            Tail::UpToDate => return self.sleep().await,
+            Tail::UpToDate => return Ok(Loaded::NothingYet),
         };
         shorten(&mut events);
-        if let Some(last) = events.last() {
-            self.cursor = last.generation;
-        }
+        let Some(last) = events.last() else {
+            return Ok(Loaded::Gone);
+        };
+        self.cursor = last.generation;
         self.ready.extend(events);
-        Ok(())
+        Ok(Loaded::Events)
     }
 
-    async fn read_log(&self) -> Result<Vec<Arc<TaskEvent>>, Error> {
+    /// The log behind the cursor, where somebody has written: only a task that is gone has nothing there.
+    async fn read_log(&self) -> Result<Vec<Arc<TaskEvent>>, repository::Error> {
         let events = self
             .repository
             .events(&self.scope, &self.task_id, self.cursor, PAGE)
             .await?;
         match events.first() {
-            Some(first) if first.generation == self.cursor + 1 => Ok(events),
-            _ => Err(Error::internal(&format_args!(
-                "the log of task {} does not continue behind generation {}",
-                self.task_id, self.cursor
-            ))),
+            Some(first) if first.generation != self.cursor + 1 => Err(repository::Error::Corrupt {
+                task_id: self.task_id.to_string(),
+                generation: Some(self.cursor + 1),
+                cause: "the log does not go on here".to_owned(),
+            }),
+            _ => Ok(events),
         }
+    }
+
+    fn with_cursor(&self, error: Error) -> Error {
+        error.with("lastGeneration", self.cursor.to_string())
     }
 
     async fn sleep(&mut self) -> Result<(), Error> {
         tokio::select! {
             _ = self.wake.changed() => Ok(()),
-            () = self.shutdown.draining() => Err(Error::unavailable(
+            () = self.shutdown.draining() => Err(self.with_cursor(Error::unavailable(
                 "the server is shutting down; subscribe again with the last generation to go on where this ended",
-            )
-            .with("lastGeneration", self.cursor.to_string())),
+            ))),
         }
     }
 }

@@ -308,6 +308,7 @@ impl Writer {
             events,
             state: self.state,
             status_ms: self.status_ms,
+            at_ms: self.now_ms(),
             snapshot,
             snapshot_generation: self.tail.snapshot_generation,
             keys: extras.keys,

@@ -16,6 +16,7 @@
 mod leases;
 mod listing;
 mod reads;
+mod retention;
 mod side;
 mod sketch;
 mod writes;
@@ -27,6 +28,7 @@ use super::{Error, TaskRepository};
 pub use leases::*;
 pub use listing::*;
 pub use reads::*;
+pub use retention::*;
 pub use side::*;
 pub use sketch::{NOW_MS, Sketch, key, message, push_config, scope};
 pub use writes::*;
@@ -79,7 +81,13 @@ macro_rules! repository_conformance {
             push_configs_are_bounded,
             push_configs_come_with_a_write,
             a_push_config_is_removed_as_often_as_one_likes,
-            push_configs_need_a_task
+            push_configs_need_a_task,
+            ended_tasks_go_when_their_time_is_over,
+            retention_is_by_agent_and_state,
+            old_events_before_a_snapshot_go,
+            a_log_without_a_snapshot_is_kept,
+            compaction_goes_from_turn_to_turn,
+            a_long_task_goes_in_several_turns
         );
     };
     (@tests $make:expr; $($case:ident),+) => {

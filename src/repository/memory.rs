@@ -4,8 +4,9 @@
 //! commit are kept packed, as a database keeps them, and not as the live objects that streams share.
 
 mod lease;
+mod retention;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,10 +19,11 @@ use foldhash::fast::RandomState;
 use prost::Message as _;
 
 use self::lease::leased;
+use super::retention::Written;
 use super::types::take_while_they_fit;
 use super::{
-    Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, ListCursor, ListPage, ListQuery, StoredTask,
-    TaskRepository, TaskWrite, log,
+    CompactQuery, Compacted, Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, ListCursor, ListPage,
+    ListQuery, PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite, log,
 };
 use crate::clock::Clock;
 use crate::context::Scope;
@@ -56,6 +58,8 @@ struct Row {
     attempt: u32,
     snapshot: Option<Bytes>,
     snapshot_generation: u64,
+    /// The generation of the first event that is kept; 1 until compaction takes some.
+    first_generation: u64,
     commits: Vec<Packed>,
     push_configs: BTreeMap<String, TaskPushNotificationConfig>,
 }
@@ -65,6 +69,7 @@ struct Row {
 struct Packed {
     first_generation: u64,
     last_generation: u64,
+    at_ms: i64,
     events: Bytes,
 }
 
@@ -158,6 +163,7 @@ impl Row {
             attempt: write.attempt,
             snapshot: write.snapshot,
             snapshot_generation: write.snapshot_generation,
+            first_generation: 1,
             push_configs: write
                 .push_configs
                 .into_iter()
@@ -189,6 +195,7 @@ impl Row {
     fn fold(&self, task_id: &str) -> Result<StoredTask, Error> {
         let corrupt = |cause: String| Error::Corrupt {
             task_id: task_id.to_owned(),
+            generation: None,
             cause,
         };
         let snapshot = self.snapshot.clone().map(Task::decode).transpose();
@@ -208,12 +215,20 @@ impl Row {
 
     /// At most `limit` events behind the generation `after`.
     fn events(&self, task_id: &str, after: u64, limit: usize) -> Result<Vec<Arc<TaskEvent>>, Error> {
+        if limit == 0 || after >= self.generation {
+            return Ok(Vec::new());
+        }
+        if after + 1 < self.first_generation {
+            return Err(Error::Expired {
+                first: self.first_generation,
+            });
+        }
         let skipped = self
             .commits
             .partition_point(|packed| packed.last_generation <= after);
         let mut events = Vec::new();
         for packed in &self.commits[skipped..] {
-            let unpacked = log::decode(task_id, packed.first_generation, packed.events.clone())?;
+            let unpacked = log::decode_all(task_id, packed.range(), packed.events.clone())?;
             let wanted = unpacked.into_iter().filter(|event| event.generation > after);
             events.extend(wanted.take(limit - events.len()));
             if events.len() == limit {
@@ -239,7 +254,19 @@ impl Packed {
         Self {
             first_generation: write.expected_generation + 1,
             last_generation: write.generation(),
-            events: log::encode(&write.events).into(),
+            at_ms: write.at_ms,
+            events: log::encode(&write.task_id, &write.events).into(),
+        }
+    }
+
+    fn range(&self) -> (u64, u64) {
+        (self.first_generation, self.last_generation)
+    }
+
+    fn written(&self) -> Written {
+        Written {
+            last_generation: self.last_generation,
+            at_ms: self.at_ms,
         }
     }
 }
@@ -380,6 +407,21 @@ impl TaskRepository for MemoryRepository {
         };
         row.push_configs.remove(id);
         Ok(true)
+    }
+
+    async fn agents(&self) -> Result<Vec<String>, Error> {
+        let agents: BTreeSet<String> = self.tasks.iter().map(|row| row.scope.agent.to_string()).collect();
+        Ok(agents.into_iter().collect())
+    }
+
+    async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
+        self.open()?;
+        Ok(self.remove_old_tasks(query))
+    }
+
+    async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
+        self.open()?;
+        Ok(self.remove_old_beginnings(query))
     }
 
     async fn check(&self) -> Result<(), Error> {

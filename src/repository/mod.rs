@@ -10,7 +10,9 @@
 pub mod conformance;
 mod log;
 pub mod memory;
+mod retention;
 pub mod sea_orm;
+mod seal;
 mod types;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::task::TaskEvent;
 
+pub use retention::{CompactQuery, Compacted, PruneQuery, Pruned};
 pub use types::{
     Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, StoredTask,
     TaskWrite,
@@ -44,7 +47,12 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// The task as it stands, with the generation it was read at.
     async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error>;
 
-    /// At most `limit` events with a generation greater than `after`, in order.
+    /// At most `limit` events with a generation greater than `after`, in order, without a gap. Fewer than that may come
+    /// when the next one is damaged; asking for it gives the error.
+    ///
+    /// # Errors
+    /// [`Error::Expired`] when the event behind `after` is past its retention, [`Error::Corrupt`] when it is damaged or
+    /// missing.
     async fn events(
         &self,
         scope: &Scope,
@@ -103,6 +111,19 @@ pub trait TaskRepository: Send + Sync + 'static {
 
     /// Removes a push configuration; removing one that does not exist is fine. `false` if the task does not exist.
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error>;
+
+    /// The names of all agents that have tasks, in order. The runtime's own read, hence unscoped.
+    async fn agents(&self) -> Result<Vec<String>, Error>;
+
+    /// Removes ended tasks, the oldest first, with their events, push configurations and idempotency keys: one turn.
+    /// A task that is longer than a turn first loses the beginning of its log, as by [`TaskRepository::compact`]; it
+    /// reads as ever until the turn in which it goes as a whole. The runtime's own, hence unscoped.
+    async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error>;
+
+    /// Removes old events that a snapshot stands for: one turn. Of every log a beginning goes, never a piece from the
+    /// middle, and never the commit that has the newest snapshot; the task reads as ever, and asking for its removed
+    /// events gives [`Error::Expired`]. The runtime's own, hence unscoped.
+    async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error>;
 
     /// Whether reads and writes work now, for health checks.
     async fn check(&self) -> Result<(), Error>;

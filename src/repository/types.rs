@@ -25,11 +25,19 @@ pub enum Error {
     /// The database can't be reached, is full or too slow. A write may or may not have taken place.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// Retention has removed the events that were asked for.
+    #[error("the log begins with event {first}; what came before it is past its retention")]
+    Expired {
+        /// The first event that is still there.
+        first: u64,
+    },
     /// Stored bytes are damaged.
     #[error("stored data of task {task_id} is damaged: {cause}")]
     Corrupt {
         /// The task.
         task_id: String,
+        /// The event, or the event that a snapshot was made after; `None` for what is not of the log.
+        generation: Option<u64>,
         /// What is wrong with it.
         cause: String,
     },
@@ -91,6 +99,8 @@ pub struct TaskWrite {
     pub state: TaskState,
     /// The time of the status, in milliseconds since the epoch.
     pub status_ms: i64,
+    /// When the events were written, in milliseconds since the epoch: by it their retention is counted.
+    pub at_ms: i64,
     /// The encoded `Task` after the events, when it is time for a new snapshot.
     pub snapshot: Option<Bytes>,
     /// The generation of the newest snapshot after this write; 0 while there is none and reading starts at event 1.

@@ -21,7 +21,9 @@ use super::cork::cork;
 use super::ending::Ending;
 use super::peer::{Peer, PeerService};
 use super::protocol::{Protocol, detect};
+use super::response::PatientResponse;
 use super::settings::ServerSettings;
+use super::socket::PatientSocket;
 use crate::shutdown::Shutdown;
 use crate::tls::TlsSource;
 
@@ -40,14 +42,18 @@ pub(super) struct Connections {
 /// They need no stop of their own: when a connection is dropped, hyper ends its requests. One token less to poll
 /// for each of them.
 #[derive(Clone)]
-struct StreamExecutor(Shutdown);
+struct StreamExecutor {
+    shutdown: Shutdown,
+    write_timeout: Duration,
+}
 
 impl<F> hyper::rt::Executor<F> for StreamExecutor
 where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        self.0.spawn_unstoppable("http2 stream", stream);
+        let stream = PatientResponse::new(stream, self.write_timeout);
+        self.shutdown.spawn_unstoppable("http2 stream", stream);
     }
 }
 
@@ -74,6 +80,7 @@ impl Connections {
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(peer = %addr, %error, "cannot switch off Nagle's algorithm; answers may be slower");
         }
+        let tcp = PatientSocket::new(tcp, write_timeout(&self.settings));
         let Some(tls) = &self.tls else {
             let peer = Peer {
                 addr: Some(addr),
@@ -153,6 +160,10 @@ impl Connections {
     }
 }
 
+fn write_timeout(settings: &ServerSettings) -> Duration {
+    Duration::from_millis(settings.write_timeout_ms.max(1))
+}
+
 fn http1_builder(settings: &ServerSettings) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -164,7 +175,10 @@ fn http1_builder(settings: &ServerSettings) -> http1::Builder {
 
 fn http2_builder(settings: &ServerSettings, shutdown: &Shutdown) -> http2::Builder<StreamExecutor> {
     let ping_interval = Duration::from_millis(settings.ping_interval_ms);
-    let mut builder = http2::Builder::new(StreamExecutor(shutdown.clone()));
+    let mut builder = http2::Builder::new(StreamExecutor {
+        shutdown: shutdown.clone(),
+        write_timeout: write_timeout(settings),
+    });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.streams_max)

@@ -10,7 +10,10 @@ mod ending;
 mod exposure;
 mod peer;
 mod protocol;
+mod response;
 mod settings;
+mod socket;
+mod stall;
 
 pub use accept::serve;
 pub use exposure::{Error, check_exposure};

@@ -4,11 +4,13 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::{MapOk, TryFutureExt};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tower::Service;
 use tower::util::{Oneshot, ServiceExt};
 
+use super::response::MarkedBody;
 use crate::tls::PeerIdentity;
 
 /// The other end of a connection. It stands as `Arc<Peer>` in the extensions of every request.
@@ -22,7 +24,7 @@ pub struct Peer {
     pub tls: bool,
 }
 
-/// The service of one connection: adds the peer and passes the request on.
+/// The service of one connection: adds the peer, passes the request on, and marks what is read of the answer.
 pub(super) struct PeerService<S> {
     pub(super) inner: S,
     pub(super) peer: Arc<Peer>,
@@ -32,13 +34,16 @@ impl<S, B> hyper::service::Service<Request<Incoming>> for PeerService<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
 {
-    type Response = Response<B>;
+    type Response = Response<MarkedBody<B>>;
     type Error = Infallible;
     // Named instead of boxed: this is on the path of every request.
-    type Future = Oneshot<S, Request<Incoming>>;
+    type Future = MapOk<Oneshot<S, Request<Incoming>>, fn(Response<B>) -> Response<MarkedBody<B>>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(Arc::clone(&self.peer));
-        self.inner.clone().oneshot(request)
+        self.inner
+            .clone()
+            .oneshot(request)
+            .map_ok(|response| response.map(MarkedBody::new))
     }
 }

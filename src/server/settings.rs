@@ -28,6 +28,10 @@ pub struct ServerSettings {
     pub connection_window_bytes: u32,
     /// How much of one response is buffered for an HTTP/2 client that reads slowly, in bytes.
     pub send_buffer_bytes: usize,
+    /// How long a client may leave a piece of a response unread, in milliseconds; at least 1 is taken. An HTTP/2
+    /// response that finds no room for so long is reset, and a connection whose socket takes nothing for so long is
+    /// closed.
+    pub write_timeout_ms: u64,
     /// How often an HTTP/2 connection that is silent is pinged, in milliseconds; 0 never.
     pub ping_interval_ms: u64,
     /// How long the answer to a ping may take before the connection is closed, in milliseconds.
@@ -54,6 +58,7 @@ impl Default for ServerSettings {
             stream_window_bytes: 64 * 1024,
             connection_window_bytes: 1024 * 1024,
             send_buffer_bytes: 400 * 1024,
+            write_timeout_ms: 30_000,
             ping_interval_ms: 30_000,
             ping_timeout_ms: 10_000,
             connection_age_ms: 30 * 60 * 1_000,

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// Long, because a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_a2ad");
+
 /// A running `a2ad serve`; killed when dropped.
 pub struct Server {
     pub addr: SocketAddr,
@@ -24,7 +27,18 @@ impl Server {
 
     /// The same in another working directory.
     pub fn start_in(dir: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_a2ad"))
+        Self::launch(Command::new(PROGRAM), dir, arguments)
+    }
+
+    /// The same from a shell that does something first and then becomes the program.
+    pub fn start_after(shell: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell}; exec \"$@\""), "sh", PROGRAM]);
+        Self::launch(command, Path::new("."), arguments)
+    }
+
+    fn launch(mut command: Command, dir: &Path, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .current_dir(dir)
@@ -45,6 +59,11 @@ impl Server {
     /// `http://ADDRESS`.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What a power cut would do to the process.

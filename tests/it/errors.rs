@@ -35,7 +35,7 @@ const JSON_RPC: [Row; 5] = [
 
 /// What neither knows: the application's range of JSON-RPC, by the HTTP status where nothing else fits.
 #[rustfmt::skip]
-const OURS: [Row; 9] = [
+const OURS: [Row; 10] = [
     (Kind::NotFound, -31404, Code::NotFound, 404, "NOT_FOUND"),
     (Kind::Unauthenticated, -31401, Code::Unauthenticated, 401, "UNAUTHENTICATED"),
     (Kind::PermissionDenied, -31403, Code::PermissionDenied, 403, "PERMISSION_DENIED"),
@@ -45,6 +45,7 @@ const OURS: [Row; 9] = [
     (Kind::Conflict, -31409, Code::Aborted, 409, "CONFLICT"),
     (Kind::DeadlineExceeded, -31504, Code::DeadlineExceeded, 504, "DEADLINE_EXCEEDED"),
     (Kind::Unavailable, -32603, Code::Unavailable, 503, "UNAVAILABLE"),
+    (Kind::DataLoss, -31500, Code::DataLoss, 500, "DATA_LOSS"),
 ];
 
 fn rows() -> impl Iterator<Item = Row> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use a2ad::pb::TaskState;
 use a2ad::repository::conformance::{NOW_MS, Sketch, key, push_config, scope};
 use a2ad::repository::memory::MemoryRepository;
-use a2ad::repository::{IdempotencyKey, Lapsed, ListCursor, ListQuery, TaskRepository, TaskWrite};
+use a2ad::repository::{
+    CompactQuery, IdempotencyKey, Lapsed, ListCursor, ListQuery, PruneQuery, TaskRepository, TaskWrite,
+};
 use proptest::prelude::*;
 
 use crate::postgres::fresh_postgres;
@@ -73,6 +75,16 @@ enum Op {
         task: usize,
     },
     Look,
+    Prune {
+        state: usize,
+        before: i64,
+        limit: usize,
+    },
+    Compact {
+        after: usize,
+        before: i64,
+        limit: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -147,8 +159,11 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(owner, task, push, limit)| Op::PutPush { owner, task, push, limit }),
         1 => (owner, task.clone(), 0..3usize).prop_map(|(owner, task, push)| Op::DeletePush { owner, task, push }),
         1 => prop::collection::vec((task.clone(), 1..4u64), 0..4).prop_map(|tasks| Op::Renew { tasks }),
-        1 => task.prop_map(|task| Op::TakeOver { task }),
+        1 => task.clone().prop_map(|task| Op::TakeOver { task }),
         1 => Just(Op::Look),
+        1 => (0..STATES.len(), 0..9i64, 1..6usize)
+            .prop_map(|(state, before, limit)| Op::Prune { state, before, limit }),
+        2 => (task, 0..9i64, 1..6usize).prop_map(|(after, before, limit)| Op::Compact { after, before, limit }),
     ]
 }
 
@@ -298,6 +313,34 @@ impl Pair {
             Op::Look => {
                 let _ = self.lapsed().await;
                 let _ = both!(self, repository => repository.interrupted("echo", NOW_MS + 4, None, 3));
+            }
+            Op::Prune { state, before, limit } => {
+                let query = PruneQuery {
+                    agent: scope(OWNERS[0]).agent,
+                    state: STATES[state],
+                    before_ms: NOW_MS + before,
+                    limit,
+                };
+                both!(self, repository => repository.prune(&query)).unwrap();
+                let _ = both!(self, repository => repository.agents());
+                for place in &mut self.sketches {
+                    let Some(sketch) = place else { continue };
+                    let (scope, id) = (sketch.scope.clone(), sketch.task.id.clone());
+                    if both!(self, repository => repository.get(&scope, &id))
+                        .unwrap()
+                        .is_none()
+                    {
+                        *place = None;
+                    }
+                }
+            }
+            Op::Compact { after, before, limit } => {
+                let query = CompactQuery {
+                    after: if after == 0 { String::new() } else { task_id(after) },
+                    before_ms: NOW_MS + before,
+                    limit,
+                };
+                let _ = both!(self, repository => repository.compact(&query));
             }
         }
     }

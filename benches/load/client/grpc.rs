@@ -23,11 +23,20 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(address: SocketAddr, background: &mut Background) -> Outcome<Self> {
+        Self::open_narrow(address, WINDOW_BYTES, background).await
+    }
+
+    /// One whose streams have so much credit and no more, unless what has come is released.
+    pub async fn open_narrow(
+        address: SocketAddr,
+        window_bytes: u32,
+        background: &mut Background,
+    ) -> Outcome<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
         let mut builder = h2::client::Builder::new();
         builder
-            .initial_window_size(WINDOW_BYTES)
+            .initial_window_size(window_bytes)
             .initial_connection_window_size(WINDOW_BYTES);
         let (send, connection) = builder.handshake::<_, Bytes>(tcp).await?;
         background.spawn(async move {

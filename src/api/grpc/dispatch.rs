@@ -318,6 +318,9 @@ fn encoded(
     if let Some(first) = events.first_generation() {
         metadata.insert(call::FIRST_GENERATION_KEY, first.into());
     }
+    if let Some(first) = events.cursor_expired() {
+        metadata.insert(call::CURSOR_EXPIRED_KEY, first.into());
+    }
     let bytes = events.map(move |event| {
         event
             .map(|event| event.payload.clone())

@@ -13,8 +13,8 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "a2a-extensions, a2ad-last-generation, etag, grpc-message, grpc-status, grpc-status-details-bin, last-event-id, \
-     last-modified, retry-after, www-authenticate, x-request-id",
+    "a2a-extensions, a2ad-cursor-expired, a2ad-first-generation, a2ad-last-generation, etag, grpc-message, grpc-status, \
+     grpc-status-details-bin, last-event-id, last-modified, retry-after, www-authenticate, x-request-id",
 );
 
 /// Seconds for which a browser may remember the answer to its question.

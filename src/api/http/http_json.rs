@@ -44,12 +44,11 @@ where
     };
     let mut response = match answer {
         Answer::Json(json) => reply::json(StatusCode::OK, media, json),
-        Answer::Stream(events) => stream::answer(
-            events,
-            Envelope::Plain,
-            request_id.clone(),
-            api.settings().sse_keepalive,
-        ),
+        Answer::Stream(events) => {
+            let expired = events.cursor_expired();
+            let keepalive = api.settings().sse_keepalive;
+            stream::answer(events, Envelope::Plain, request_id.clone(), keepalive, expired)
+        }
     };
     reply::set_extensions(response.headers_mut(), &activated);
     response

@@ -115,9 +115,10 @@ impl Exchange<'_> {
                 activated,
             } => {
                 let keepalive = self.api.settings().sse_keepalive;
+                let expired = events.cursor_expired();
                 let envelope = Envelope::JsonRpc(id.into());
                 (
-                    stream::answer(events, envelope, self.request_id.clone(), keepalive),
+                    stream::answer(events, envelope, self.request_id.clone(), keepalive, expired),
                     activated,
                 )
             }

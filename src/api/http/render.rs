@@ -231,6 +231,7 @@ mod tests {
         Conflict 409 ABORTED -31409 200
         DeadlineExceeded 504 DEADLINE_EXCEEDED -31504 200
         Unavailable 503 UNAVAILABLE -32603 503
+        DataLoss 500 DATA_LOSS -31500 200
         Internal 500 INTERNAL -32603 200
         ";
 

@@ -8,6 +8,13 @@ pub(super) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 /// The end of an event.
 pub(super) const END: &[u8] = b"\n\n";
 
+/// Tells a reader that the events behind its cursor are gone up to `first`; the task as it stands comes next. An event of
+/// its own name, which readers of messages don't see, and without an id: until the task has come, the cursor that the
+/// reader has is the one to come back with.
+pub(super) fn cursor_expired(first: u64) -> Vec<u8> {
+    format!("event: cursor-expired\ndata: {{\"firstGeneration\":{first}}}\n\n").into_bytes()
+}
+
 /// Writes the beginning of an event, up to its data. Generation 0 is that of a message that is in no log, so there is
 /// nothing to resume behind.
 pub(super) fn begin(out: &mut Vec<u8>, generation: u64) {

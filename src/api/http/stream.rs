@@ -1,4 +1,9 @@
 //! The body of a stream: events as they come, a comment when none does, and at the end one error or nothing.
+//!
+//! The `id:` of an event is its generation, and a reader that comes back with the last one in `Last-Event-ID` gets what
+//! came after it. When retention has removed that, the response says so in the header `a2ad-cursor-expired: FIRST` and
+//! in a first event, `event: cursor-expired` with `data: {"firstGeneration":FIRST}`; then comes the task as it stands
+//! and what follows it. Both are said only to a reader that has named a cursor.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -14,7 +19,7 @@ use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{envelope, render, sse};
-use crate::api::Body;
+use crate::api::{Body, call};
 use crate::error::Error;
 use crate::pb::{self, StreamResponse};
 use crate::task::TaskEvent;
@@ -37,12 +42,14 @@ pub(super) enum Envelope {
     JsonRpc(Box<str>),
 }
 
-/// A response that streams `events`.
+/// A response that streams `events`; `expired` is the first generation that is kept, when the reader's cursor lies before
+/// it.
 pub(super) fn answer<S>(
     events: S,
     envelope: Envelope,
     request_id: Arc<str>,
     keepalive: Duration,
+    expired: Option<u64>,
 ) -> Response<Body>
 where
     S: Stream<Item = Result<Arc<TaskEvent>, Error>> + Send + Unpin + 'static,
@@ -53,7 +60,10 @@ where
         request_id,
         keepalive,
         quiet: Box::pin(sleep(keepalive)),
-        ready: VecDeque::new(),
+        ready: expired
+            .map(|first| Bytes::from(sse::cursor_expired(first)))
+            .into_iter()
+            .collect(),
     };
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = StatusCode::OK;
@@ -64,6 +74,9 @@ where
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    if let Some(first) = expired {
+        headers.insert(call::CURSOR_EXPIRED, HeaderValue::from(first));
+    }
     response
 }
 
@@ -213,7 +226,7 @@ mod tests {
 
     async fn text(events: Vec<Result<Arc<TaskEvent>, Error>>, envelope: Envelope) -> String {
         let second = Duration::from_secs(1);
-        let response = answer(stream::iter(events), envelope, Arc::from("r"), second);
+        let response = answer(stream::iter(events), envelope, Arc::from("r"), second, None);
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
@@ -237,7 +250,13 @@ mod tests {
     async fn a_large_event_is_sent_from_the_shared_buffer() {
         let large = event(5, &"m".repeat(SHARED_BYTES_MIN));
         let events = stream::iter([Ok(large.clone()), Ok(event(6, "n"))]);
-        let response = answer(events, Envelope::Plain, Arc::from("r"), Duration::from_secs(1));
+        let response = answer(
+            events,
+            Envelope::Plain,
+            Arc::from("r"),
+            Duration::from_secs(1),
+            None,
+        );
         let mut body = response.into_body();
         let mut chunks = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -277,7 +296,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn quiet_streams_get_a_comment_now_and_then() {
         let events = stream::iter([Ok(event(1, "m"))]).chain(stream::pending());
-        let response = answer(events, Envelope::Plain, Arc::from("r"), Duration::from_secs(15));
+        let response = answer(
+            events,
+            Envelope::Plain,
+            Arc::from("r"),
+            Duration::from_secs(15),
+            None,
+        );
         let mut body = response.into_body();
         let start = Instant::now();
         let mut chunks = Vec::new();

@@ -224,6 +224,7 @@ impl Sketch {
             events,
             state: self.state(),
             status_ms: self.status_ms,
+            at_ms: self.status_ms,
             snapshot: None,
             snapshot_generation: self.snapshot_generation,
             keys: Vec::new(),

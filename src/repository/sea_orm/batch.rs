@@ -12,7 +12,7 @@ use super::sql::{
     INSERT_HELD_TASK, INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, KEPT, ManyRows, RELEASED,
     UPDATE_TASK,
 };
-use super::{side, unavailable};
+use super::{connect, side, unavailable};
 use crate::repository::types::millis;
 use crate::repository::{Error, IdempotencyKey, Lease, TaskWrite, log};
 
@@ -54,7 +54,11 @@ pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]
     let mut left = Vec::with_capacity(16);
     left.push(0..writes.len());
     while let Some(range) = left.pop() {
-        match transaction(connection, &writes[range.clone()]).await {
+        let outcome = transaction(connection, &writes[range.clone()]).await;
+        if matches!(outcome, Err(Failure::Database(_))) {
+            connect::discard(connection).await;
+        }
+        match outcome {
             Ok(()) => {}
             Err(failure) if range.len() > 1 && failure.is_of_one() => {
                 let middle = range.start + range.len() / 2;
@@ -222,13 +226,18 @@ fn move_row(write: &TaskWrite) -> [Value; 12] {
     ]
 }
 
-fn log_row(write: &TaskWrite) -> [Value; 5] {
+fn log_row(write: &TaskWrite) -> [Value; 6] {
+    let snapshot = write
+        .snapshot
+        .as_ref()
+        .map(|snapshot| log::encode_snapshot(&write.task_id, write.generation(), snapshot));
     [
         text(&write.task_id),
         number(write.generation()),
         number(write.expected_generation + 1),
-        Value::from(log::encode(&write.events)),
-        Value::Bytes(write.snapshot.as_ref().map(|snapshot| snapshot.to_vec())),
+        Value::from(write.at_ms),
+        Value::from(log::encode(&write.task_id, &write.events)),
+        Value::Bytes(snapshot),
     ]
 }
 
@@ -248,7 +257,7 @@ fn key_rows(writes: &[&TaskWrite]) -> Vec<Value> {
             text(owner),
             text(name),
             text(&write.task_id),
-            Value::from(key.fingerprint.to_vec()),
+            Value::from(side::encode_fingerprint(&write.scope, &key.key, &key.fingerprint)),
             Value::from(write.status_ms),
             Value::from(key.expires_ms),
         ]
@@ -264,4 +273,50 @@ fn push_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
         .map(|config| (config.id.as_str(), config))
         .collect();
     by_id.into_values().flat_map(side::push_row)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::Statement;
+
+    use super::*;
+    use crate::repository::conformance::{Sketch, scope};
+    use crate::repository::sea_orm::read;
+
+    /// SQLite ends the transaction by itself when it is full, which the driver does not notice: a later conflict then
+    /// left a transaction open in which everything else was "committed" that came behind it.
+    #[tokio::test]
+    async fn what_is_committed_after_a_full_disk_and_a_conflict_is_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tasks.db");
+        let writer = connect::sqlite(&path, 1, false).await.unwrap();
+        connect::migrate(&writer).await.unwrap();
+        let other = connect::sqlite(&path, 1, true).await.unwrap();
+        let scope = scope("ada");
+        let mut large = Sketch::new(&scope, "large");
+        let (create, chunks) = (large.create(), large.chunks(&[&"x".repeat(1 << 20)]));
+        assert_eq!(write(&writer, &[&create]).await, [Ok(())]);
+
+        let limit_pages = async |pages: u32| {
+            let limit = format!("PRAGMA max_page_count = {pages}");
+            let limit = Statement::from_string(writer.get_database_backend(), limit);
+            writer.query_one_raw(limit).await.unwrap();
+        };
+        limit_pages(1).await;
+        let results = write(&writer, &[&chunks]).await;
+        assert!(matches!(results[..], [Err(Error::Unavailable(_))]), "{results:?}");
+        limit_pages(1_000_000).await;
+        assert_eq!(write(&writer, &[&create]).await, [Err(Error::Stale)]);
+        let small = Sketch::new(&scope, "small").create();
+        assert_eq!(write(&writer, &[&small, &chunks]).await, [Ok(()), Ok(())]);
+
+        for id in ["small", "large"] {
+            let seen = read::task(&other, &scope, id).await.unwrap();
+            assert!(seen.is_some(), "{id} is acknowledged, and nobody else sees it");
+        }
+        assert_eq!(
+            read::task(&other, &scope, "large").await,
+            Ok(Some(large.stored()))
+        );
+    }
 }

@@ -12,14 +12,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
+use super::prune::{self, Removal};
+use super::wal::Wal;
 use super::{DatabaseSettings, batch, lease, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::{Error, IdempotencyKey, Lapsed, TaskWrite};
 use crate::shutdown::Shutdown;
 
-/// How often expired idempotency keys are removed, and how many at once: the writer is held up for milliseconds, and
-/// keys still go faster than callers can make them.
+/// How often the size of the log is looked at and expired idempotency keys are removed, and how many of them at once:
+/// the writer is held up for milliseconds, and keys still go faster than callers can make them.
 const KEY_CARE_EVERY: Duration = Duration::from_secs(1);
 const KEYS_AT_ONCE: u64 = 5_000;
 
@@ -50,6 +52,7 @@ pub(super) enum Work {
         ttl: Duration,
         done: Done<bool>,
     },
+    Remove(Removal, Done<()>),
     Close,
 }
 
@@ -121,6 +124,9 @@ impl Committer {
             waiting,
             batch_max: settings.commit_batch_max.max(1),
             cared: Instant::now(),
+            wal: Wal {
+                bytes_max: settings.wal_bytes_max,
+            },
         };
         let ended = closed.clone().drop_guard();
         shutdown.spawn_unstoppable("committer", async move {
@@ -174,6 +180,7 @@ struct Writer {
     waiting: mpsc::Receiver<Work>,
     batch_max: usize,
     cared: Instant,
+    wal: Wal,
 }
 
 impl Writer {
@@ -223,6 +230,10 @@ impl Writer {
                     let take_over = async |pool: Arc<_>| lease::take_over(&pool, &lapsed, ttl).await;
                     let _ = done.send(self.link.run(take_over).await);
                 }
+                Work::Remove(removal, done) => {
+                    let remove = async |pool: Arc<_>| prune::remove(&pool, &removal).await;
+                    let _ = done.send(self.link.run(remove).await);
+                }
                 Work::Close => open = false,
             }
         }
@@ -265,6 +276,14 @@ impl Writer {
         let forget = async |pool: Arc<_>| side::forget_expired_keys(&pool, KEYS_AT_ONCE).await;
         if let Err(error) = self.link.run(forget).await {
             tracing::warn!(%error, "expired idempotency keys could not be removed");
+        }
+        let wal = self.wal;
+        let bound = async |pool: Arc<_>| {
+            wal.bound(&pool).await;
+            Ok(())
+        };
+        if let Err(error) = self.link.run(bound).await {
+            tracing::warn!(%error, "the size of the log could not be looked at");
         }
     }
 }

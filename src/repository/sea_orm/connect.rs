@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use a2ad_migrations::{Migrator, MigratorTrait};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr};
 
 /// The oldest SQLite without the defect that a WAL reset could corrupt the database (3.7.0 to 3.51.2).
 const SQLITE_VERSION_MIN: [u32; 3] = [3, 51, 3];
+
+/// How long a statement waits for a lock of SQLite.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +110,7 @@ pub(super) async fn sqlite(
                 .shared_cache(false)
                 .create_if_missing(!read_only)
                 .statement_cache_capacity(256)
-                .busy_timeout(Duration::from_secs(5))
+                .busy_timeout(BUSY_TIMEOUT)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL")
                 .pragma("foreign_keys", "OFF")
@@ -153,4 +156,22 @@ pub(super) async fn check_sqlite_version(connection: &DatabaseConnection) -> Res
     }
     tracing::debug!(sqlite.version = found, "database opened");
     Ok(())
+}
+
+/// Throws away the connection of a transaction that failed, so that the next one gets a new one.
+///
+/// SQLite ends a transaction by itself when the disk is full or fails. The driver does not notice and takes the next
+/// `BEGIN` for a part of the one that is gone: what is committed from then on could stay in a transaction that is never
+/// committed itself.
+pub(super) async fn discard(writer: &DatabaseConnection) {
+    if writer.get_database_backend() != DbBackend::Sqlite {
+        return;
+    }
+    let closed = match writer.get_sqlite_connection_pool().acquire().await {
+        Ok(connection) => connection.close().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = closed {
+        tracing::warn!(%error, "a connection to the database did not close cleanly");
+    }
 }

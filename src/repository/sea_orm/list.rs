@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select, Statement, Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, Statement, Value,
 };
 
 use super::entity::task;
-use super::read::{LogRow, attempt, fold, unsigned};
+use super::read::{Head, LogRow, attempt, fold, unsigned};
 use super::unavailable;
 use crate::context::Scope;
+use crate::pb::{self, Struct, Task, TaskStatus, Timestamp, value::Kind};
 use crate::repository::types::take_while_they_fit;
 use crate::repository::{Error, ListCursor, ListPage, ListQuery, StoredTask};
 
@@ -33,21 +34,20 @@ pub(super) async fn page(
     let total = count(connection, scope, query).await?;
     let mut tasks = Vec::with_capacity(rows.len());
     let mut bytes = query.bytes_max;
+    let mut last = rows.last().filter(|_| more);
     for some in rows.chunks(LOADED_AT_ONCE) {
         let loaded = load(connection, some).await?;
         if !take_while_they_fit(&mut tasks, loaded, &mut bytes) {
+            // By its id, because retention may have taken rows of this page in the meantime.
+            let id = tasks.last().map(|stored| stored.task.id.as_str());
+            last = rows.iter().find(|row| Some(row.id.as_str()) == id);
             break;
         }
     }
-    let more = more || tasks.len() < rows.len();
-    let next = rows
-        .get(..tasks.len())
-        .and_then(<[_]>::last)
-        .filter(|_| more)
-        .map(|row| ListCursor {
-            status_ms: row.status_ms,
-            task_id: row.id.clone(),
-        });
+    let next = last.map(|row| ListCursor {
+        status_ms: row.status_ms,
+        task_id: row.id.clone(),
+    });
     Ok(ListPage { tasks, total, next })
 }
 
@@ -79,18 +79,23 @@ fn page_select(scope: &Scope, query: &ListQuery) -> Select<task::Entity> {
         .limit(query.limit as u64 + 1)
 }
 
-/// How many tasks match, counting no further than the limit: the cost of a page must not grow with the table.
-async fn count(connection: &DatabaseConnection, scope: &Scope, query: &ListQuery) -> Result<usize, Error> {
-    let mut matching = filtered(scope, query)
-        .select_only()
-        .column(task::Column::Id)
-        .into_query();
-    matching.limit(query.count_limit as u64);
-    let counted: SelectStatement = Query::select()
+/// Counts the tasks that match, no further than the limit: the cost of a page must not grow with the table.
+fn count_select(scope: &Scope, query: &ListQuery) -> SelectStatement {
+    // A constant, because to hand on the ids would cost more than to find them.
+    let mut matching = filtered(scope, query).select_only().into_query();
+    matching.expr(Expr::cust("1")).limit(query.count_limit as u64);
+    Query::select()
         .expr_as(Expr::cust("COUNT(*)"), "total")
         .from_subquery(matching, "matching")
-        .to_owned();
-    let row = connection.query_one(&counted).await.map_err(unavailable)?;
+        .to_owned()
+}
+
+/// How many tasks match.
+async fn count(connection: &DatabaseConnection, scope: &Scope, query: &ListQuery) -> Result<usize, Error> {
+    let row = connection
+        .query_one(&count_select(scope, query))
+        .await
+        .map_err(unavailable)?;
     let total: i64 = row
         .map(|row| row.try_get("", "total"))
         .transpose()
@@ -99,162 +104,91 @@ async fn count(connection: &DatabaseConnection, scope: &Scope, query: &ListQuery
     Ok(usize::try_from(total).unwrap_or(0))
 }
 
+/// The statements of a page as they are run, those that read tasks' logs for one task: for who wants to see the plan.
+pub(super) fn statements(backend: DbBackend, scope: &Scope, query: &ListQuery) -> [Statement; 3] {
+    [
+        page_select(scope, query).build(backend),
+        backend.build(&count_select(scope, query)),
+        load_statement(backend, ["task"].into_iter()),
+    ]
+}
+
+/// The newest snapshots of tasks and what is behind them.
+fn load_statement<'a>(backend: DbBackend, ids: impl ExactSizeIterator<Item = &'a str>) -> Statement {
+    let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+    let sql = format!(
+        "SELECT t.id, t.epoch, t.attempt, t.generation, t.snapshot_generation, l.last_generation, l.first_generation, \
+         l.events, l.snapshot FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
+         WHERE t.id IN ({}) ORDER BY t.id, l.last_generation",
+        places.join(", ")
+    );
+    Statement::from_sql_and_values(backend, sql, ids.map(Value::from))
+}
+
 /// The tasks of a page, folded from their logs by one statement.
 async fn load(connection: &DatabaseConnection, rows: &[task::Model]) -> Result<Vec<StoredTask>, Error> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let places: Vec<String> = (1..=rows.len()).map(|number| format!("${number}")).collect();
-    let sql = format!(
-        "SELECT l.task_id, l.last_generation, l.first_generation, l.events, l.snapshot FROM task t \
-         JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
-         WHERE t.id IN ({}) ORDER BY l.task_id, l.last_generation",
-        places.join(", ")
-    );
-    let ids = rows.iter().map(|row| Value::from(row.id.as_str()));
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, ids);
-    let mut logs: HashMap<String, Vec<LogRow>> = HashMap::with_capacity(rows.len());
+    let ids = rows.iter().map(|row| row.id.as_str());
+    let statement = load_statement(connection.get_database_backend(), ids);
+    let mut logs: HashMap<String, (Head, Vec<LogRow>)> = HashMap::with_capacity(rows.len());
     for row in connection.query_all_raw(statement).await.map_err(unavailable)? {
-        let task_id: String = row.try_get("", "task_id").map_err(unavailable)?;
+        let task_id: String = row.try_get("", "id").map_err(unavailable)?;
+        let head = Head::from_row(&row).map_err(unavailable)?;
+        let log = LogRow::from_row(&row).map_err(unavailable)?;
         logs.entry(task_id)
-            .or_default()
-            .push(LogRow::from_row(&row).map_err(unavailable)?);
+            .or_insert_with(|| (head, Vec::new()))
+            .1
+            .extend(log);
     }
     let mut tasks = Vec::with_capacity(rows.len());
     for row in rows {
-        // A task may have moved on between the two statements; what was read then is newer, and whole.
-        let log = logs.remove(&row.id).unwrap_or_default();
-        let snapshot = log
-            .first()
-            .filter(|first| first.snapshot.is_some())
-            .map_or(0, |first| first.last_generation);
-        tasks.push(fold(
-            &row.id,
-            snapshot,
-            (unsigned(row.epoch), attempt(row.attempt)),
-            log,
-        )?);
+        // A task may have moved on between the two statements, and what was read then is newer; or retention took it,
+        // and it is listed no more.
+        let Some((head, log)) = logs.remove(&row.id) else {
+            continue;
+        };
+        match fold(&row.id, head, log) {
+            Err(damage @ Error::Corrupt { .. }) => tasks.push(damaged(row, &damage)),
+            folded => tasks.push(folded?),
+        }
     }
     Ok(tasks)
 }
 
-#[cfg(test)]
-mod tests {
-    use sea_orm::DbBackend;
+/// The metadata key under which a listed task says that it is damaged.
+const DATA_LOSS_KEY: &str = "urn:a2ad:data-loss";
 
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::context::Principal;
-    use crate::pb::TaskState;
-    use crate::repository::sea_orm::connect;
-
-    async fn database(folder: &tempfile::TempDir) -> DatabaseConnection {
-        let writer = connect::sqlite(&folder.path().join("tasks.db"), 1, false)
-            .await
-            .unwrap();
-        connect::migrate(&writer).await.unwrap();
-        writer
-    }
-
-    /// What SQLite says that it would do, one step a line.
-    async fn plan(connection: &DatabaseConnection, statement: Statement) -> String {
-        let Statement {
-            sql,
-            values,
-            db_backend,
-        } = statement;
-        let values = values.map(|values| values.0).unwrap_or_default();
-        let explain = Statement::from_sql_and_values(db_backend, format!("EXPLAIN QUERY PLAN {sql}"), values);
-        let rows = connection.query_all_raw(explain).await.unwrap();
-        let steps: Vec<String> = rows
-            .iter()
-            .map(|row| row.try_get("", "detail").unwrap())
-            .collect();
-        steps.join("\n")
-    }
-
-    fn scope() -> Scope {
-        Scope {
-            agent: Arc::from("echo"),
-            owner: Principal::verified("ada"),
-        }
-    }
-
-    #[tokio::test]
-    async fn every_way_of_listing_has_its_index_and_sorts_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let connection = database(&folder).await;
-        let cursor = || {
-            Some(ListCursor {
-                status_ms: 1,
-                task_id: "t".to_owned(),
-            })
-        };
-        let queries = [
-            (
-                "task_by_time",
-                ListQuery {
-                    limit: 9,
-                    ..ListQuery::default()
-                },
-            ),
-            (
-                "task_by_time",
-                ListQuery {
-                    cursor: cursor(),
-                    status_after_ms: Some(1),
-                    ..ListQuery::default()
-                },
-            ),
-            (
-                "task_by_context",
-                ListQuery {
-                    context_id: Some("c".to_owned()),
-                    ..ListQuery::default()
-                },
-            ),
-            (
-                "task_by_context",
-                ListQuery {
-                    context_id: Some("c".to_owned()),
-                    cursor: cursor(),
-                    ..ListQuery::default()
-                },
-            ),
-            (
-                "task_by_state",
-                ListQuery {
-                    state: Some(TaskState::Working),
-                    ..ListQuery::default()
-                },
-            ),
-            (
-                "task_by_state",
-                ListQuery {
-                    state: Some(TaskState::Working),
-                    cursor: cursor(),
-                    ..ListQuery::default()
-                },
-            ),
-        ];
-        for (index, query) in queries {
-            let plan = plan(
-                &connection,
-                page_select(&scope(), &query).build(DbBackend::Sqlite),
-            )
-            .await;
-            assert!(plan.contains(&format!("INDEX {index} (")), "{query:?}: {plan}");
-            assert!(
-                !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
-                "{query:?}: {plan}"
-            );
-            if query.cursor.is_some() {
-                assert!(
-                    plan.contains("status_ms"),
-                    "the cursor is a place in the index: {plan}"
-                );
-            }
-        }
+/// A task whose log is damaged, as far as its row knows it: one bad task must neither hide nor keep the others from
+/// their owner.
+fn damaged(row: &task::Model, damage: &Error) -> StoredTask {
+    tracing::error!(task.id = row.id, %damage, "a listed task is damaged");
+    let timestamp = Timestamp {
+        seconds: row.status_ms.div_euclid(1_000),
+        nanos: i32::try_from(row.status_ms.rem_euclid(1_000)).unwrap_or(0) * 1_000_000,
+    };
+    let said = pb::Value {
+        kind: Some(Kind::StringValue(damage.to_string())),
+    };
+    let task = Task {
+        id: row.id.clone(),
+        context_id: row.context_id.clone(),
+        status: Some(TaskStatus {
+            state: i32::try_from(row.state).unwrap_or_default(),
+            message: None,
+            timestamp: Some(timestamp),
+        }),
+        metadata: Some(Struct {
+            fields: [(DATA_LOSS_KEY.to_owned(), said)].into(),
+        }),
+        ..Task::default()
+    };
+    StoredTask {
+        task,
+        generation: unsigned(row.generation),
+        snapshot_generation: unsigned(row.snapshot_generation),
+        epoch: unsigned(row.epoch),
+        attempt: attempt(row.attempt),
     }
 }

@@ -8,15 +8,19 @@ mod batch;
 mod committer;
 mod connect;
 mod entity;
+mod explain;
 mod failure;
 mod lease;
 mod link;
 mod list;
+mod maintenance;
 mod postgres;
+mod prune;
 mod read;
 mod readers;
 mod side;
 mod sql;
+mod wal;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,9 +32,11 @@ use sea_orm::DbErr;
 use self::committer::{Committers, Work};
 use self::connect::FileLock;
 use self::link::Link;
+use self::prune::Removal;
 use self::readers::Readers;
 use super::{
-    Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
+    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
+    StoredTask, TaskRepository, TaskWrite,
 };
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
@@ -38,6 +44,8 @@ use crate::shutdown::Shutdown;
 use crate::task::TaskEvent;
 
 pub use self::connect::{OpenError, migrate_sqlite};
+pub use self::explain::ListPlans;
+pub use self::maintenance::{BackupError, Finding, Maintenance, Stats, TaskCount, Verified};
 
 /// How a database is used. Every limit is a configuration key of `[database]`.
 #[derive(Clone, Debug)]
@@ -52,6 +60,8 @@ pub struct DatabaseSettings {
     pub commit_queue_max: usize,
     /// How long a read may take before the caller is told that the database is not available.
     pub read_timeout: Duration,
+    /// SQLite only: bytes of the write-ahead log above which readers are made to step off it.
+    pub wal_bytes_max: u64,
     /// How long PostgreSQL may take to write one batch before its outcome counts as unknown and the connection is
     /// given up.
     pub commit_timeout: Duration,
@@ -75,6 +85,7 @@ impl Default for DatabaseSettings {
             commit_batch_max: 256,
             commit_queue_max: 4_096,
             read_timeout: Duration::from_secs(10),
+            wal_bytes_max: 64 * 1024 * 1024,
             commit_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
@@ -148,6 +159,15 @@ impl SeaOrmRepository {
             committers: Committers::start(writers, settings, shutdown),
             _lock: None,
         })
+    }
+
+    /// Removes rows in turn with the commits; of several committers always the same does it.
+    async fn remove(&self, removal: Removal) -> Result<(), Error> {
+        if removal.is_empty() {
+            return Ok(());
+        }
+        let committer = self.committers.of("");
+        committer.run(|done| Work::Remove(removal, done)).await
     }
 }
 
@@ -279,6 +299,28 @@ impl TaskRepository for SeaOrmRepository {
                 done,
             })
             .await
+    }
+
+    async fn agents(&self) -> Result<Vec<String>, Error> {
+        self.readers
+            .run(|pool| async move { prune::agents(&pool).await })
+            .await
+    }
+
+    async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
+        let query = query.clone();
+        let find = |pool: Arc<_>| async move { prune::old_tasks(&pool, &query).await };
+        let (removal, pruned) = self.readers.run(find).await?;
+        self.remove(removal).await?;
+        Ok(pruned)
+    }
+
+    async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
+        let query = query.clone();
+        let find = |pool: Arc<_>| async move { prune::old_beginnings(&pool, &query).await };
+        let (removal, compacted) = self.readers.run(find).await?;
+        self.remove(removal).await?;
+        Ok(compacted)
     }
 
     async fn check(&self) -> Result<(), Error> {

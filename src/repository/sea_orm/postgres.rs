@@ -55,7 +55,7 @@ pub(super) fn options(url: &str, settings: &DatabaseSettings, connections: u32) 
     options
 }
 
-fn session(settings: &DatabaseSettings) -> [(&'static str, String); 4] {
+pub(super) fn session(settings: &DatabaseSettings) -> [(&'static str, String); 4] {
     let ms = |limit: Duration| limit.as_millis().to_string();
     [
         ("synchronous_commit", "on".to_owned()),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use prost::Message as _;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value};
 
@@ -10,14 +9,16 @@ use super::unavailable;
 use crate::context::Scope;
 use crate::pb::Task;
 use crate::repository::{Error, StoredTask, log};
-use crate::task::{TaskEvent, replay};
+use crate::task::{ReplayError, TaskEvent, replay};
 
-const TASK: &str = "SELECT t.epoch, t.attempt, t.snapshot_generation, l.last_generation, l.first_generation, l.events, l.snapshot \
-     FROM task t JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
+/// The join is an outer one: a task without a log is damaged, and not a task that does not exist.
+const TASK: &str = "SELECT t.epoch, t.attempt, t.generation, t.snapshot_generation, l.last_generation, \
+     l.first_generation, l.events, l.snapshot \
+     FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
      WHERE t.id = $1 AND t.agent = $2 AND t.owner = $3 ORDER BY l.last_generation";
 
-const EVENTS: &str = "SELECT l.first_generation, l.events \
-     FROM task t JOIN task_log l ON l.task_id = t.id AND l.last_generation > $4 \
+const EVENTS: &str = "SELECT t.generation, t.first_generation AS floor, l.last_generation, l.first_generation, l.events \
+     FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation > $4 \
      WHERE t.id = $1 AND t.agent = $2 AND t.owner = $3 ORDER BY l.last_generation LIMIT $5";
 
 /// A row of the log, with the snapshot if it holds one.
@@ -29,12 +30,36 @@ pub(super) struct LogRow {
 }
 
 impl LogRow {
-    pub(super) fn from_row(row: &QueryResult) -> Result<Self, DbErr> {
-        Ok(Self {
+    /// `None` where an outer join found no row.
+    pub(super) fn from_row(row: &QueryResult) -> Result<Option<Self>, DbErr> {
+        let Some(last_generation) = row.try_get::<Option<i64>>("", "last_generation")? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
             first_generation: unsigned(row.try_get("", "first_generation")?),
-            last_generation: unsigned(row.try_get("", "last_generation")?),
+            last_generation: unsigned(last_generation),
             events: row.try_get("", "events")?,
             snapshot: row.try_get("", "snapshot")?,
+        }))
+    }
+}
+
+/// What the row of a task says about its log.
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    pub(super) generation: u64,
+    pub(super) snapshot_generation: u64,
+    pub(super) epoch: u64,
+    pub(super) attempt: u32,
+}
+
+impl Head {
+    pub(super) fn from_row(row: &QueryResult) -> Result<Self, DbErr> {
+        Ok(Self {
+            generation: unsigned(row.try_get("", "generation")?),
+            snapshot_generation: unsigned(row.try_get("", "snapshot_generation")?),
+            epoch: unsigned(row.try_get("", "epoch")?),
+            attempt: attempt(row.try_get("", "attempt")?),
         })
     }
 }
@@ -58,43 +83,43 @@ pub(super) async fn task(
     let Some(first) = rows.first() else {
         return Ok(None);
     };
-    let epoch = unsigned(first.try_get("", "epoch").map_err(unavailable)?);
-    let snapshot_generation = unsigned(first.try_get("", "snapshot_generation").map_err(unavailable)?);
+    let head = Head::from_row(first).map_err(unavailable)?;
     let rows = rows
         .iter()
-        .map(LogRow::from_row)
+        .filter_map(|row| LogRow::from_row(row).transpose())
         .collect::<Result<Vec<_>, _>>()
         .map_err(unavailable)?;
-    let attempt = attempt(first.try_get("", "attempt").map_err(unavailable)?);
-    fold(task_id, snapshot_generation, (epoch, attempt), rows).map(Some)
+    fold(task_id, head, rows).map(Some)
 }
 
 /// Folds the rows of one task's log, of which the first one holds the snapshot if there is one.
-pub(super) fn fold(
-    task_id: &str,
-    snapshot_generation: u64,
-    (epoch, attempt): (u64, u32),
-    rows: Vec<LogRow>,
-) -> Result<StoredTask, Error> {
-    let corrupt = |cause: String| Error::Corrupt {
-        task_id: task_id.to_owned(),
-        cause,
-    };
-    let generation = rows.last().map_or(0, |row| row.last_generation);
+pub(super) fn fold(task_id: &str, head: Head, rows: Vec<LogRow>) -> Result<StoredTask, Error> {
+    let Head {
+        generation,
+        snapshot_generation,
+        epoch,
+        attempt,
+    } = head;
+    let damaged = |generation: u64, cause: String| log::damaged(task_id, generation, cause);
     let mut task = None;
     let mut events = Vec::new();
+    let mut last = snapshot_generation;
     for row in rows {
         if snapshot_generation > 0 && row.last_generation == snapshot_generation {
-            let bytes = row
-                .snapshot
-                .ok_or_else(|| corrupt("the snapshot is missing".to_owned()))?;
-            task = Some(Task::decode(Bytes::from(bytes)).map_err(|error| corrupt(error.to_string()))?);
+            task = Some(snapshot(task_id, &row)?);
         } else {
-            events.extend(log::decode(task_id, row.first_generation, row.events.into())?);
+            last = row.last_generation;
+            let range = (row.first_generation, row.last_generation);
+            events.extend(log::decode_all(task_id, range, row.events.into())?);
         }
     }
-    let task = replay(task, snapshot_generation, &events).map_err(|error| corrupt(error.to_string()))?;
-    let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
+    if snapshot_generation > 0 && task.is_none() {
+        return Err(damaged(snapshot_generation, "the snapshot is missing".to_owned()));
+    }
+    let task = replay(task, snapshot_generation, &events)
+        .map_err(|error| damaged(generation_of(&error, generation), error.to_string()))?;
+    let task = task.filter(|_| last == generation);
+    let task = task.ok_or_else(|| damaged(last + 1, "the event is missing".to_owned()))?;
     Ok(StoredTask {
         task,
         generation,
@@ -104,7 +129,28 @@ pub(super) fn fold(
     })
 }
 
-/// The events behind `after`, at most `limit`.
+/// The task of a row's snapshot.
+pub(super) fn snapshot(task_id: &str, row: &LogRow) -> Result<Task, Error> {
+    let generation = row.last_generation;
+    let column = row
+        .snapshot
+        .clone()
+        .ok_or_else(|| log::damaged(task_id, generation, "the snapshot is missing"))?;
+    let bytes = log::decode_snapshot(task_id, generation, column)?;
+    Task::decode(bytes).map_err(|error| log::damaged(task_id, generation, error.to_string()))
+}
+
+/// The event that a replay stopped at, or `last` if the error does not say.
+pub(super) fn generation_of(error: &ReplayError, last: u64) -> u64 {
+    match error {
+        ReplayError::Gap { after, .. } => after + 1,
+        ReplayError::Undecodable(generation) => *generation,
+        ReplayError::NoTask => 1,
+        ReplayError::Refused(_) => last,
+    }
+}
+
+/// The events behind `after`, at most `limit`, as far as they are sound.
 pub(super) async fn events(
     connection: &DatabaseConnection,
     scope: &Scope,
@@ -122,15 +168,90 @@ pub(super) async fn events(
         [bound(after), bound(limit as u64)],
     );
     let rows = connection.query_all_raw(statement).await.map_err(unavailable)?;
-    let mut events = Vec::new();
-    for row in &rows {
-        let first = unsigned(row.try_get("", "first_generation").map_err(unavailable)?);
-        let column: Vec<u8> = row.try_get("", "events").map_err(unavailable)?;
-        events.extend(log::decode(task_id, first, column.into())?);
+    let Some(head) = rows.first() else {
+        return Ok(Vec::new());
+    };
+    let floor = unsigned(head.try_get("", "floor").map_err(unavailable)?);
+    let generation = unsigned(head.try_get("", "generation").map_err(unavailable)?);
+    if after >= generation {
+        return Ok(Vec::new());
     }
-    events.retain(|event| event.generation > after);
-    events.truncate(limit);
-    Ok(events)
+    if after + 1 < floor {
+        return Err(Error::Expired { first: floor });
+    }
+    let mut run = Run::behind(task_id, after, limit);
+    for row in &rows {
+        let Some(last) = row
+            .try_get::<Option<i64>>("", "last_generation")
+            .map_err(unavailable)?
+        else {
+            break;
+        };
+        let first = unsigned(row.try_get("", "first_generation").map_err(unavailable)?);
+        let column = row.try_get("", "events").map_err(unavailable)?;
+        if !run.take((first, unsigned(last)), column) {
+            break;
+        }
+    }
+    run.end()
+}
+
+/// Events that follow each other without a gap, as far as they are sound.
+struct Run<'a> {
+    task_id: &'a str,
+    /// The generation before the next event.
+    last: u64,
+    limit: usize,
+    events: Vec<Arc<TaskEvent>>,
+    damage: Option<Error>,
+}
+
+impl<'a> Run<'a> {
+    fn behind(task_id: &'a str, after: u64, limit: usize) -> Self {
+        Self {
+            task_id,
+            last: after,
+            limit,
+            events: Vec::new(),
+            damage: None,
+        }
+    }
+
+    /// Adds the events of a row; false when no more can follow.
+    fn take(&mut self, (first, last): (u64, u64), column: Vec<u8>) -> bool {
+        if first > self.last + 1 {
+            return false;
+        }
+        // What stands before the cursor was read before, and its damage is not this reader's.
+        let seen = (self.last + 1).saturating_sub(first) as usize;
+        for event in log::decode(self.task_id, (first, last), column.into())
+            .into_iter()
+            .skip(seen)
+        {
+            match event {
+                Ok(event) => {
+                    self.last = event.generation;
+                    self.events.push(event);
+                }
+                Err(damage) => {
+                    self.damage = Some(damage);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// What was read; the error comes when nothing sound stands before it.
+    fn end(mut self) -> Result<Vec<Arc<TaskEvent>>, Error> {
+        if !self.events.is_empty() {
+            self.events.truncate(self.limit);
+            return Ok(self.events);
+        }
+        Err(self
+            .damage
+            .unwrap_or_else(|| log::damaged(self.task_id, self.last + 1, "the event is missing")))
+    }
 }
 
 /// Whether the database answers.

@@ -1,6 +1,5 @@
 //! The small tables beside the tasks: idempotency keys and push configurations.
 
-use bytes::Bytes;
 use prost::Message as _;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -13,6 +12,7 @@ use super::unavailable;
 use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
+use crate::repository::seal::{self, Sum};
 use crate::repository::{Error, KnownKey};
 
 const FORGET_KEYS: &str = "DELETE FROM idempotency_key WHERE (agent, owner, key) IN (SELECT agent, owner, key \
@@ -34,10 +34,51 @@ pub(super) async fn known_key(
         .one(connection)
         .await
         .map_err(unavailable)?;
-    Ok(row.filter(|row| row.expires_ms > now_ms).map(|row| KnownKey {
-        task_id: row.task_id,
-        fingerprint: row.fingerprint.try_into().unwrap_or_default(),
-    }))
+    row.filter(|row| row.expires_ms > now_ms)
+        .map(|row| {
+            let fingerprint = decode_fingerprint(scope, key, &row.task_id, row.fingerprint)?;
+            Ok(KnownKey {
+                task_id: row.task_id,
+                fingerprint,
+            })
+        })
+        .transpose()
+}
+
+fn key_place(scope: &Scope, key: &str) -> Sum {
+    Sum::of(&scope.agent)
+        .and(scope.owner.as_str().as_bytes())
+        .and(key.as_bytes())
+}
+
+/// The column value for a key's fingerprint.
+pub(super) fn encode_fingerprint(scope: &Scope, key: &str, fingerprint: &[u8; 16]) -> Vec<u8> {
+    seal::close(key_place(scope, key), fingerprint)
+}
+
+/// The fingerprint of a key that belongs to `task_id`.
+pub(super) fn decode_fingerprint(
+    scope: &Scope,
+    key: &str,
+    task_id: &str,
+    column: Vec<u8>,
+) -> Result<[u8; 16], Error> {
+    seal::open(key_place(scope, key), column)
+        .and_then(|bytes| bytes[..].try_into().ok())
+        .ok_or_else(|| {
+            damaged(
+                task_id,
+                "the fingerprint of an idempotency key does not match its checksum",
+            )
+        })
+}
+
+fn damaged(task_id: &str, cause: impl Into<String>) -> Error {
+    Error::Corrupt {
+        task_id: task_id.to_owned(),
+        generation: None,
+        cause: cause.into(),
+    }
 }
 
 /// Removes at most `limit` keys whose time is over.
@@ -55,8 +96,30 @@ pub(super) fn push_row(config: &TaskPushNotificationConfig) -> [Value; 3] {
     [
         Value::from(config.task_id.as_str()),
         Value::from(config.id.as_str()),
-        Value::from(config.encode_to_vec()),
+        Value::from(seal::close(
+            config_place(&config.task_id, &config.id),
+            &config.encode_to_vec(),
+        )),
     ]
+}
+
+fn config_place(task_id: &str, id: &str) -> Sum {
+    Sum::of(task_id).and(id.as_bytes())
+}
+
+/// The configuration of a row.
+pub(super) fn decode_config(
+    task_id: &str,
+    id: &str,
+    column: Vec<u8>,
+) -> Result<TaskPushNotificationConfig, Error> {
+    let bytes = seal::open(config_place(task_id, id), column).ok_or_else(|| {
+        damaged(
+            task_id,
+            format!("push configuration {id} does not match its checksum"),
+        )
+    })?;
+    TaskPushNotificationConfig::decode(bytes).map_err(|error| damaged(task_id, error.to_string()))
 }
 
 async fn exists<C: ConnectionTrait>(connection: &C, scope: &Scope, task_id: &str) -> Result<bool, Error> {
@@ -111,12 +174,9 @@ pub(super) async fn push_configs(
         .all(connection)
         .await
         .map_err(unavailable)?;
-    let configs = rows.into_iter().map(|row| {
-        TaskPushNotificationConfig::decode(Bytes::from(row.config)).map_err(|error| Error::Corrupt {
-            task_id: task_id.to_owned(),
-            cause: error.to_string(),
-        })
-    });
+    let configs = rows
+        .into_iter()
+        .map(|row| decode_config(task_id, &row.id, row.config));
     configs.collect::<Result<Vec<_>, _>>().map(Some)
 }
 

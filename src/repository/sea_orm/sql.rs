@@ -53,8 +53,8 @@ pub(super) const UPDATE_TASK: ManyRows = ManyRows {
 };
 
 pub(super) const INSERT_LOG: ManyRows = ManyRows {
-    before: "INSERT INTO task_log (task_id, last_generation, first_generation, events, snapshot) VALUES ",
-    types: &[""; 5],
+    before: "INSERT INTO task_log (task_id, last_generation, first_generation, at_ms, events, snapshot) VALUES ",
+    types: &[""; 6],
     after: " ON CONFLICT (task_id, last_generation) DO NOTHING",
 };
 
@@ -91,6 +91,31 @@ pub(super) fn with_time(backend: DbBackend, sql: &str) -> String {
     };
     sql.replace("{now}", now)
 }
+
+/// The rows of tasks that are gone; the tasks themselves last, so that a failure in between leaves a task and not
+/// what belongs to none.
+pub(super) const DELETE_TASKS: [ManyRows; 4] = [
+    ManyRows {
+        before: "DELETE FROM idempotency_key WHERE task_id IN (VALUES ",
+        types: &["TEXT"],
+        after: ")",
+    },
+    ManyRows {
+        before: "DELETE FROM push_config WHERE task_id IN (VALUES ",
+        types: &["TEXT"],
+        after: ")",
+    },
+    ManyRows {
+        before: "DELETE FROM task_log WHERE task_id IN (VALUES ",
+        types: &["TEXT"],
+        after: ")",
+    },
+    ManyRows {
+        before: "DELETE FROM task WHERE id IN (VALUES ",
+        types: &["TEXT"],
+        after: ")",
+    },
+];
 
 impl ManyRows {
     /// Cuts rows into statements. `values` holds the rows one behind the other.

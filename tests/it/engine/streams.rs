@@ -8,6 +8,7 @@ use a2ad::execution::{ExecutionSettings, Wait};
 use a2ad::pb::TaskState;
 use a2ad::pb::stream_response::Payload;
 use a2ad::repository::memory::MemoryRepository;
+use a2ad::repository::{CompactQuery, TaskRepository as _};
 use a2ad::task::TaskEvent;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
@@ -365,4 +366,105 @@ pub async fn draining_ends_streams_with_their_cursor() {
     let next_server = Bed::over(bed.repository.clone(), ExecutionSettings::default());
     let rest = all(next_server.subscribe(&agent, &opening.id, Some(2)).await.unwrap()).await;
     assert_eq!(rest, bed.log(&opening.id).await[2..]);
+}
+
+/// Removes all events that a snapshot stands for; the first generation that is left of the task.
+async fn compacted(bed: &Bed, id: &str) -> u64 {
+    let everything = CompactQuery {
+        after: String::new(),
+        before_ms: i64::MAX,
+        limit: 10_000,
+    };
+    bed.repository.compact(&everything).await.unwrap();
+    match bed.repository.events(&bed.scope, id, 0, 1).await {
+        Err(a2ad::repository::Error::Expired { first }) => first,
+        other => panic!("nothing has expired: {other:?}"),
+    }
+}
+
+fn forgetful() -> Bed {
+    Bed::with(ExecutionSettings {
+        ring_events_max: 2,
+        snapshot_every_events: 4,
+        ..ExecutionSettings::default()
+    })
+}
+
+#[tokio::test]
+async fn a_cursor_older_than_the_log_begins_with_the_task_and_goes_on() {
+    let (bed, gate) = (forgetful(), Gate::closed());
+    let agent = writing(&gate, 40);
+    let id = bed.accepted(&agent).await.id;
+    let mut live = bed.subscribe(&agent, &id, Some(1)).await.unwrap();
+    assert_eq!((live.first_generation(), live.cursor_expired()), (Some(2), None));
+    for _ in 0..30 {
+        gate.open();
+        next(&mut live).await;
+    }
+    let first = compacted(&bed, &id).await;
+    for (generation, cursor) in (31..).zip([0, 1, first - 2]) {
+        let mut stream = bed.subscribe(&agent, &id, Some(cursor)).await.unwrap();
+        assert_eq!(stream.cursor_expired(), Some(first), "behind {cursor}");
+        assert_eq!(stream.first_generation(), Some(generation));
+        let opening = next(&mut stream).await;
+        assert!(matches!(opening.decode(), Ok(Payload::Task(task)) if task.id == id));
+        gate.open();
+        assert_eq!(next(&mut stream).await.generation, generation + 1);
+        next(&mut live).await;
+    }
+    let mut kept = bed.subscribe(&agent, &id, Some(first - 1)).await.unwrap();
+    assert_eq!(
+        (kept.first_generation(), kept.cursor_expired()),
+        (Some(first), None)
+    );
+    assert_eq!(next(&mut kept).await.generation, first);
+    // Who repeats a send has named no cursor.
+    let mut replayed = patiently(bed.engine.replay(&agent, &bed.scope, &id))
+        .await
+        .unwrap();
+    assert_eq!(replayed.cursor_expired(), None);
+    assert!(matches!(next(&mut replayed).await.decode(), Ok(Payload::Task(_))));
+    for _ in 0..7 {
+        gate.open();
+    }
+    let rest = all(kept).await;
+    assert_dense(&rest, first + 1);
+    assert_eq!(
+        rest.last().and_then(|event| event.state),
+        Some(TaskState::Completed)
+    );
+    assert_eq!(all(live).await.last().map(|event| event.generation), Some(42));
+    bed.quiet().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_falls_behind_the_log_is_told_its_cursor() {
+    let bed = forgetful();
+    let agent = pouring(100);
+    let mut stream = bed.stream(&agent, "go").await;
+    let Ok(Payload::Task(opening)) = next(&mut stream).await.decode() else {
+        panic!()
+    };
+    bed.reaches(&opening.id, TaskState::Completed).await;
+    let first = compacted(&bed, &opening.id).await;
+    let mut seen = 1;
+    let error = loop {
+        match patiently(stream.next())
+            .await
+            .expect("an error comes before the end")
+        {
+            Ok(event) => seen = event.generation,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind, Kind::Unavailable);
+    assert!(
+        error.metadata.contains(&("lastGeneration", seen.to_string())),
+        "{error:?}"
+    );
+    let back = bed.subscribe(&agent, &opening.id, Some(seen)).await.unwrap();
+    assert_eq!(back.cursor_expired(), Some(first));
+    let rest = all(back).await;
+    assert_eq!(rest.len(), 1, "the task as it ended");
+    assert_eq!(rest[0].state, Some(TaskState::Completed));
 }

@@ -9,6 +9,7 @@ mod panics;
 mod push;
 mod same;
 mod sending;
+mod stalled;
 mod streaming;
 mod tasks;
 mod turns;

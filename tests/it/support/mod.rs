@@ -6,5 +6,7 @@ pub mod messages;
 pub mod observed;
 pub mod postgres;
 pub mod puppet;
+pub mod raw;
+pub mod stalled;
 pub mod wire;
 pub mod world;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use a2ad::context::Scope;
 use a2ad::pb::TaskPushNotificationConfig;
 use a2ad::repository::{
-    Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite,
+    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
+    StoredTask, TaskRepository, TaskWrite,
 };
 use a2ad::task::TaskEvent;
 
@@ -159,6 +160,18 @@ impl TaskRepository for Observed {
 
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
         self.inner.delete_push_config(scope, task_id, id).await
+    }
+
+    async fn agents(&self) -> Result<Vec<String>, Error> {
+        self.inner.agents().await
+    }
+
+    async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
+        self.inner.prune(query).await
+    }
+
+    async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
+        self.inner.compact(query).await
     }
 
     async fn check(&self) -> Result<(), Error> {

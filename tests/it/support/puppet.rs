@@ -9,9 +9,10 @@ use a2ad::pb::{AgentCapabilities, AgentCard, Artifact, Part};
 use tokio::sync::Semaphore;
 
 /// Commands are the first word of the text: `hold` works until the test lets it go and completes; `steps N` writes an
-/// artifact for each step that the test allows; `stubborn` is `hold` and refuses to be canceled; `broken` appends to
-/// an artifact that does not exist; `seen` says what it knows of its request; `panic` panics at once and `panic late`
-/// behind its first update; `fragile` is `hold` and panics when it is asked to cancel.
+/// artifact for each step that the test allows, and `steps N BYTES` one of that size; `stubborn` is `hold` and refuses
+/// to be canceled; `broken` appends to an artifact that does not exist; `seen` says what it knows of its request;
+/// `panic` panics at once and `panic late` behind its first update; `fragile` is `hold` and panics when it is asked to
+/// cancel.
 #[derive(Clone)]
 pub struct Puppet {
     go: Arc<Semaphore>,
@@ -61,9 +62,11 @@ impl AgentExecutor for Puppet {
             "seen" => updater.artifact(artifact("seen", &seen(&request).await)).await?,
             _ => {
                 updater.working().await?;
-                for step in 0..rest.parse().unwrap_or(0) {
+                let (count, bytes) = rest.split_once(' ').unwrap_or((rest, "1"));
+                let text = "x".repeat(bytes.parse().unwrap_or(1));
+                for step in 0..count.parse().unwrap_or(0) {
                     self.step().await;
-                    updater.artifact(artifact(&format!("step-{step}"), "x")).await?;
+                    updater.artifact(artifact(&format!("step-{step}"), &text)).await?;
                 }
                 self.step().await;
             }

@@ -145,11 +145,12 @@ async fn next_sse(
     }
 }
 
-/// The id and data of an event; nothing for a comment.
+/// The id and data of an event; nothing for a comment and for an event that is no message.
 fn event_of(text: &str) -> Option<(u64, String)> {
     let (mut id, mut data) = (0, None);
     for line in text.lines() {
         match line.split_once(": ") {
+            Some(("event", _)) => return None,
             Some(("id", value)) => id = value.parse().unwrap(),
             Some(("data", value)) => {
                 assert_eq!(data.replace(value.to_owned()), None, "one data line: {text}")

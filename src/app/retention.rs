@@ -1,0 +1,178 @@
+//! Retention: what is past its time leaves the database, a turn at a time, while everybody else goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::{AgentRetention, Config, Retention};
+use crate::pb::TaskState;
+use crate::repository::{CompactQuery, Error, PruneQuery, TaskRepository};
+use crate::shutdown::Shutdown;
+
+/// How long things are kept, and how quickly what is old goes.
+#[derive(Clone, Debug)]
+pub struct RetentionPolicy {
+    defaults: Retention,
+    agents: BTreeMap<String, AgentRetention>,
+}
+
+/// What one pass removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Tasks that are gone, with everything that belonged to them.
+    pub tasks: u64,
+    /// Events that are gone, those of the tasks among them.
+    pub events: u64,
+}
+
+impl RetentionPolicy {
+    /// The terminal states, each of which has a time of its own.
+    pub const STATES: [TaskState; 4] = [
+        TaskState::Completed,
+        TaskState::Failed,
+        TaskState::Canceled,
+        TaskState::Rejected,
+    ];
+
+    /// What a configuration says.
+    pub fn of(config: &Config) -> Self {
+        let agents = config.agents.iter();
+        Self {
+            defaults: config.retention.clone(),
+            agents: agents
+                .filter_map(|(name, agent)| Some((name.clone(), agent.retention.clone()?)))
+                .collect(),
+        }
+    }
+
+    /// How long an agent's tasks are kept that ended in `state`; `None`: for ever.
+    pub fn kept(&self, agent: &str, state: TaskState) -> Option<Duration> {
+        let defaults = &self.defaults;
+        let own = self.agents.get(agent);
+        let choose = |own: Option<Option<u64>>, default: u64| own.flatten().unwrap_or(default);
+        let seconds = match state {
+            TaskState::Completed => choose(own.map(|own| own.completed_s), defaults.completed_s),
+            TaskState::Failed => choose(own.map(|own| own.failed_s), defaults.failed_s),
+            TaskState::Canceled => choose(own.map(|own| own.canceled_s), defaults.canceled_s),
+            TaskState::Rejected => choose(own.map(|own| own.rejected_s), defaults.rejected_s),
+            _ => 0,
+        };
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
+    /// Ended tasks of an agent that are past their time at `now_ms`: those whose status is older than this, in
+    /// milliseconds since the epoch; `None` when nothing is.
+    pub fn cutoff_ms(&self, agent: &str, state: TaskState, now_ms: i64) -> Option<i64> {
+        self.kept(agent, state).map(|kept| before(now_ms, kept))
+    }
+
+    /// Events that a snapshot stands for are past their time at `now_ms` when they were written before this, in
+    /// milliseconds since the epoch; `None` when none is.
+    pub fn events_cutoff_ms(&self, now_ms: i64) -> Option<i64> {
+        let seconds = self.defaults.events_s;
+        (seconds > 0).then(|| before(now_ms, Duration::from_secs(seconds)))
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(self.defaults.pause_ms)
+    }
+}
+
+fn before(now_ms: i64, kept: Duration) -> i64 {
+    now_ms.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Passes over the database, one after the other, until the process drains.
+pub(super) async fn keep(
+    repository: Arc<dyn TaskRepository>,
+    policy: RetentionPolicy,
+    clock: Clock,
+    shutdown: Shutdown,
+) {
+    let interval = Duration::from_millis(policy.defaults.interval_ms);
+    if interval.is_zero() {
+        return;
+    }
+    let passes = async {
+        loop {
+            match prune(&repository, &policy, &clock).await {
+                Ok(Removed { tasks: 0, events: 0 }) => {}
+                Ok(Removed { tasks, events }) => tracing::info!(tasks, events, "past their retention"),
+                Err(error) => tracing::warn!(%error, "retention stopped; it goes on with the next pass"),
+            }
+            tokio::time::sleep(interval).await;
+        }
+    };
+    tokio::select! {
+        () = passes => {}
+        () = shutdown.draining() => {}
+    }
+}
+
+/// One pass: removes all that is past its time now, with a rest between two turns.
+///
+/// # Errors
+/// As the repository's; what was removed until then stays removed.
+pub async fn prune(
+    repository: &Arc<dyn TaskRepository>,
+    policy: &RetentionPolicy,
+    clock: &Clock,
+) -> Result<Removed, Error> {
+    let now_ms = clock.now_ms();
+    let mut removed = Removed::default();
+    for agent in repository.agents().await? {
+        for state in RetentionPolicy::STATES {
+            if let Some(before_ms) = policy.cutoff_ms(&agent, state, now_ms) {
+                let query = PruneQuery {
+                    agent: Arc::from(agent.as_str()),
+                    state,
+                    before_ms,
+                    limit: policy.defaults.batch_events,
+                };
+                tasks(repository, policy, &query, &mut removed).await?;
+            }
+        }
+    }
+    if let Some(before_ms) = policy.events_cutoff_ms(now_ms) {
+        events(repository, policy, before_ms, &mut removed).await?;
+    }
+    Ok(removed)
+}
+
+async fn tasks(
+    repository: &Arc<dyn TaskRepository>,
+    policy: &RetentionPolicy,
+    query: &PruneQuery,
+    removed: &mut Removed,
+) -> Result<(), Error> {
+    loop {
+        let turn = repository.prune(query).await?;
+        removed.tasks += turn.tasks as u64;
+        removed.events += turn.events;
+        if !turn.more {
+            return Ok(());
+        }
+        tokio::time::sleep(policy.pause()).await;
+    }
+}
+
+async fn events(
+    repository: &Arc<dyn TaskRepository>,
+    policy: &RetentionPolicy,
+    before_ms: i64,
+    removed: &mut Removed,
+) -> Result<(), Error> {
+    let mut query = CompactQuery {
+        after: String::new(),
+        before_ms,
+        limit: policy.defaults.batch_events,
+    };
+    loop {
+        let turn = repository.compact(&query).await?;
+        removed.events += turn.events;
+        let Some(next) = turn.next else { return Ok(()) };
+        query.after = next;
+        tokio::time::sleep(policy.pause()).await;
+    }
+}

@@ -1,0 +1,245 @@
+//! `a2ad db`.
+
+use std::path::PathBuf;
+
+use a2ad::app::{RetentionPolicy, open_repository, prune};
+use a2ad::clock::Clock;
+use a2ad::config::{Backend, Config};
+use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
+use a2ad::shutdown::Shutdown;
+use clap::{Args, Subcommand};
+
+use super::Outcome;
+use super::output::{Format, print};
+use super::settings::Settings;
+
+#[derive(Subcommand)]
+pub enum Db {
+    /// Count tasks, events and bytes; works while a server runs
+    Stats(StatsCommand),
+    /// Remove what is past its retention; the server must not run, because it does so itself
+    Prune(Prune),
+    /// Copy a SQLite database into a new file and verify the copy; works while a server runs
+    Backup(Backup),
+    /// Check every log, checksum and snapshot; works while a server runs
+    Verify(Verify),
+}
+
+impl Db {
+    pub async fn run(self) -> Outcome {
+        match self {
+            Self::Stats(command) => command.run().await,
+            Self::Prune(command) => command.run().await,
+            Self::Backup(command) => command.run().await,
+            Self::Verify(command) => command.run().await,
+        }
+    }
+}
+
+/// Which database.
+#[derive(Args)]
+struct Which {
+    #[command(flatten)]
+    settings: Settings,
+    /// The database, as for serve
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+}
+
+impl Which {
+    fn config(self) -> Result<Config, a2ad::config::Error> {
+        let mut loader = self.settings.loader();
+        if let Some(url) = self.database {
+            loader = loader.set_text("database.url", url);
+        }
+        Ok(loader.load()?.config)
+    }
+}
+
+/// Opens what a configuration names, to look at it only.
+async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>> {
+    match config.database.backend()? {
+        Backend::Sqlite(path) => {
+            if !path.exists() {
+                return Err(format!("there is no database {}", path.display()).into());
+            }
+            Ok(Maintenance::open_sqlite(&path).await?)
+        }
+        Backend::Memory => {
+            Err("a database in memory ends with its server; name another with --database".into())
+        }
+        Backend::Postgres(url) => Ok(Maintenance::open_postgres(url.expose()).await?),
+    }
+}
+
+#[derive(Args)]
+pub struct StatsCommand {
+    #[command(flatten)]
+    which: Which,
+    /// Print one JSON value instead of lines for people
+    #[arg(long)]
+    json: bool,
+}
+
+fn form(json: bool) -> Format {
+    if json { Format::Json } else { Format::Text }
+}
+
+impl StatsCommand {
+    async fn run(self) -> Outcome {
+        let database = look(&self.which.config()?).await?;
+        let stats = database.stats().await?;
+        database.close().await?;
+        print(form(self.json), &stats, stats_text)
+    }
+}
+
+fn stats_text(stats: &Stats) -> String {
+    let mut lines = vec![format!("schema            {}", stats.schema)];
+    for count in &stats.tasks {
+        let state = count.state.trim_start_matches("TASK_STATE_");
+        lines.push(format!(
+            "tasks             {} of {} {state}, {} events",
+            count.tasks, count.agent, count.events
+        ));
+    }
+    lines.extend([
+        format!(
+            "events            {} in {} commits, {} bytes",
+            stats.events, stats.commits, stats.event_bytes
+        ),
+        format!(
+            "snapshots         {}, {} bytes",
+            stats.snapshots, stats.snapshot_bytes
+        ),
+        format!("idempotency keys  {}", stats.idempotency_keys),
+        format!("push configs      {}", stats.push_configs),
+        format!("database          {} bytes", stats.database_bytes),
+    ]);
+    if let Some(bytes) = stats.wal_bytes {
+        lines.push(format!("write-ahead log   {bytes} bytes"));
+    }
+    if let Some(oldest_ms) = stats.oldest_ms {
+        lines.push(format!(
+            "oldest task       created {oldest_ms} ms after 1970-01-01"
+        ));
+    }
+    lines.join("\n")
+}
+
+#[derive(Args)]
+pub struct Prune {
+    #[command(flatten)]
+    which: Which,
+    /// Say what would go, and remove nothing; works while a server runs
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Prune {
+    async fn run(self) -> Outcome {
+        let config = self.which.config()?;
+        let policy = RetentionPolicy::of(&config);
+        if self.dry_run {
+            return dry_run(&config, &policy).await;
+        }
+        if config.database.backend()? == Backend::Memory {
+            return Err("a database in memory ends with its server; name another with --database".into());
+        }
+        let shutdown = Shutdown::new();
+        let repository = open_repository(&config, &shutdown).await?;
+        let removed = prune(&repository, &policy, &Clock::system()).await;
+        repository.close().await;
+        let removed = removed?;
+        println!("{} tasks and {} events removed", removed.tasks, removed.events);
+        Ok(())
+    }
+}
+
+async fn dry_run(config: &Config, policy: &RetentionPolicy) -> Outcome {
+    let database = look(config).await?;
+    let now_ms = Clock::system().now_ms();
+    let mut total = 0;
+    for agent in database.agents().await? {
+        for state in RetentionPolicy::STATES {
+            let Some(before_ms) = policy.cutoff_ms(&agent, state, now_ms) else {
+                continue;
+            };
+            let (tasks, events) = database.tasks_before(&agent, state, before_ms).await?;
+            if tasks > 0 {
+                let state = state.as_str_name().trim_start_matches("TASK_STATE_");
+                println!("{tasks} tasks of {agent} {state} would go, with {events} events");
+            }
+            total += tasks;
+        }
+    }
+    println!("{total} tasks would be removed");
+    if let Some(before_ms) = policy.events_cutoff_ms(now_ms) {
+        let events = database.events_before(before_ms).await?;
+        println!("{events} events that snapshots stand for are past their time");
+    }
+    Ok(database.close().await?)
+}
+
+#[derive(Args)]
+pub struct Backup {
+    #[command(flatten)]
+    which: Which,
+    /// The new file; one that exists is never replaced
+    #[arg(value_name = "FILE")]
+    target: PathBuf,
+}
+
+impl Backup {
+    async fn run(self) -> Outcome {
+        let config = self.which.config()?;
+        if let Backend::Postgres(_) = config.database.backend()? {
+            return Err("a2ad copies SQLite only; use pg_dump for PostgreSQL".into());
+        }
+        let database = look(&config).await?;
+        let verified = database.backup(&self.target).await?;
+        database.close().await?;
+        println!("{}: {}", self.target.display(), verified_text(&verified));
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub struct Verify {
+    #[command(flatten)]
+    which: Which,
+    /// Print one JSON value instead of lines for people
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    async fn run(self) -> Outcome {
+        let database = look(&self.which.config()?).await?;
+        let verified = database.verify().await?;
+        database.close().await?;
+        print(form(self.json), &verified, findings_text)?;
+        if verified.is_sound() {
+            return Ok(());
+        }
+        Err(format!("{} things are not as they were stored", verified.findings.len()).into())
+    }
+}
+
+fn findings_text(verified: &Verified) -> String {
+    let findings = verified.findings.iter().map(ToString::to_string);
+    findings
+        .chain([verified_text(verified)])
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn verified_text(verified: &Verified) -> String {
+    format!(
+        "{} tasks, {} events and {} snapshots checked, {} findings",
+        verified.tasks,
+        verified.events,
+        verified.snapshots,
+        verified.findings.len()
+    )
+}
