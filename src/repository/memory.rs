@@ -5,30 +5,28 @@
 
 mod lease;
 mod retention;
+mod row;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use foldhash::fast::RandomState;
-use prost::Message as _;
 
-use self::lease::leased;
-use super::retention::Written;
+use self::row::Row;
 use super::types::take_while_they_fit;
 use super::{
     CompactQuery, Compacted, Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, ListCursor, ListPage,
-    ListQuery, PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite, log,
+    ListQuery, PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
 };
 use crate::clock::Clock;
 use crate::context::Scope;
-use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
-use crate::task::{TaskEvent, replay};
+use crate::pb::TaskPushNotificationConfig;
+use crate::task::TaskEvent;
 
 /// Parts of the table, each of which grows by itself: the more, the shorter the pause when one does.
 const SHARDS: usize = 256;
@@ -43,34 +41,6 @@ pub struct MemoryRepository {
     closed: AtomicBool,
     /// What leases are measured by.
     clock: Clock,
-}
-
-#[derive(Debug)]
-struct Row {
-    scope: Scope,
-    context_id: Arc<str>,
-    state: TaskState,
-    status_ms: i64,
-    generation: u64,
-    epoch: u64,
-    /// Until when somebody holds the task; 0 when nobody does.
-    lease_until_ms: i64,
-    attempt: u32,
-    snapshot: Option<Bytes>,
-    snapshot_generation: u64,
-    /// The generation of the first event that is kept; 1 until compaction takes some.
-    first_generation: u64,
-    commits: Vec<Packed>,
-    push_configs: BTreeMap<String, TaskPushNotificationConfig>,
-}
-
-/// The events of one commit.
-#[derive(Debug)]
-struct Packed {
-    first_generation: u64,
-    last_generation: u64,
-    at_ms: i64,
-    events: Bytes,
 }
 
 #[derive(Debug)]
@@ -145,129 +115,6 @@ impl MemoryRepository {
     fn visible<T>(&self, scope: &Scope, task_id: &str, read: impl FnOnce(&Row) -> T) -> Option<T> {
         let row = self.tasks.get(task_id)?;
         (row.scope == *scope).then(|| read(&row))
-    }
-}
-
-impl Row {
-    fn create(write: TaskWrite, now_ms: i64) -> Self {
-        let commits = vec![Packed::of(&write)];
-        Self {
-            generation: write.generation(),
-            commits,
-            scope: write.scope,
-            context_id: write.context_id,
-            state: write.state,
-            status_ms: write.status_ms,
-            epoch: write.epoch,
-            lease_until_ms: leased(write.lease, 0, now_ms),
-            attempt: write.attempt,
-            snapshot: write.snapshot,
-            snapshot_generation: write.snapshot_generation,
-            first_generation: 1,
-            push_configs: write
-                .push_configs
-                .into_iter()
-                .map(|config| (config.id.clone(), config))
-                .collect(),
-        }
-    }
-
-    fn append(&mut self, write: TaskWrite, now_ms: i64) {
-        self.commits.push(Packed::of(&write));
-        self.lease_until_ms = leased(write.lease, self.lease_until_ms, now_ms);
-        self.attempt = write.attempt;
-        self.generation = write.generation();
-        self.epoch = write.epoch;
-        self.state = write.state;
-        self.status_ms = write.status_ms;
-        if write.snapshot.is_some() {
-            self.snapshot = write.snapshot;
-        }
-        self.snapshot_generation = write.snapshot_generation;
-        self.push_configs.extend(
-            write
-                .push_configs
-                .into_iter()
-                .map(|config| (config.id.clone(), config)),
-        );
-    }
-
-    fn fold(&self, task_id: &str) -> Result<StoredTask, Error> {
-        let corrupt = |cause: String| Error::Corrupt {
-            task_id: task_id.to_owned(),
-            generation: None,
-            cause,
-        };
-        let snapshot = self.snapshot.clone().map(Task::decode).transpose();
-        let snapshot = snapshot.map_err(|error| corrupt(error.to_string()))?;
-        let tail = self.events(task_id, self.snapshot_generation, usize::MAX)?;
-        let task =
-            replay(snapshot, self.snapshot_generation, &tail).map_err(|error| corrupt(error.to_string()))?;
-        let task = task.ok_or_else(|| corrupt("the log is empty".to_owned()))?;
-        Ok(StoredTask {
-            task,
-            generation: self.generation,
-            snapshot_generation: self.snapshot_generation,
-            epoch: self.epoch,
-            attempt: self.attempt,
-        })
-    }
-
-    /// At most `limit` events behind the generation `after`.
-    fn events(&self, task_id: &str, after: u64, limit: usize) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        if limit == 0 || after >= self.generation {
-            return Ok(Vec::new());
-        }
-        if after + 1 < self.first_generation {
-            return Err(Error::Expired {
-                first: self.first_generation,
-            });
-        }
-        let skipped = self
-            .commits
-            .partition_point(|packed| packed.last_generation <= after);
-        let mut events = Vec::new();
-        for packed in &self.commits[skipped..] {
-            let unpacked = log::decode_all(task_id, packed.range(), packed.events.clone())?;
-            let wanted = unpacked.into_iter().filter(|event| event.generation > after);
-            events.extend(wanted.take(limit - events.len()));
-            if events.len() == limit {
-                break;
-            }
-        }
-        Ok(events)
-    }
-
-    fn matches(&self, scope: &Scope, query: &ListQuery) -> bool {
-        self.scope == *scope
-            && query
-                .context_id
-                .as_deref()
-                .is_none_or(|context_id| context_id == &*self.context_id)
-            && query.state.is_none_or(|state| state == self.state)
-            && query.status_after_ms.is_none_or(|after| self.status_ms >= after)
-    }
-}
-
-impl Packed {
-    fn of(write: &TaskWrite) -> Self {
-        Self {
-            first_generation: write.expected_generation + 1,
-            last_generation: write.generation(),
-            at_ms: write.at_ms,
-            events: log::encode(&write.task_id, &write.events).into(),
-        }
-    }
-
-    fn range(&self) -> (u64, u64) {
-        (self.first_generation, self.last_generation)
-    }
-
-    fn written(&self) -> Written {
-        Written {
-            last_generation: self.last_generation,
-            at_ms: self.at_ms,
-        }
     }
 }
 

@@ -293,7 +293,11 @@ impl Pair {
                     .collect();
                 leases.sort();
                 leases.dedup_by(|a, b| a.0 == b.0);
-                let _ = both!(self, repository => repository.renew(&leases, Duration::ZERO));
+                let _ = both!(self, repository => async {
+                    let mut refused = repository.renew(&leases, Duration::ZERO).await?;
+                    refused.sort();
+                    Ok::<_, a2ad::repository::Error>(refused)
+                });
             }
             Op::TakeOver { task } => {
                 let Some(left) = self

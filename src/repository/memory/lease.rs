@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MemoryRepository, Row};
+use super::MemoryRepository;
+use super::row::Row;
 use crate::repository::types::millis;
 use crate::repository::{Interrupted, Lapsed, Lease};
 use crate::task::is_interrupted;

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{MemoryRepository, Packed, Row};
-use crate::repository::retention::{Ended, Written, beginning, fitting};
+use super::MemoryRepository;
+use super::row::Row;
+use crate::repository::retention::{Ended, fitting};
 use crate::repository::{CompactQuery, Compacted, PruneQuery, Pruned};
 use crate::task::is_terminal;
 
@@ -82,34 +83,5 @@ impl MemoryRepository {
         self.tasks.remove(task_id);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         keys.retain(|_, bound| bound.known.task_id != task_id);
-    }
-}
-
-impl Row {
-    /// Removes the events up to a generation.
-    fn cut(&mut self, through: u64) {
-        self.commits.retain(|commit| commit.last_generation > through);
-        self.first_generation = through + 1;
-    }
-
-    /// Removes old events before the snapshot; how many, and whether the limit came first.
-    fn compact(&mut self, before_ms: i64, limit: usize, spent: u64) -> (u64, bool) {
-        let before = |commit: &Written| commit.last_generation < self.snapshot_generation;
-        let commits = self.commits.iter().map(Packed::written).take_while(before);
-        let found = beginning(commits, self.first_generation, before_ms, limit, spent);
-        let events = found.through + 1 - self.first_generation;
-        if events > 0 {
-            self.cut(found.through);
-        }
-        (events, found.is_cut)
-    }
-
-    fn ended(&self, task_id: &str) -> Ended {
-        Ended {
-            task_id: task_id.to_owned(),
-            first_generation: self.first_generation,
-            generation: self.generation,
-            snapshot_generation: self.snapshot_generation,
-        }
     }
 }
