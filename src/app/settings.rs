@@ -121,3 +121,34 @@ pub(super) fn tls(config: &Config) -> Option<TlsSettings> {
         ..TlsSettings::server_only(cert_file, key_file)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_database_arrives() {
+        let mut config = Config::default();
+        let keys = &mut config.database;
+        (keys.readers, keys.committers) = (11, 12);
+        (keys.commit_batch_max, keys.commit_queue_max) = (13, 14);
+        (keys.read_timeout_ms, keys.commit_timeout_ms) = (15, 16);
+        (keys.connect_timeout_ms, keys.statement_timeout_ms) = (17, 18);
+        (keys.lock_timeout_ms, keys.idle_transaction_timeout_ms) = (19, 20);
+        keys.application_name = "21".to_owned();
+        let ms = Duration::from_millis;
+        let settings = database(&config);
+        assert_eq!((settings.readers, settings.committers), (11, 12));
+        assert_eq!((settings.commit_batch_max, settings.commit_queue_max), (13, 14));
+        assert_eq!((settings.read_timeout, settings.commit_timeout), (ms(15), ms(16)));
+        assert_eq!(
+            (settings.connect_timeout, settings.statement_timeout),
+            (ms(17), ms(18))
+        );
+        assert_eq!(
+            (settings.lock_timeout, settings.idle_transaction_timeout),
+            (ms(19), ms(20))
+        );
+        assert_eq!(settings.application_name, "21");
+    }
+}

@@ -343,8 +343,8 @@ fn contradictions_are_refused_with_what_to_write() {
             &["`tls.crl_files` in"],
         ),
         (
-            "[database]\nurl = 'postgres://u:hunter2@db/a'",
-            &["`database.url` in", "not built in yet"],
+            "[database]\ncommitters = 0",
+            &["`database.committers` in", "from 1 to 64"],
         ),
         (
             "[database]\nurl = 'mysql://u:hunter2@db/a'",

@@ -1,8 +1,8 @@
 //! The engine: what a task's life looks like to callers, readers and the repository, whatever its agent does.
 
-mod cancel;
-mod faults;
-mod messages;
-mod recovery;
-mod streams;
-mod turns;
+pub mod cancel;
+pub mod faults;
+pub mod messages;
+pub mod recovery;
+pub mod streams;
+pub mod turns;

@@ -1,4 +1,4 @@
-//! Random sequences of operations give the same results and the same errors on memory and on SQLite.
+//! Random sequences of operations give the same results and the same errors on memory, on SQLite and on PostgreSQL.
 
 use std::sync::Arc;
 
@@ -8,7 +8,9 @@ use a2ad::repository::memory::MemoryRepository;
 use a2ad::repository::{IdempotencyKey, ListCursor, ListQuery, TaskRepository, TaskWrite};
 use proptest::prelude::*;
 
+use crate::postgres::fresh_postgres;
 use crate::repositories::fresh_sqlite;
+use crate::support::observed::Observed;
 
 const OWNERS: [&str; 2] = ["ada", "bob"];
 const STATES: [TaskState; 4] = [
@@ -164,7 +166,7 @@ fn pushed(task: usize, push: usize) -> a2ad::pb::TaskPushNotificationConfig {
 /// Both repositories, and the tasks as their true writers know them.
 struct Pair {
     memory: MemoryRepository,
-    sqlite: Arc<dyn TaskRepository>,
+    database: Arc<dyn TaskRepository>,
     sketches: Vec<Option<Sketch>>,
 }
 
@@ -175,11 +177,11 @@ macro_rules! both {
             let $repository = &$pair.memory;
             $ask.await
         };
-        let sqlite = {
-            let $repository = &$pair.sqlite;
+        let database = {
+            let $repository = &$pair.database;
             $ask.await
         };
-        assert_eq!(memory, sqlite);
+        assert_eq!(memory, database);
         memory
     }};
 }
@@ -302,19 +304,36 @@ impl Pair {
     }
 }
 
+fn compare(ops: Vec<Op>, open: impl AsyncFn() -> Arc<Observed>) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let sketches = vec![None; 6];
+        let mut pair = Pair {
+            memory: MemoryRepository::new(),
+            database: open().await,
+            sketches,
+        };
+        for op in ops {
+            pair.run(op).await;
+        }
+        pair.database.close().await;
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn memory_and_sqlite_answer_alike(ops in prop::collection::vec(op(), 1..60)) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let sketches = vec![None; 6];
-            let mut pair = Pair { memory: MemoryRepository::new(), sqlite: fresh_sqlite().await, sketches };
-            for op in ops {
-                pair.run(op).await;
-            }
-            pair.sqlite.close().await;
-        });
+        compare(ops, fresh_sqlite);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_and_postgres_answer_alike(ops in prop::collection::vec(op(), 1..60)) {
+        compare(ops, fresh_postgres);
     }
 }

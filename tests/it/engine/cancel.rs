@@ -25,7 +25,7 @@ fn asking() -> Scripted {
 }
 
 #[tokio::test]
-async fn a_running_task_is_canceled_and_its_execution_dropped() {
+pub async fn a_running_task_is_canceled_and_its_execution_dropped() {
     struct Dropped(Arc<AtomicUsize>);
     impl Drop for Dropped {
         fn drop(&mut self) {
@@ -55,7 +55,7 @@ async fn a_running_task_is_canceled_and_its_execution_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_cancel_and_a_completion_one_wins() {
+pub async fn of_a_cancel_and_a_completion_one_wins() {
     let mut ends = [0, 0];
     for round in 0..220 {
         // The last ones on a database that takes its time.
@@ -98,7 +98,7 @@ async fn of_a_cancel_and_a_completion_one_wins() {
 }
 
 #[tokio::test]
-async fn a_task_that_waits_is_canceled() {
+pub async fn a_task_that_waits_is_canceled() {
     let bed = Bed::new();
     let agent = asking().agent();
     let asked = task(bed.start(&agent, "go", Wait::Settled).await);
@@ -113,7 +113,7 @@ async fn a_task_that_waits_is_canceled() {
 }
 
 #[tokio::test]
-async fn a_task_that_ended_otherwise_is_not_cancelable() {
+pub async fn a_task_that_ended_otherwise_is_not_cancelable() {
     let bed = Bed::new();
     let done = task(bed.start(&echo(), "go", Wait::Settled).await);
     let error = bed.cancel(&echo(), &done.id).await.unwrap_err();
@@ -125,7 +125,7 @@ async fn a_task_that_ended_otherwise_is_not_cancelable() {
 }
 
 #[tokio::test]
-async fn an_agent_may_refuse_and_its_task_goes_on() {
+pub async fn an_agent_may_refuse_and_its_task_goes_on() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let refuse = || async { CancelOutcome::Refused("the rocket has left".to_owned()) };
     let agent = Scripted::new(completing_behind(&gate)).on_cancel(refuse).agent();
@@ -141,7 +141,7 @@ async fn an_agent_may_refuse_and_its_task_goes_on() {
 }
 
 #[tokio::test]
-async fn parting_words_stand_in_the_last_status() {
+pub async fn parting_words_stand_in_the_last_status() {
     let bed = Bed::new();
     let words = a2ad::repository::conformance::message("farewell");
     let agent = never()
@@ -183,7 +183,7 @@ async fn silence_counts_as_consent() {
 
 /// A bug once: a panic in the hook took the task's writer along, and the task stayed WORKING.
 #[tokio::test]
-async fn a_panic_counts_as_consent() {
+pub async fn a_panic_counts_as_consent() {
     let bed = Bed::new();
     let agent = never().on_cancel(|| async { panic!("on purpose") }).agent();
     let id = bed.accepted(&agent).await.id;
@@ -193,7 +193,7 @@ async fn a_panic_counts_as_consent() {
 
 /// A bug once: with a quick database, the updates of an agent that never pauses kept commands out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_that_writes_without_end_is_canceled() {
+pub async fn an_agent_that_writes_without_end_is_canceled() {
     let bed = Bed::new();
     let agent = Scripted::new(|_, updater| async move {
         loop {

@@ -35,7 +35,7 @@ fn curious_with(gate: &Gate, options: AgentOptions) -> Arc<Agent> {
 }
 
 #[tokio::test]
-async fn messages_to_a_working_task_run_in_order() {
+pub async fn messages_to_a_working_task_run_in_order() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = curious(&gate);
     let id = bed.accepted(&agent).await.id;
@@ -63,7 +63,7 @@ async fn messages_to_a_working_task_run_in_order() {
 }
 
 #[tokio::test]
-async fn an_answer_continues_a_task_that_asked() {
+pub async fn an_answer_continues_a_task_that_asked() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = curious(&gate);
     gate.open();
@@ -80,7 +80,7 @@ async fn an_answer_continues_a_task_that_asked() {
 }
 
 #[tokio::test]
-async fn the_inbox_of_a_task_is_bounded() {
+pub async fn the_inbox_of_a_task_is_bounded() {
     let (bed, gate) = (
         Bed::with(ExecutionSettings {
             inbox_messages_max: 2,
@@ -103,7 +103,7 @@ async fn the_inbox_of_a_task_is_bounded() {
 
 /// A bug once: only what agents said counted.
 #[tokio::test]
-async fn messages_count_towards_the_size_of_a_task() {
+pub async fn messages_count_towards_the_size_of_a_task() {
     let settings = ExecutionSettings {
         task_bytes_max: 5_000,
         inbox_messages_max: 1_000,
@@ -131,7 +131,7 @@ async fn messages_count_towards_the_size_of_a_task() {
 }
 
 #[tokio::test]
-async fn messages_that_fit_nowhere_are_refused() {
+pub async fn messages_that_fit_nowhere_are_refused() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = curious(&gate);
     let id = bed.accepted(&agent).await.id;
@@ -194,7 +194,7 @@ async fn messages_that_fit_nowhere_are_refused() {
 }
 
 #[tokio::test]
-async fn a_message_needs_a_free_execution() {
+pub async fn a_message_needs_a_free_execution() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = curious_with(
         &gate,
@@ -222,7 +222,7 @@ async fn a_message_needs_a_free_execution() {
 /// A bug once: an answer that came while the agent cleaned up behind its question failed the task ("returned without
 /// a result").
 #[tokio::test]
-async fn an_answer_may_come_before_the_asking_execution_is_over() {
+pub async fn an_answer_may_come_before_the_asking_execution_is_over() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let wait = gate.clone();
     let agent = Scripted::new(move |request, updater| {
@@ -268,7 +268,7 @@ fn counting(runs: &Arc<AtomicUsize>) -> Arc<Agent> {
 
 /// A bug once: a repeated answer was heard twice, because only new tasks looked at their key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_repeated_message_is_heard_once() {
+pub async fn a_repeated_message_is_heard_once() {
     for _ in 0..20 {
         let (bed, runs) = (Bed::new(), Arc::new(AtomicUsize::new(0)));
         let agent = counting(&runs);
@@ -312,7 +312,7 @@ async fn a_repeated_message_is_heard_once() {
 
 /// Many commands meet a writer that is about to retire; none gets lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_find_a_writer_whenever_they_come() {
+pub async fn commands_find_a_writer_whenever_they_come() {
     let (bed, runs) = (Bed::new(), Arc::new(AtomicUsize::new(0)));
     let agent = counting(&runs);
     let id = task(bed.start(&agent, "go", Wait::Settled).await).id;

@@ -50,7 +50,7 @@ fn stuck_at_first(runs: &Arc<AtomicUsize>) -> Scripted {
 }
 
 #[tokio::test]
-async fn an_agent_that_can_restart_runs_again_with_the_same_message() {
+pub async fn an_agent_that_can_restart_runs_again_with_the_same_message() {
     let runs = Arc::new(AtomicUsize::new(0));
     let agent = stuck_at_first(&runs).restarting().agent();
     let bed = crash(&agent, 1).await;
@@ -70,7 +70,7 @@ async fn an_agent_that_can_restart_runs_again_with_the_same_message() {
 }
 
 #[tokio::test]
-async fn the_task_of_any_other_agent_fails_and_says_why() {
+pub async fn the_task_of_any_other_agent_fails_and_says_why() {
     let runs = Arc::new(AtomicUsize::new(0));
     let agent = stuck_at_first(&runs).agent();
     let bed = crash(&agent, 1).await;
@@ -86,7 +86,7 @@ async fn the_task_of_any_other_agent_fails_and_says_why() {
 
 /// A bug once: with more tasks left than the agent may run at once, the rest failed.
 #[tokio::test]
-async fn restarts_wait_for_a_free_execution() {
+pub async fn restarts_wait_for_a_free_execution() {
     let gate = Gate::closed();
     let many = Scripted::new(completing_behind(&gate)).restarting().agent();
     let bed = crash(&many, 5).await;
@@ -107,7 +107,7 @@ async fn restarts_wait_for_a_free_execution() {
 }
 
 #[tokio::test]
-async fn recovering_what_runs_or_has_settled_changes_nothing() {
+pub async fn recovering_what_runs_or_has_settled_changes_nothing() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = Scripted::new(completing_behind(&gate)).restarting().agent();
     let id = bed.accepted(&agent).await.id;
@@ -136,7 +136,7 @@ async fn recovering_what_runs_or_has_settled_changes_nothing() {
 
 /// A paused process that comes back writes nothing more: the database refuses its epoch.
 #[tokio::test]
-async fn a_writer_that_was_taken_over_gives_up() {
+pub async fn a_writer_that_was_taken_over_gives_up() {
     let gate = Gate::closed();
     let agent = Scripted::new(completing_behind(&gate)).agent();
     let old = Bed::new();

@@ -50,7 +50,7 @@ fn pouring(lines: usize) -> Arc<Agent> {
 }
 
 #[tokio::test]
-async fn a_stream_begins_with_the_task_and_ends_with_it() {
+pub async fn a_stream_begins_with_the_task_and_ends_with_it() {
     let bed = Bed::new();
     for agent in [echo(), pouring(100)] {
         let events = all(bed.stream(&agent, "hello").await).await;
@@ -69,7 +69,7 @@ async fn a_stream_begins_with_the_task_and_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_subscriber_gets_the_task_and_what_follows() {
+pub async fn a_subscriber_gets_the_task_and_what_follows() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = writing(&gate, 3);
     let id = bed.accepted(&agent).await.id;
@@ -92,7 +92,7 @@ async fn a_subscriber_gets_the_task_and_what_follows() {
 }
 
 #[tokio::test]
-async fn a_cursor_gets_exactly_what_is_later() {
+pub async fn a_cursor_gets_exactly_what_is_later() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = writing(&gate, 4);
     let id = bed.accepted(&agent).await.id;
@@ -123,7 +123,7 @@ async fn a_cursor_gets_exactly_what_is_later() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_falls_back_to_the_log() {
+pub async fn a_slow_reader_falls_back_to_the_log() {
     let settings = ExecutionSettings {
         ring_events_max: 4,
         ..ExecutionSettings::default()
@@ -142,7 +142,7 @@ async fn a_slow_reader_falls_back_to_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_readers_see_the_same() {
+pub async fn all_readers_see_the_same() {
     let settings = ExecutionSettings {
         ring_events_max: 16,
         ..ExecutionSettings::default()
@@ -181,7 +181,7 @@ async fn all_readers_see_the_same() {
 
 /// Whatever the moment of subscribing, the task that comes first and the events behind it have no gap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_falls_between_subscribing_and_writing() {
+pub async fn nothing_falls_between_subscribing_and_writing() {
     for round in 0..220 {
         let bed = if round < 200 {
             Bed::new()
@@ -232,7 +232,7 @@ fn asking(options: AgentOptions) -> Arc<Agent> {
 }
 
 #[tokio::test]
-async fn a_stream_outlives_a_question_unless_the_agent_says_otherwise() {
+pub async fn a_stream_outlives_a_question_unless_the_agent_says_otherwise() {
     let bed = Bed::new();
     let agent = asking(AgentOptions::default());
     let mut stream = bed.stream(&agent, "go").await;
@@ -275,7 +275,7 @@ async fn a_stream_outlives_a_question_unless_the_agent_says_otherwise() {
 }
 
 #[tokio::test]
-async fn an_answer_may_be_streamed() {
+pub async fn an_answer_may_be_streamed() {
     let bed = Bed::new();
     let agent = asking(AgentOptions::default());
     let asked = task(bed.start(&agent, "go", Wait::Settled).await);
@@ -304,7 +304,7 @@ async fn an_answer_may_be_streamed() {
 }
 
 #[tokio::test]
-async fn a_dropped_reader_or_caller_does_not_stop_the_task() {
+pub async fn a_dropped_reader_or_caller_does_not_stop_the_task() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = gated(&gate);
     let mut stream = bed.stream(&agent, "go").await;
@@ -331,7 +331,7 @@ async fn a_dropped_reader_or_caller_does_not_stop_the_task() {
 }
 
 #[tokio::test]
-async fn draining_ends_streams_with_their_cursor() {
+pub async fn draining_ends_streams_with_their_cursor() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = writing(&gate, 2);
     let mut stream = bed.stream(&agent, "go").await;

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use crate::support::engine::*;
 
 #[tokio::test]
-async fn an_agent_that_only_computes_costs_one_commit() {
+pub async fn an_agent_that_only_computes_costs_one_commit() {
     let bed = Bed::new();
     for wait in [Wait::Settled, Wait::Accepted] {
         let before = bed.repository.commits();
@@ -34,7 +34,7 @@ async fn an_agent_that_only_computes_costs_one_commit() {
 }
 
 #[tokio::test]
-async fn a_caller_is_answered_when_the_task_is_accepted_or_settled() {
+pub async fn a_caller_is_answered_when_the_task_is_accepted_or_settled() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = gated(&gate);
     let task = bed.accepted(&agent).await;
@@ -56,7 +56,7 @@ async fn a_caller_is_answered_when_the_task_is_accepted_or_settled() {
 }
 
 #[tokio::test]
-async fn an_agent_that_returns_without_a_result_fails_its_task() {
+pub async fn an_agent_that_returns_without_a_result_fails_its_task() {
     let bed = Bed::new();
     let quick = Scripted::new(|_, _| async { Ok(()) }).agent();
     let slow = Scripted::new(|_, updater| async move {
@@ -93,7 +93,7 @@ fn chunk(id: &str) -> Artifact {
 }
 
 #[tokio::test]
-async fn an_update_that_the_protocol_forbids_fails_the_task() {
+pub async fn an_update_that_the_protocol_forbids_fails_the_task() {
     let bed = Bed::new();
     for pause in [false, true] {
         let agent = Scripted::new(move |_, updater| async move {
@@ -117,7 +117,7 @@ async fn an_update_that_the_protocol_forbids_fails_the_task() {
 }
 
 #[tokio::test]
-async fn a_panic_fails_one_task_and_no_other() {
+pub async fn a_panic_fails_one_task_and_no_other() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let other = gated(&gate);
     let unharmed = bed.accepted(&other).await;
@@ -147,7 +147,7 @@ async fn a_panic_fails_one_task_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_error_fails_the_task_with_its_public_text() {
+pub async fn an_error_fails_the_task_with_its_public_text() {
     let bed = Bed::new();
     let agent = Scripted::new(|_, _| async { Err(AgentError::new("no paper left")) }).agent();
     let failed = task(bed.start(&agent, "go", Wait::Settled).await);
@@ -160,7 +160,7 @@ async fn an_error_fails_the_task_with_its_public_text() {
 }
 
 #[tokio::test]
-async fn updates_behind_the_end_are_ignored() {
+pub async fn updates_behind_the_end_are_ignored() {
     let bed = Bed::new();
     let told = Arc::new(AtomicUsize::new(0));
     let count = told.clone();
@@ -211,7 +211,7 @@ async fn agent_permits(bed: &Bed, agent: &Arc<a2ad::agent::Agent>) -> usize {
 }
 
 #[tokio::test]
-async fn executions_are_bounded_per_agent() {
+pub async fn executions_are_bounded_per_agent() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let options = AgentOptions {
         executions_max: 2,
@@ -239,7 +239,7 @@ async fn executions_are_bounded_per_agent() {
 }
 
 #[tokio::test]
-async fn a_direct_answer_leaves_no_task() {
+pub async fn a_direct_answer_leaves_no_task() {
     let bed = Bed::new();
     for pause in [false, true] {
         let agent = Scripted::new(move |_, updater| async move {
@@ -273,7 +273,7 @@ async fn a_direct_answer_leaves_no_task() {
 }
 
 #[tokio::test]
-async fn a_direct_answer_behind_an_update_is_a_fault() {
+pub async fn a_direct_answer_behind_an_update_is_a_fault() {
     let bed = Bed::new();
     let late = Scripted::new(|_, updater| async move {
         updater.working().await?;
@@ -294,7 +294,7 @@ async fn a_direct_answer_behind_an_update_is_a_fault() {
 
 /// A bug once: an idempotency key has the task stored before the agent runs, and its direct answer was a fault then.
 #[tokio::test]
-async fn a_direct_answer_under_a_key_completes_the_task() {
+pub async fn a_direct_answer_under_a_key_completes_the_task() {
     let bed = Bed::new();
     let agent = Scripted::new(|_, updater| async move {
         updater.reply(updater.message("just words")).await?;
@@ -314,7 +314,7 @@ async fn a_direct_answer_under_a_key_completes_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_key_at_once_runs_the_agent_once() {
+pub async fn one_key_at_once_runs_the_agent_once() {
     for _ in 0..20 {
         let bed = Bed::new();
         let runs = Arc::new(AtomicUsize::new(0));
@@ -348,7 +348,7 @@ async fn one_key_at_once_runs_the_agent_once() {
 }
 
 #[tokio::test]
-async fn an_agent_waits_for_the_database_and_its_log_is_bounded() {
+pub async fn an_agent_waits_for_the_database_and_its_log_is_bounded() {
     let settings = ExecutionSettings {
         updates_queue_max: 4,
         task_bytes_max: 20_000,

@@ -1,5 +1,6 @@
 //! An engine on a test bed, and agents made of closures.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,6 +149,17 @@ pub fn completing_behind(
     }
 }
 
+std::thread_local! {
+    static POSTGRES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a test whose beds keep their tasks in PostgreSQL, each in a database of its own, unless they choose.
+pub fn on_postgres(test: fn()) {
+    POSTGRES.set(true);
+    test();
+    POSTGRES.set(false);
+}
+
 /// An engine over a repository that the test can look into.
 pub struct Bed {
     pub engine: Executions,
@@ -162,6 +174,9 @@ impl Bed {
     }
 
     pub fn with(settings: ExecutionSettings) -> Self {
+        if POSTGRES.get() {
+            return Self::over(crate::postgres::fresh_in_the_background(), settings);
+        }
         Self::over(Observed::new(Arc::new(MemoryRepository::new())), settings)
     }
 
