@@ -6,7 +6,7 @@ use a2ad::context::Scope;
 use a2ad::pb::TaskState;
 use a2ad::repository::conformance::{NOW_MS, Sketch, scope};
 use a2ad::repository::sea_orm::{DatabaseSettings, ListPlans, SeaOrmRepository};
-use a2ad::repository::{ListCursor, ListQuery, TaskRepository};
+use a2ad::repository::{ListCursor, ListQuery, TaskRepository, TaskWrite};
 use a2ad::shutdown::Shutdown;
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait as _, Database};
@@ -47,9 +47,15 @@ async fn fill(repository: &dyn TaskRepository) {
             let owner = scope(&format!("owner-{}", n % OWNERS));
             let (context, at_ms) = (format!("context-{}", n / OWNERS % CONTEXTS), NOW_MS + *n as i64);
             let mut sketch = Sketch::at(&owner, &format!("t{n:05}"), &context, at_ms);
-            repository.commit(sketch.create()).await?;
+            let create = sketch.create();
             let state = [TaskState::Completed, TaskState::Completed, TaskState::Working][n / OWNERS % 3];
-            repository.commit(sketch.go(state)).await
+            let go = sketch.go(state);
+            let write = TaskWrite {
+                events: create.events.iter().chain(&go.events).cloned().collect(),
+                expected_generation: 0,
+                ..go
+            };
+            repository.commit(write).await
         }));
         written.await.into_iter().collect::<Result<Vec<()>, _>>().unwrap();
     }
