@@ -5,8 +5,11 @@ mod binary;
 mod config_files;
 mod demo_agents;
 mod descriptor;
+mod durability;
 mod engine;
 mod errors;
+#[path = "../durability/mod.rs"]
+mod harness;
 mod json_bindings;
 mod json_forms;
 mod kill;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::{envelope, render, sse};
 use crate::api::Body;
 use crate::error::Error;
+use crate::fault;
 use crate::pb::{self, StreamResponse};
 use crate::task::TaskEvent;
 
@@ -93,6 +94,7 @@ where
             body.collect(cx);
         }
         if let Some(chunk) = body.ready.pop_front() {
+            fault::point("mid_stream_frame");
             body.rest();
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }

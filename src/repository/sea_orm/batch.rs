@@ -4,6 +4,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, T
 
 use super::sql::{INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, ManyRows, UPDATE_TASK};
 use super::{log, side, unavailable};
+use crate::fault;
 use crate::repository::{Error, TaskWrite};
 
 /// Why a transaction was rolled back.
@@ -70,7 +71,10 @@ async fn key_taken(connection: &DatabaseConnection, write: &TaskWrite) -> Error 
 async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Result<(), Failure> {
     let transaction = connection.begin().await?;
     match fill(&transaction, writes).await {
-        Ok(()) => Ok(transaction.commit().await?),
+        Ok(()) => {
+            fault::point("before_commit");
+            Ok(transaction.commit().await?)
+        }
         Err(failure) => {
             transaction.rollback().await?;
             Err(failure)
@@ -155,13 +159,14 @@ fn move_row(write: &TaskWrite) -> [Value; 10] {
     ]
 }
 
-fn log_row(write: &TaskWrite) -> [Value; 5] {
+fn log_row(write: &TaskWrite) -> [Value; 6] {
     [
         text(&write.task_id),
         number(write.generation()),
         number(write.expected_generation + 1),
         Value::from(log::encode(&write.events)),
         Value::Bytes(write.snapshot.as_ref().map(|snapshot| snapshot.to_vec())),
+        number(write.epoch),
     ]
 }
 

@@ -37,8 +37,8 @@ pub(super) const UPDATE_TASK: ManyRows = ManyRows {
 };
 
 pub(super) const INSERT_LOG: ManyRows = ManyRows {
-    before: "INSERT INTO task_log (task_id, last_generation, first_generation, events, snapshot) VALUES ",
-    types: &[""; 5],
+    before: "INSERT INTO task_log (task_id, last_generation, first_generation, events, snapshot, epoch) VALUES ",
+    types: &[""; 6],
     after: " ON CONFLICT (task_id, last_generation) DO NOTHING",
 };
 

@@ -1,0 +1,4 @@
+//! The durability harness in small, and its controls.
+
+mod controls;
+mod kills;
