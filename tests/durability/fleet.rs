@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use a2ad::pb::part::Content;
-use a2ad::pb::{Message, Part, Role, SendMessageConfiguration, SendMessageRequest};
+use a2ad::pb::stream_response::Payload;
+use a2ad::pb::{Message, Part, Role, SendMessageConfiguration, SendMessageRequest, Task, TaskState};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -116,18 +117,27 @@ impl Worker {
     }
 
     /// A task of this text, asked for under one idempotency key until it is there.
-    async fn task(&mut self, text: &str, return_immediately: bool) -> Option<String> {
+    async fn task(&mut self, text: &str, return_immediately: bool) -> Option<(String, i32)> {
         self.send_until_known(text, return_immediately, None).await
     }
 
     async fn turns(&mut self) {
-        let Some(task) = self.task("turn:first", false).await else {
+        let Some((task, state)) = self.task("turn:first", false).await else {
             return;
         };
+        // A kill in the first turn has ended the task; there is nothing to continue then.
+        if state != i32::from(TaskState::InputRequired) {
+            return;
+        }
         self.send_until_known("turn:second", false, Some(&task)).await;
     }
 
-    async fn send_until_known(&mut self, text: &str, immediately: bool, task: Option<&str>) -> Option<String> {
+    async fn send_until_known(
+        &mut self,
+        text: &str,
+        immediately: bool,
+        task: Option<&str>,
+    ) -> Option<(String, i32)> {
         let message = uuid::Uuid::new_v4().to_string();
         let request = request(&message, text, immediately, task);
         loop {
@@ -141,7 +151,7 @@ impl Worker {
                 Ok(client) => client.send(&request, Some(&message)).await,
                 Err(failure) => Err(failure),
             };
-            match self.note(op, answer.map(|task| (task.id, task.status.map_or(0, |status| status.state)))) {
+            match self.note(op, answer) {
                 Ok(task) => return task,
                 Err(()) => self.pause().await,
             }
@@ -162,14 +172,13 @@ impl Worker {
             Ok(client) => client.send(&request, None).await,
             Err(failure) => Err(failure),
         };
-        let answer = answer.map(|task| (task.id, task.status.map_or(0, |status| status.state)));
         if self.note(op, answer).is_err() {
             self.pause().await;
         }
     }
 
     async fn cancel(&mut self) {
-        let Some(task) = self.task("hold:600", true).await else {
+        let Some((task, _)) = self.task("hold:600", true).await else {
             return;
         };
         loop {
@@ -178,7 +187,6 @@ impl Worker {
                 Ok(client) => client.cancel(&task).await,
                 Err(failure) => Err(failure),
             };
-            let answer = answer.map(|task| (task.id, task.status.map_or(0, |status| status.state)));
             match self.note(op, answer) {
                 Ok(_) => return,
                 Err(()) => self.pause().await,
@@ -275,7 +283,7 @@ impl Worker {
             if reader.task.is_none() {
                 self.show(&task);
             }
-            let is_task = matches!(seen.payload, a2ad::pb::stream_response::Payload::Task(_));
+            let is_task = matches!(seen.payload, Payload::Task(_));
             self.pen.write(What::Frame(Frame {
                 op,
                 reader: reader.number,
@@ -306,16 +314,17 @@ impl Worker {
         op
     }
 
-    /// Writes an outcome down: a task, no task because of a refusal, or `Err` for the unknown.
-    fn note(&mut self, op: u64, answer: Result<(String, i32), Failure>) -> Result<Option<String>, ()> {
+    /// Writes an outcome down: a task with its state, nothing because of a refusal, or `Err` for the unknown.
+    fn note(&mut self, op: u64, answer: Result<Task, Failure>) -> Result<Option<(String, i32)>, ()> {
         match answer {
-            Ok((task, state)) => {
+            Ok(task) => {
+                let state = task.status.map_or(0, |status| status.state);
                 self.pen.write(What::Ok {
                     op,
-                    task: task.clone(),
+                    task: task.id.clone(),
                     state,
                 });
-                Ok(Some(task))
+                Ok(Some((task.id, state)))
             }
             Err(Failure::Refused(reason)) => {
                 self.pen.write(What::Fail { op, reason });
@@ -350,8 +359,7 @@ impl Worker {
     }
 }
 
-fn task_of(payload: &a2ad::pb::stream_response::Payload) -> String {
-    use a2ad::pb::stream_response::Payload;
+fn task_of(payload: &Payload) -> String {
     match payload {
         Payload::Task(task) => task.id.clone(),
         Payload::StatusUpdate(update) => update.task_id.clone(),

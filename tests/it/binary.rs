@@ -47,12 +47,6 @@ impl Server {
         format!("http://{}", self.addr)
     }
 
-    /// What a power cut would do to the process.
-    pub fn kill(mut self) {
-        self.child.kill().expect("a running process can be killed");
-        self.child.wait().expect("a killed process ends");
-    }
-
     /// Asks the process to drain.
     pub fn terminate(&self) {
         let sent = Command::new("kill")

@@ -1,4 +1,4 @@
-//! The program is killed, or told to drain, in the middle of its work; nothing that it acknowledged may be lost.
+//! The program is told to drain in the middle of its work; nothing that it acknowledged may be lost.
 //!
 //! The recorder (`load`) and the checkers (`check`, `log`) stand outside the server.
 
@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use crate::binary::Server;
 use load::{Client, Kind, Ledger, Outcome};
 
-const CYCLES: u64 = 10;
 /// Clients that load the server at the same time.
 const CLIENTS: u64 = 8;
 /// Over it, a drain has not done its work.
