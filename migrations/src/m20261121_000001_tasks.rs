@@ -1,6 +1,7 @@
 //! Tasks, their event logs, idempotency keys and push configurations.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DatabaseBackend;
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -8,14 +9,14 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(task()).await?;
+        create(manager, task()).await?;
         for index in task_indexes() {
             manager.create_index(index).await?;
         }
-        manager.create_table(task_log()).await?;
-        manager.create_table(idempotency_key()).await?;
+        create(manager, task_log()).await?;
+        create(manager, idempotency_key()).await?;
         manager.create_index(idempotency_key_expiry()).await?;
-        manager.create_table(push_config()).await
+        create(manager, push_config()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -24,6 +25,28 @@ impl MigrationTrait for Migration {
         }
         Ok(())
     }
+}
+
+/// Creates a table whose texts are compared byte by byte, as SQLite compares them: pages must not depend on the language
+/// that a PostgreSQL server was set up in.
+async fn create(manager: &SchemaManager<'_>, table: TableCreateStatement) -> Result<(), DbErr> {
+    manager.create_table(table.clone()).await?;
+    if manager.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let Some(TableRef::Table(TableName(_, name), _)) = table.get_table_name() else {
+        return Ok(());
+    };
+    let texts = table
+        .get_columns()
+        .iter()
+        .filter(|column| column.get_column_type() == Some(&ColumnType::Text));
+    for column in texts {
+        let column = column.get_column_name();
+        let bytewise = format!(r#"ALTER TABLE "{name}" ALTER COLUMN "{column}" TYPE TEXT COLLATE "C""#);
+        manager.get_connection().execute_unprepared(&bytewise).await?;
+    }
+    Ok(())
 }
 
 fn text(name: &'static str) -> ColumnDef {

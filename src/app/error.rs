@@ -33,7 +33,7 @@ pub enum StartError {
     /// The database can't be used.
     #[error(transparent)]
     Database(#[from] repository::sea_orm::OpenError),
-    /// The database has no implementation in this build.
+    /// The URL of the database can't be read.
     #[error("database.url: {0}")]
     Backend(String),
     /// The operations can't be set up.

@@ -236,8 +236,11 @@ async fn open_repository(
                 SeaOrmRepository::open_sqlite(path, &settings::database(config), shutdown).await?,
             ))
         }
-        Backend::Postgres(_) => Err(StartError::Backend(
-            "PostgreSQL is not part of this build; use sqlite://PATH or memory".to_owned(),
-        )),
+        Backend::Postgres(url) => {
+            let settings = settings::database(config);
+            Ok(Arc::new(
+                SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
+            ))
+        }
     }
 }

@@ -75,9 +75,16 @@ pub(super) fn database(config: &Config) -> DatabaseSettings {
     let database = &config.database;
     DatabaseSettings {
         readers: database.readers,
+        committers: database.committers,
         commit_batch_max: database.commit_batch_max,
         commit_queue_max: database.commit_queue_max,
         read_timeout: Duration::from_millis(database.read_timeout_ms),
+        commit_timeout: Duration::from_millis(database.commit_timeout_ms),
+        connect_timeout: Duration::from_millis(database.connect_timeout_ms),
+        statement_timeout: Duration::from_millis(database.statement_timeout_ms),
+        lock_timeout: Duration::from_millis(database.lock_timeout_ms),
+        idle_transaction_timeout: Duration::from_millis(database.idle_transaction_timeout_ms),
+        application_name: database.application_name.clone(),
     }
 }
 

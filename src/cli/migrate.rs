@@ -1,7 +1,7 @@
 //! `a2ad migrate`.
 
-use a2ad::config::Backend;
-use a2ad::repository::sea_orm::migrate_sqlite;
+use a2ad::config::{Backend, DatabaseUrl};
+use a2ad::repository::sea_orm::{migrate_postgres, migrate_sqlite};
 use clap::Args;
 
 use super::Outcome;
@@ -32,7 +32,11 @@ impl Migrate {
             Backend::Memory => {
                 Err("a database in memory has nothing to migrate; name one with --database".into())
             }
-            Backend::Postgres(_) => Err("PostgreSQL is not part of this build; use sqlite://PATH".into()),
+            Backend::Postgres(url) => {
+                let applied = migrate_postgres(url.expose()).await?;
+                println!("{}: {applied} migrations applied", DatabaseUrl::new(url.expose()));
+                Ok(())
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Serve {
     /// Address and port to listen on [default: 127.0.0.1:8420]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Where tasks are kept: memory, or sqlite://PATH [default: sqlite://a2ad.db]
+    /// Where tasks are kept: memory, sqlite://PATH or postgres://... [default: sqlite://a2ad.db]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// The agent that answers when a request names none [default: echo]

@@ -8,11 +8,15 @@ use super::secret::{DatabaseUrl, Secret};
 section! {
     /// The database behind the task log.
     pub struct Database {
-        /// `sqlite://PATH` for a file, "memory" for tasks that end with the process, `postgres://...` (planned). Two
-        /// slashes start a relative path, three an absolute one.
+        /// `sqlite://PATH` for a file, "memory" for tasks that end with the process, or
+        /// `postgres://USER:PASSWORD@HOST:PORT/NAME`. Two slashes start a relative path, three an absolute one. For TLS
+        /// to PostgreSQL: `?sslmode=verify-full&sslrootcert=FILE`, and sslcert and sslkey for a client certificate.
         url: DatabaseUrl = DatabaseUrl::from("sqlite://a2ad.db");
-        /// Connections that read at the same time; there is always one that writes.
+        /// Connections that read at the same time.
         readers: u32 = 4, 1..=1_024;
+        /// Connections to PostgreSQL that write at the same time; a SQLite file has one writer. What concerns one task
+        /// always takes the same one.
+        committers: u32 = 2, 1..=64;
         /// Writes that share one transaction. More of them share one fsync, and wait a little longer for it.
         commit_batch_max: usize = 256, 1..=10_000;
         /// Writes that wait for the committer before writers are held back.
@@ -20,6 +24,20 @@ section! {
         /// Milliseconds that one read may take before its caller gets an error; a long read keeps the log from
         /// shrinking.
         read_timeout_ms: u64 = 10_000, 1..=600_000;
+        /// Milliseconds that PostgreSQL may take to write one batch. Beyond, nobody knows whether it was written: the
+        /// callers get UNAVAILABLE, and the connection is given up.
+        commit_timeout_ms: u64 = 30_000, 1..=600_000;
+        /// Milliseconds that connecting to PostgreSQL may take, and that work waits for a connection while the server is
+        /// away.
+        connect_timeout_ms: u64 = 5_000, 1..=600_000;
+        /// PostgreSQL's statement_timeout in milliseconds; 0 for none.
+        statement_timeout_ms: u64 = 10_000, 0..=600_000;
+        /// PostgreSQL's lock_timeout in milliseconds; 0 for none.
+        lock_timeout_ms: u64 = 5_000, 0..=600_000;
+        /// PostgreSQL's idle_in_transaction_session_timeout in milliseconds; 0 for none.
+        idle_transaction_timeout_ms: u64 = 10_000, 0..=600_000;
+        /// PostgreSQL's application_name, which its views of activity show.
+        application_name: String = "a2ad".to_owned();
     }
 }
 

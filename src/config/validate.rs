@@ -122,11 +122,7 @@ impl Config {
 
     fn check_database(&self, found: &mut Vec<Problem>) {
         match Database::parse(self.database.url.expose()) {
-            Ok(Backend::Memory | Backend::Sqlite(_)) => {}
-            Ok(Backend::Postgres(_)) => found.push(Problem::new(
-                "database.url",
-                "PostgreSQL is not built in yet; write sqlite://PATH, or memory for a try",
-            )),
+            Ok(Backend::Memory | Backend::Sqlite(_) | Backend::Postgres(_)) => {}
             Err(message) => found.push(Problem::new("database.url", message)),
         }
     }

@@ -20,6 +20,7 @@ mod peers;
 mod peers_grpc;
 mod peers_mtls;
 mod peers_sdk;
+mod postgres;
 mod protocol;
 mod python;
 mod repositories;

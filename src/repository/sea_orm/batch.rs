@@ -1,11 +1,17 @@
 //! One transaction for many tasks.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait, Value};
+use std::collections::BTreeMap;
 
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait, Value,
+};
+
+use super::failure::is_of_the_rows;
 use super::sql::{INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, ManyRows, UPDATE_TASK};
 use super::{log, side, unavailable};
 use crate::fault;
-use crate::repository::{Error, TaskWrite};
+use crate::repository::{Error, IdempotencyKey, TaskWrite};
 
 /// Why a transaction was rolled back.
 enum Failure {
@@ -20,15 +26,25 @@ enum Conflict {
     Key,
 }
 
+impl Failure {
+    /// True if one write may be to blame, and the others would do better without it.
+    fn is_of_one(&self) -> bool {
+        match self {
+            Self::Conflict(_) => true,
+            Self::Database(error) => is_of_the_rows(error),
+        }
+    }
+}
+
 impl From<DbErr> for Failure {
     fn from(error: DbErr) -> Self {
         Self::Database(error)
     }
 }
 
-/// Writes all of `writes` in one transaction. If one of them conflicts, each half in one of its own and so on, until
-/// the conflict stands alone: nobody suffers from a neighbour's, and one among hundreds costs a few transactions, not
-/// hundreds. The results are in the order of the writes.
+/// Writes all of `writes` in one transaction. If one of them conflicts or can't be stored, each half in one of its own
+/// and so on, until it stands alone: nobody suffers from a neighbour, and one among hundreds costs a few transactions,
+/// not hundreds. The results are in the order of the writes, which are of different tasks with different keys.
 pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Vec<Result<(), Error>> {
     let mut results = vec![Ok(()); writes.len()];
     // The left half comes first: of two writes that want the same key, the earlier one gets it.
@@ -37,13 +53,13 @@ pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]
     while let Some(range) = left.pop() {
         match transaction(connection, &writes[range.clone()]).await {
             Ok(()) => {}
-            Err(Failure::Database(error)) => results[range].fill(Err(unavailable(error))),
-            Err(Failure::Conflict(conflict)) if range.len() == 1 => {
-                results[range.start] = Err(conflicting(connection, writes[range.start], conflict).await);
-            }
-            Err(Failure::Conflict(_)) => {
+            Err(failure) if range.len() > 1 && failure.is_of_one() => {
                 let middle = range.start + range.len() / 2;
                 left.extend([middle..range.end, range.start..middle]);
+            }
+            Err(Failure::Database(error)) => results[range].fill(Err(unavailable(error))),
+            Err(Failure::Conflict(conflict)) => {
+                results[range.start] = Err(conflicting(connection, writes[range.start], conflict).await);
             }
         }
     }
@@ -69,7 +85,12 @@ async fn key_taken(connection: &DatabaseConnection, write: &TaskWrite) -> Error 
 }
 
 async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Result<(), Failure> {
-    let transaction = connection.begin().await?;
+    // SQLite would take its write lock with the first statement, where it can't wait for it.
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = connection.begin_with_options(options).await?;
     match fill(&transaction, writes).await {
         Ok(()) => {
             fault::point("before_commit");
@@ -85,7 +106,7 @@ async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> 
 async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Result<(), Failure> {
     let (created, moved): (Vec<&TaskWrite>, Vec<&TaskWrite>) =
         writes.iter().partition(|write| write.expected_generation == 0);
-    let keys = writes.iter().flat_map(|write| key_rows(write)).collect();
+    let keys = key_rows(writes);
     let push = writes.iter().flat_map(|write| push_rows(write)).collect();
     execute(
         transaction,
@@ -170,20 +191,36 @@ fn log_row(write: &TaskWrite) -> [Value; 6] {
     ]
 }
 
-fn key_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
-    write.keys.iter().flat_map(|key| {
+/// Every key once, the last of a write's own, in an order that all committers share: two that wait for each other's
+/// keys would wait for ever.
+fn key_rows(writes: &[&TaskWrite]) -> Vec<Value> {
+    let mut keys = BTreeMap::new();
+    for write in writes {
+        for key in &write.keys {
+            let place = (&*write.scope.agent, write.scope.owner.as_str(), &*key.key);
+            keys.insert(place, (write, key));
+        }
+    }
+    let row = |((agent, owner, name), (write, key)): ((&str, &str, &str), (&&TaskWrite, &IdempotencyKey))| {
         [
-            text(&write.scope.agent),
-            text(write.scope.owner.as_str()),
-            text(&key.key),
+            text(agent),
+            text(owner),
+            text(name),
             text(&write.task_id),
             Value::from(key.fingerprint.to_vec()),
             Value::from(write.status_ms),
             Value::from(key.expires_ms),
         ]
-    })
+    };
+    keys.into_iter().flat_map(row).collect()
 }
 
+/// Every configuration once, the last of each id.
 fn push_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
-    write.push_configs.iter().flat_map(side::push_row)
+    let by_id: BTreeMap<&str, _> = write
+        .push_configs
+        .iter()
+        .map(|config| (config.id.as_str(), config))
+        .collect();
+    by_id.into_values().flat_map(side::push_row)
 }

@@ -3,16 +3,19 @@
 //! While one transaction is on its way to the disk, the changes of all other tasks queue up; so the number of syncs
 //! follows the disk's speed, not the number of tasks. The committer is a background task that nobody can cancel.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sea_orm::DatabaseConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::link::Link;
 use super::{DatabaseSettings, batch, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
-use crate::repository::{Error, TaskWrite};
+use crate::repository::{Error, IdempotencyKey, TaskWrite};
 use crate::shutdown::Shutdown;
 
 /// How often expired idempotency keys are removed, and how many at once: the writer is held up for milliseconds, and
@@ -40,7 +43,35 @@ pub(super) enum Work {
     Close,
 }
 
-/// The queue's end that callers hold.
+/// All committers. Whatever concerns one task goes through the same one, so it happens in order.
+#[derive(Debug)]
+pub(super) struct Committers(Vec<Committer>);
+
+impl Committers {
+    /// Starts a writer over each of the links; there is at least one.
+    pub(super) fn start(links: Vec<Link>, settings: &DatabaseSettings, shutdown: &Shutdown) -> Self {
+        let start = |(number, link)| Committer::start(link, number == 0, settings, shutdown);
+        Self(links.into_iter().enumerate().map(start).collect())
+    }
+
+    /// The committer of a task.
+    pub(super) fn of(&self, task_id: &str) -> &Committer {
+        if let [only] = &self.0[..] {
+            return only;
+        }
+        let mut hasher = DefaultHasher::new();
+        task_id.hash(&mut hasher);
+        let number = hasher.finish() % self.0.len() as u64;
+        &self.0[usize::try_from(number).unwrap_or(0)]
+    }
+
+    /// Lets everything that is queued finish, then closes the connections.
+    pub(super) async fn close(&self) {
+        futures_util::future::join_all(self.0.iter().map(Committer::close)).await;
+    }
+}
+
+/// The end of one committer's queue that callers hold.
 #[derive(Debug)]
 pub(super) struct Committer {
     queue: mpsc::Sender<Work>,
@@ -49,16 +80,13 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts the writer over its one connection.
-    pub(super) fn start(
-        connection: DatabaseConnection,
-        settings: &DatabaseSettings,
-        shutdown: &Shutdown,
-    ) -> Self {
+    /// Starts the writer over its one connection; one of them `cares` for what nobody needs any more.
+    fn start(link: Link, cares: bool, settings: &DatabaseSettings, shutdown: &Shutdown) -> Self {
         let (queue, waiting) = mpsc::channel(settings.commit_queue_max.max(1));
         let closed = CancellationToken::new();
         let writer = Writer {
-            connection,
+            link,
+            cares,
             waiting,
             batch_max: settings.commit_batch_max.max(1),
             cared: Instant::now(),
@@ -80,7 +108,7 @@ impl Committer {
     }
 
     /// Lets everything that is queued finish, then closes the connection.
-    pub(super) async fn close(&self) {
+    async fn close(&self) {
         // A queue that takes no more is one that another caller has closed.
         let _ = self.queue.send(Work::Close).await;
         self.closed.cancelled().await;
@@ -91,8 +119,27 @@ fn borrowed(round: &[(Box<TaskWrite>, Done<()>)]) -> Vec<&TaskWrite> {
     round.iter().map(|(write, _)| &**write).collect()
 }
 
+/// What is in a round already. A statement must not meet one row twice.
+#[derive(Default)]
+struct Seen {
+    tasks: HashSet<Arc<str>>,
+    keys: HashSet<(Scope, Arc<str>)>,
+}
+
+impl Seen {
+    /// True if nothing of the write is in the round. One that has to wait is remembered too: what comes behind it must
+    /// not overtake it.
+    fn admits(&mut self, write: &TaskWrite) -> bool {
+        let place = |key: &IdempotencyKey| (write.scope.clone(), key.key.clone());
+        let free = write.keys.iter().all(|key| !self.keys.contains(&place(key)));
+        self.keys.extend(write.keys.iter().map(place));
+        self.tasks.insert(write.task_id.clone()) && free
+    }
+}
+
 struct Writer {
-    connection: DatabaseConnection,
+    link: Link,
+    cares: bool,
     waiting: mpsc::Receiver<Work>,
     batch_max: usize,
     cared: Instant,
@@ -104,13 +151,11 @@ impl Writer {
         let mut open = true;
         while open && self.waiting.recv_many(&mut batch, self.batch_max).await > 0 {
             open = self.serve(&mut batch).await;
-            if self.cared.elapsed() > KEY_CARE_EVERY {
+            if self.cares && self.cared.elapsed() > KEY_CARE_EVERY {
                 self.care().await;
             }
         }
-        if let Err(error) = self.connection.close().await {
-            tracing::warn!(%error, "the writer connection did not close cleanly");
-        }
+        self.link.close().await;
     }
 
     /// Serves one batch; false when it asked to close.
@@ -126,7 +171,8 @@ impl Writer {
                     limit,
                     done,
                 } => {
-                    let _ = done.send(side::put_push_config(&self.connection, &scope, &config, limit).await);
+                    let put = async |pool: Arc<_>| side::put_push_config(&pool, &scope, &config, limit).await;
+                    let _ = done.send(self.link.run(put).await);
                 }
                 Work::DeletePushConfig {
                     scope,
@@ -134,8 +180,9 @@ impl Writer {
                     id,
                     done,
                 } => {
-                    let _ =
-                        done.send(side::delete_push_config(&self.connection, &scope, &task_id, &id).await);
+                    let delete =
+                        async |pool: Arc<_>| side::delete_push_config(&pool, &scope, &task_id, &id).await;
+                    let _ = done.send(self.link.run(delete).await);
                 }
                 Work::Close => open = false,
             }
@@ -147,14 +194,13 @@ impl Writer {
     }
 
     /// One task may be in a batch several times; its changes build on each other, so only the first goes along and
-    /// the rest follow in the next round.
+    /// the rest follow in the next round. The same holds for several tasks that want one idempotency key.
     async fn commit(&mut self, mut tasks: Vec<(Box<TaskWrite>, Done<()>)>) {
         while !tasks.is_empty() {
-            let mut seen = std::collections::HashSet::with_capacity(tasks.len());
-            let (round, later): (Vec<_>, Vec<_>) = tasks
-                .into_iter()
-                .partition(|(write, _)| seen.insert(write.task_id.clone()));
-            let results = batch::write(&self.connection, &borrowed(&round)).await;
+            let mut seen = Seen::default();
+            let (round, later): (Vec<_>, Vec<_>) =
+                tasks.into_iter().partition(|(write, _)| seen.admits(write));
+            let results = self.write(&round).await;
             for ((_, done), result) in round.into_iter().zip(results) {
                 // A caller that went away does not need the answer; the change stands.
                 let _ = done.send(result);
@@ -163,9 +209,22 @@ impl Writer {
         }
     }
 
+    /// Writes one round; without an answer of the database, nobody knows what became of any of them.
+    async fn write(&self, round: &[(Box<TaskWrite>, Done<()>)]) -> Vec<Result<(), Error>> {
+        let writes = borrowed(round);
+        let written = self
+            .link
+            .run(async |pool: Arc<_>| Ok(batch::write(&pool, &writes).await));
+        match written.await {
+            Ok(results) => results,
+            Err(error) => vec![Err(error); writes.len()],
+        }
+    }
+
     async fn care(&mut self) {
         self.cared = Instant::now();
-        if let Err(error) = side::forget_expired_keys(&self.connection, KEYS_AT_ONCE).await {
+        let forget = async |pool: Arc<_>| side::forget_expired_keys(&pool, KEYS_AT_ONCE).await;
+        if let Err(error) = self.link.run(forget).await {
             tracing::warn!(%error, "expired idempotency keys could not be removed");
         }
     }

@@ -35,6 +35,24 @@ pub enum OpenError {
         /// The version that is linked.
         found: String,
     },
+    /// PostgreSQL can't be reached, or refuses.
+    #[error("PostgreSQL at {url} can't be used: {cause}; {advice}")]
+    Postgres {
+        /// The URL without its password.
+        url: String,
+        /// What the server or the driver says.
+        cause: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// The server is older than its makers support.
+    #[error("the server is PostgreSQL {found}; this program needs {min} or later")]
+    PostgresVersion {
+        /// Its major version.
+        found: u32,
+        /// The oldest that will do.
+        min: u32,
+    },
     /// The database refuses to open or to migrate.
     #[error("the database can't be opened or migrated: {0}")]
     Database(#[from] DbErr),

@@ -1,16 +1,20 @@
 //! Tasks in a SQL database, through SeaORM.
 //!
-//! Writes go through one committer, which puts everything that waits into one transaction; reads go to a pool of
-//! their own. The committer lives in a background task: dropping a request never cancels a database call that
-//! changes something. Start at [`SeaOrmRepository::open_sqlite`].
+//! Writes go through committers, each of which puts everything that waits for it into one transaction; reads go to a
+//! pool of their own. Both live in background tasks: dropping a request never cancels a database call. Start at
+//! [`SeaOrmRepository::open_sqlite`] or [`SeaOrmRepository::open_postgres`].
 
 mod batch;
 mod committer;
 mod connect;
 mod entity;
+mod failure;
+mod link;
 mod list;
 mod log;
+mod postgres;
 mod read;
+mod readers;
 mod side;
 mod sql;
 
@@ -19,10 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::DbErr;
 
-use self::committer::{Committer, Work};
+use self::committer::{Committers, Work};
 use self::connect::FileLock;
+use self::link::Link;
+use self::readers::Readers;
 use super::{Error, KnownKey, ListPage, ListQuery, StoredTask, TaskRepository, TaskWrite, Unfinished};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
@@ -36,21 +42,43 @@ pub use self::connect::{OpenError, migrate_sqlite};
 pub struct DatabaseSettings {
     /// Connections for reading.
     pub readers: u32,
+    /// Connections for writing; SQLite has one whatever this says.
+    pub committers: u32,
     /// The most tasks whose changes share one transaction.
     pub commit_batch_max: usize,
     /// The most changes that may wait for a transaction; writers wait beyond it.
     pub commit_queue_max: usize,
     /// How long a read may take before the caller is told that the database is not available.
     pub read_timeout: Duration,
+    /// How long PostgreSQL may take to write one batch before its outcome counts as unknown and the connection is
+    /// given up.
+    pub commit_timeout: Duration,
+    /// How long connecting to PostgreSQL may take, and how long work waits for a connection while there is none.
+    pub connect_timeout: Duration,
+    /// PostgreSQL's `statement_timeout`.
+    pub statement_timeout: Duration,
+    /// PostgreSQL's `lock_timeout`.
+    pub lock_timeout: Duration,
+    /// PostgreSQL's `idle_in_transaction_session_timeout`.
+    pub idle_transaction_timeout: Duration,
+    /// PostgreSQL's `application_name`, which its views of activity show.
+    pub application_name: String,
 }
 
 impl Default for DatabaseSettings {
     fn default() -> Self {
         Self {
             readers: 4,
+            committers: 2,
             commit_batch_max: 256,
             commit_queue_max: 4_096,
             read_timeout: Duration::from_secs(10),
+            commit_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
+            idle_transaction_timeout: Duration::from_secs(10),
+            application_name: "a2ad".to_owned(),
         }
     }
 }
@@ -58,10 +86,9 @@ impl Default for DatabaseSettings {
 /// A repository in a SQL database.
 #[derive(Debug)]
 pub struct SeaOrmRepository {
-    readers: DatabaseConnection,
-    committer: Committer,
-    read_timeout: Duration,
-    _lock: FileLock,
+    readers: Readers,
+    committers: Committers,
+    _lock: Option<FileLock>,
 }
 
 impl SeaOrmRepository {
@@ -81,25 +108,54 @@ impl SeaOrmRepository {
         connect::check_sqlite_version(&writer).await?;
         connect::migrate(&writer).await?;
         let readers = connect::sqlite(path, settings.readers, true).await?;
-        let committer = Committer::start(writer, settings, shutdown);
+        let readers = Link::to_file(readers, Some(settings.read_timeout));
         Ok(Self {
-            readers,
-            committer,
-            read_timeout: settings.read_timeout,
-            _lock: lock,
+            readers: Readers::new(readers, settings.readers, settings.read_timeout, shutdown),
+            committers: Committers::start(vec![Link::to_file(writer, None)], settings, shutdown),
+            _lock: Some(lock),
         })
     }
 
-    async fn read<T>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
-        tokio::time::timeout(self.read_timeout, work)
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::Unavailable(format!(
-                    "a read took over {:?}",
-                    self.read_timeout
-                )))
-            })
+    /// Opens the PostgreSQL database that a `postgres://` URL names and applies what migrations are missing, one process
+    /// at a time. The URL's `sslmode`, `sslrootcert`, `sslcert` and `sslkey` choose TLS. Every session commits
+    /// synchronously and with the limits of the settings, whatever the server's defaults are.
+    ///
+    /// Connections that are lost are made anew; while there are none, everything ends with [`Error::Unavailable`].
+    ///
+    /// # Errors
+    /// When the URL can't be read, the server can't be reached, refuses the user or is too old, or the schema is newer
+    /// than this program. No error shows the password.
+    pub async fn open_postgres(
+        url: &str,
+        settings: &DatabaseSettings,
+        shutdown: &Shutdown,
+    ) -> Result<Self, OpenError> {
+        postgres::probe(url, settings).await?;
+        postgres::migrate(url, settings).await?;
+        let read = postgres::options(url, settings, settings.readers);
+        let readers = Link::to_server(postgres::pool(&read).await?, read, settings.read_timeout);
+        let write = postgres::options(url, settings, 1);
+        let mut writers = Vec::new();
+        for _ in 0..settings.committers.max(1) {
+            let pool = postgres::pool(&write).await?;
+            writers.push(Link::to_server(pool, write.clone(), settings.commit_timeout));
+        }
+        Ok(Self {
+            readers: Readers::new(readers, settings.readers, settings.read_timeout, shutdown),
+            committers: Committers::start(writers, settings, shutdown),
+            _lock: None,
+        })
     }
+}
+
+/// Applies the missing migrations to the PostgreSQL database of a URL; the number applied.
+///
+/// # Errors
+/// As for [`SeaOrmRepository::open_postgres`].
+pub async fn migrate_postgres(url: &str) -> Result<usize, OpenError> {
+    let settings = DatabaseSettings::default();
+    postgres::probe(url, &settings).await?;
+    postgres::migrate(url, &settings).await
 }
 
 /// Any error of the driver means that the outcome is unknown and that trying again may help.
@@ -110,11 +166,15 @@ fn unavailable(error: DbErr) -> Error {
 #[async_trait]
 impl TaskRepository for SeaOrmRepository {
     async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
-        self.committer.run(|done| Work::Task(Box::new(write), done)).await
+        let committer = self.committers.of(&write.task_id);
+        committer.run(|done| Work::Task(Box::new(write), done)).await
     }
 
     async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error> {
-        self.read(read::task(&self.readers, scope, task_id)).await
+        let (scope, task_id) = (scope.clone(), task_id.to_owned());
+        self.readers
+            .run(move |pool| async move { read::task(&pool, &scope, &task_id).await })
+            .await
     }
 
     async fn events(
@@ -124,21 +184,31 @@ impl TaskRepository for SeaOrmRepository {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        self.read(read::events(&self.readers, scope, task_id, after, limit))
+        let (scope, task_id) = (scope.clone(), task_id.to_owned());
+        self.readers
+            .run(move |pool| async move { read::events(&pool, &scope, &task_id, after, limit).await })
             .await
     }
 
     async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
-        self.read(list::page(&self.readers, scope, query)).await
+        let (scope, query) = (scope.clone(), query.clone());
+        self.readers
+            .run(move |pool| async move { list::page(&pool, &scope, &query).await })
+            .await
     }
 
     async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {
-        self.read(side::known_key(&self.readers, scope, key, now_ms))
+        let (scope, key) = (scope.clone(), key.to_owned());
+        self.readers
+            .run(move |pool| async move { side::known_key(&pool, &scope, &key, now_ms).await })
             .await
     }
 
     async fn unfinished(&self, after: &str, limit: usize) -> Result<Vec<Unfinished>, Error> {
-        self.read(list::unfinished(&self.readers, after, limit)).await
+        let after = after.to_owned();
+        self.readers
+            .run(move |pool| async move { list::unfinished(&pool, &after, limit).await })
+            .await
     }
 
     async fn put_push_config(
@@ -147,8 +217,9 @@ impl TaskRepository for SeaOrmRepository {
         config: &TaskPushNotificationConfig,
         limit: usize,
     ) -> Result<bool, Error> {
+        let committer = self.committers.of(&config.task_id);
         let (scope, config) = (scope.clone(), Box::new(config.clone()));
-        self.committer
+        committer
             .run(|done| Work::PutPushConfig {
                 scope,
                 config,
@@ -163,12 +234,16 @@ impl TaskRepository for SeaOrmRepository {
         scope: &Scope,
         task_id: &str,
     ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error> {
-        self.read(side::push_configs(&self.readers, scope, task_id)).await
+        let (scope, task_id) = (scope.clone(), task_id.to_owned());
+        self.readers
+            .run(move |pool| async move { side::push_configs(&pool, &scope, &task_id).await })
+            .await
     }
 
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
+        let committer = self.committers.of(task_id);
         let (scope, task_id, id) = (scope.clone(), task_id.to_owned(), id.to_owned());
-        self.committer
+        committer
             .run(|done| Work::DeletePushConfig {
                 scope,
                 task_id,
@@ -179,13 +254,13 @@ impl TaskRepository for SeaOrmRepository {
     }
 
     async fn check(&self) -> Result<(), Error> {
-        self.read(read::ping(&self.readers)).await
+        self.readers
+            .run(|pool| async move { read::ping(&pool).await })
+            .await
     }
 
     async fn close(&self) {
-        self.committer.close().await;
-        if let Err(error) = self.readers.close_by_ref().await {
-            tracing::warn!(%error, "the readers of the database did not close cleanly");
-        }
+        self.committers.close().await;
+        self.readers.close().await;
     }
 }

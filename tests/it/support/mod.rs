@@ -4,6 +4,7 @@ pub mod database;
 pub mod engine;
 pub mod messages;
 pub mod observed;
+pub mod postgres;
 pub mod puppet;
 pub mod wire;
 pub mod world;
