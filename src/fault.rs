@@ -8,7 +8,7 @@
 ///
 /// | name | the process ends |
 /// |---|---|
-/// | `migration_step` | after the migrations ran, before they are committed |
+/// | `migration_step` | after the migrations ran; on SQLite before they are committed |
 /// | `before_commit` | after the statements of a transaction, before its commit |
 /// | `after_commit_before_notify` | after a commit, before any reader is woken |
 /// | `after_commit_before_reply` | after readers were woken, before the caller is answered |

@@ -8,9 +8,9 @@ use std::time::Duration;
 use a2ad::fault;
 
 use super::check::{End, Report, check};
-use super::dump::{self, Dump};
+use super::dump;
 use super::fleet::Fleet;
-use super::history::{self, Record, Recorder};
+use super::history::{self, Recorder};
 use super::process::{PATIENCE, Process, Program};
 use super::random::Random;
 
@@ -31,8 +31,6 @@ pub struct Sizes {
 /// What a run of kills found.
 pub struct Outcome {
     pub report: Report,
-    pub history: Vec<Record>,
-    pub dump: Dump,
     /// How often the process ended where: a fault point's name, or `random`.
     pub kills: BTreeMap<&'static str, u64>,
 }
@@ -99,12 +97,9 @@ pub async fn run(program: &Program, scratch: &Path, sizes: Sizes, random: &mut R
     let _ended = everything_ends(&read_url(program)).await;
     assert!(server.drained().await.success(), "the server drains");
     recorder.finish();
-    let history = history::read(&path);
     let dump = dump::read(&read_url(program)).await.expect("the database can be read");
     Outcome {
-        report: check(&history, &dump, End::Quiet),
-        history,
-        dump,
+        report: check(&history::read(&path), &dump, End::Quiet),
         kills,
     }
 }

@@ -9,6 +9,7 @@ pub mod dump;
 pub mod fleet;
 pub mod history;
 pub mod kills;
+pub mod outage;
 pub mod power;
 pub mod process;
 pub mod random;

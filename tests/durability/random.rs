@@ -5,10 +5,6 @@
 pub struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// The seed of `A2AD_KILL_SEED`, else a new one; printed, so that a failure can be repeated.
     pub fn from_environment() -> Self {
         let seed = match std::env::var("A2AD_KILL_SEED") {
