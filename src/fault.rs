@@ -35,7 +35,10 @@ pub fn point(name: &'static str) {
 pub fn synchronous() -> String {
     #[cfg(debug_assertions)]
     if let Ok(level) = std::env::var("A2AD_FAULT_SYNCHRONOUS") {
-        tracing::warn!(level, "synchronous is lowered on purpose; acknowledged work can be lost");
+        tracing::warn!(
+            level,
+            "synchronous is lowered on purpose; acknowledged work can be lost"
+        );
         return level;
     }
     "FULL".to_owned()

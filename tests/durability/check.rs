@@ -55,7 +55,10 @@ pub struct Report {
 
 impl Report {
     pub fn broken(&self, rule: Rule) -> usize {
-        self.problems.iter().filter(|problem| problem.rule == rule).count()
+        self.problems
+            .iter()
+            .filter(|problem| problem.rule == rule)
+            .count()
     }
 
     fn add(&mut self, rule: Rule, text: String) {
@@ -133,7 +136,10 @@ impl<'a> Stored<'a> {
             let end = events.len() as u64;
             if row.first != end + 1 || row.last + 1 - row.first.min(row.last + 1) != row.events.len() as u64 {
                 let (first, last, count) = (row.first, row.last, row.events.len());
-                let text = format!("{}: row {first} to {last} with {count} events follows {end}", row.task);
+                let text = format!(
+                    "{}: row {first} to {last} with {count} events follows {end}",
+                    row.task
+                );
                 report.add(Rule::LogIsDense, text);
             }
             events.extend(&row.events);
@@ -148,11 +154,18 @@ impl<'a> Stored<'a> {
         }
         for (task, epoch) in epochs {
             if stored.rows.get(task).is_some_and(|row| row.epoch < epoch) {
-                report.add(Rule::EpochNeverFalls, format!("{task}: the task is behind epoch {epoch}"));
+                report.add(
+                    Rule::EpochNeverFalls,
+                    format!("{task}: the task is behind epoch {epoch}"),
+                );
             }
         }
         for key in &dump.keys {
-            if stored.messages.get(key.key.as_str()).is_none_or(|tasks| !tasks.contains(&key.task.as_str())) {
+            if stored
+                .messages
+                .get(key.key.as_str())
+                .is_none_or(|tasks| !tasks.contains(&key.task.as_str()))
+            {
                 let text = format!("key {} leads to {}, which has no such message", key.key, key.task);
                 report.add(Rule::OnceAtMost, text);
             }
@@ -177,16 +190,27 @@ impl<'a> Stored<'a> {
                 let text = format!("{task}: is in state {}, its log says {last:?}", row.state);
                 report.add(Rule::LogIsDense, text);
             }
-            let first_end = events.iter().position(|event| event.state.is_some_and(is_terminal));
+            let first_end = events
+                .iter()
+                .position(|event| event.state.is_some_and(is_terminal));
             if first_end.is_some_and(|at| at + 1 != events.len()) {
-                report.add(Rule::OneTerminalState, format!("{task}: events follow a terminal state"));
+                report.add(
+                    Rule::OneTerminalState,
+                    format!("{task}: events follow a terminal state"),
+                );
             }
             if end == End::Quiet && is_running(row.state) {
-                report.add(Rule::EverythingEnds, format!("{task}: is still in state {}", row.state));
+                report.add(
+                    Rule::EverythingEnds,
+                    format!("{task}: is still in state {}", row.state),
+                );
             }
         }
         for (message, tasks) in self.messages.iter().filter(|(_, tasks)| tasks.len() > 1) {
-            report.add(Rule::OnceAtMost, format!("message {message} took effect in {tasks:?}"));
+            report.add(
+                Rule::OnceAtMost,
+                format!("message {message} took effect in {tasks:?}"),
+            );
         }
     }
 
@@ -265,13 +289,20 @@ impl<'a> Calls<'a> {
         };
         let first = *self.tasks.entry(message).or_insert(task);
         if first != task {
-            report.add(Rule::OnceAtMost, format!("message {message} is {first} and {task}"));
+            report.add(
+                Rule::OnceAtMost,
+                format!("message {message} is {first} and {task}"),
+            );
         }
     }
 
     fn check(&self, stored: &Stored<'_>, report: &mut Report) {
         for (message, task) in &self.tasks {
-            let found = stored.messages.get(message).map(Vec::as_slice).unwrap_or_default();
+            let found = stored
+                .messages
+                .get(message)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             if !found.contains(task) {
                 let text = format!("message {message} was acknowledged as {task}, found in {found:?}");
                 report.add(Rule::AcknowledgedIsStored, text);
@@ -299,7 +330,8 @@ impl<'a> Calls<'a> {
         let fine = match self.calls.get(&op) {
             Some(Call::Cancel { task }) => {
                 reason == "TASK_NOT_CANCELABLE"
-                    && state(task).is_some_and(|state| is_terminal(state) && state_of(state) != TaskState::Canceled)
+                    && state(task)
+                        .is_some_and(|state| is_terminal(state) && state_of(state) != TaskState::Canceled)
             }
             Some(Call::Subscribe { task, cursor, .. }) => {
                 reason == "UNSUPPORTED_OPERATION" && cursor.is_none() && state(task).is_some_and(is_terminal)
@@ -318,7 +350,9 @@ fn check_frames(history: &[Record], calls: &Calls<'_>, stored: &Stored<'_>, repo
     let mut events: HashMap<(&str, u64, bool), &str> = HashMap::new();
     let mut bytes = HashMap::new();
     for record in history {
-        let What::Frame(frame) = &record.what else { continue };
+        let What::Frame(frame) = &record.what else {
+            continue;
+        };
         report.frames += 1;
         if !calls.calls.contains_key(&frame.op) {
             report.add(Rule::StreamsAgree, format!("{frame:?} belongs to no call"));
@@ -329,7 +363,10 @@ fn check_frames(history: &[Record], calls: &Calls<'_>, stored: &Stored<'_>, repo
             || *bytes.entry((place, is_grpc)).or_insert(&frame.bytes) != &frame.bytes
             || (is_grpc && frame.bytes != frame.event);
         if differs {
-            report.add(Rule::StreamsAgree, format!("{frame:?} differs from another stream's"));
+            report.add(
+                Rule::StreamsAgree,
+                format!("{frame:?} differs from another stream's"),
+            );
         }
         match stored.event(&frame.task, frame.generation) {
             None => report.add(Rule::AcknowledgedIsStored, format!("{frame:?} is not stored")),
@@ -337,7 +374,10 @@ fn check_frames(history: &[Record], calls: &Calls<'_>, stored: &Stored<'_>, repo
                 report.add(Rule::StreamsAgree, format!("{frame:?} differs from the log"));
             }
             Some(_) if frame.snapshot && stored.state_at(&frame.task, frame.generation) != frame.state => {
-                report.add(Rule::StreamsAgree, format!("{frame:?} has another state than the log"));
+                report.add(
+                    Rule::StreamsAgree,
+                    format!("{frame:?} has another state than the log"),
+                );
             }
             Some(_) => {}
         }
@@ -401,11 +441,17 @@ fn check_readers<'a>(
             .and_then(|task| stored.rows.get(task))
             .map(|row| row.generation);
         if position.ended && position.generation != last {
-            let text = format!("reader {number} ended at {:?}, its task at {last:?}", position.generation);
+            let text = format!(
+                "reader {number} ended at {:?}, its task at {last:?}",
+                position.generation
+            );
             report.add(Rule::CursorContinues, text);
         }
         if end == End::Quiet && !position.ended && !position.refused {
-            report.add(Rule::CursorContinues, format!("reader {number} never came to an end"));
+            report.add(
+                Rule::CursorContinues,
+                format!("reader {number} never came to an end"),
+            );
         }
     }
 }

@@ -137,7 +137,8 @@ impl Recorder {
             while let Ok(first) = waiting.recv() {
                 let mut text = first;
                 text.extend(waiting.try_iter());
-                file.write_all(text.as_bytes()).expect("the history can be written");
+                file.write_all(text.as_bytes())
+                    .expect("the history can be written");
                 file.sync_data().expect("the history can be synced");
             }
         });

@@ -97,7 +97,9 @@ pub async fn run(program: &Program, scratch: &Path, sizes: Sizes, random: &mut R
     let _ended = everything_ends(&read_url(program)).await;
     assert!(server.drained().await.success(), "the server drains");
     recorder.finish();
-    let dump = dump::read(&read_url(program)).await.expect("the database can be read");
+    let dump = dump::read(&read_url(program))
+        .await
+        .expect("the database can be read");
     Outcome {
         report: check(&history::read(&path), &dump, End::Quiet),
         kills,

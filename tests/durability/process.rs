@@ -36,7 +36,14 @@ impl Program {
     pub fn start_with(&self, variables: &[(&str, OsString)]) -> Process {
         let mut command = Command::new(&self.binary);
         command
-            .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--default-agent", "bench"])
+            .args([
+                "serve",
+                "--demo",
+                "--listen",
+                "127.0.0.1:0",
+                "--default-agent",
+                "bench",
+            ])
             .args(["--database", &self.database_url])
             .current_dir(&self.dir)
             .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -113,7 +120,10 @@ fn follow(log: ChildStderr) -> oneshot::Receiver<SocketAddr> {
             if let Some(address) = line.strip_prefix("ready ").and_then(|rest| rest.parse().ok()) {
                 // Nobody listens any more when the harness has given up on this process.
                 let _ = send.take().map(|send| send.send(address));
-            } else if ["ERROR", "error", "panicked"].iter().any(|word| line.contains(word)) {
+            } else if ["ERROR", "error", "panicked"]
+                .iter()
+                .any(|word| line.contains(word))
+            {
                 eprintln!("a2ad: {line}");
             }
         }

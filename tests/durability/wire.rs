@@ -52,8 +52,15 @@ pub struct Client {
 
 /// The events of a stream.
 pub enum Events {
-    Grpc { frames: Streaming<Bytes>, generation: u64 },
-    Sse { binding: Binding, body: Incoming, text: BytesMut },
+    Grpc {
+        frames: Streaming<Bytes>,
+        generation: u64,
+    },
+    Sse {
+        binding: Binding,
+        body: Incoming,
+        text: BytesMut,
+    },
 }
 
 /// An event as it came.
@@ -85,7 +92,10 @@ impl Client {
         let headers = headers(&[("idempotency-key", key)]);
         let response: SendMessageResponse = match &self.channel {
             Some(channel) => grpc(channel, "SendMessage", request, headers).await?,
-            None => self.json("SendMessage", "/message:send", request, headers).await?,
+            None => {
+                self.json("SendMessage", "/message:send", request, headers)
+                    .await?
+            }
         };
         match response.payload {
             Some(send_message_response::Payload::Task(task)) => Ok(task),
@@ -123,8 +133,13 @@ impl Client {
             Binding::JsonRpc | Binding::HttpJson => "last-event-id",
         };
         let path = format!("/tasks/{task}:subscribe");
-        self.stream("SubscribeToTask", &path, &request, headers(&[(name, cursor.as_deref())]))
-            .await
+        self.stream(
+            "SubscribeToTask",
+            &path,
+            &request,
+            headers(&[(name, cursor.as_deref())]),
+        )
+        .await
     }
 
     async fn stream<R: Message + serde::Serialize + 'static>(
@@ -211,7 +226,9 @@ impl Events {
             }
         };
         let late = |_| Some(Err(Failure::Unknown("no event in time".to_owned())));
-        tokio::time::timeout(CALL_TIME_MAX, next).await.unwrap_or_else(late)
+        tokio::time::timeout(CALL_TIME_MAX, next)
+            .await
+            .unwrap_or_else(late)
     }
 }
 
@@ -242,7 +259,11 @@ async fn next_sse(binding: Binding, body: &mut Incoming, text: &mut BytesMut) ->
             Some(Ok(frame)) => text.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
             Some(Err(error)) => return Some(Err(Failure::Unknown(error.to_string()))),
             None if text.is_empty() => return None,
-            None => return Some(Err(Failure::Unknown("the stream ended inside an event".to_owned()))),
+            None => {
+                return Some(Err(Failure::Unknown(
+                    "the stream ended inside an event".to_owned(),
+                )));
+            }
         }
     }
 }

@@ -125,7 +125,7 @@ impl Disk {
             if file.created.is_some_and(|at| at < began) {
                 file.created = None;
             }
-            !file.unlinked.is_some_and(|at| at < began)
+            file.unlinked.is_none_or(|at| at >= began)
         });
     }
 
@@ -178,7 +178,10 @@ impl File {
         let last = self.pending.len().saturating_sub(1);
         match loss {
             Loss::Everything => {}
-            Loss::Nothing => self.pending.iter().for_each(|(_, change)| change.apply(&mut content)),
+            Loss::Nothing => self
+                .pending
+                .iter()
+                .for_each(|(_, change)| change.apply(&mut content)),
             Loss::Writes => {
                 for (_, change) in &self.pending {
                     if random.below(2) == 0 {

@@ -242,14 +242,18 @@ async fn run_on(binary: &Path, data: &Path, history: &[Record], name: &str, outc
     let url = super::kills::read_url(&program);
     let mut server = program.start();
     if server.ready().await.is_none() {
-        outcome.problems.push(format!("{name}: the program does not start"));
+        outcome
+            .problems
+            .push(format!("{name}: the program does not start"));
         return;
     }
     if !super::kills::everything_ends(&url).await {
         outcome.problems.push(format!("{name}: tasks run for ever"));
     }
     if !server.drained().await.success() {
-        outcome.problems.push(format!("{name}: the program does not drain"));
+        outcome
+            .problems
+            .push(format!("{name}: the program does not drain"));
     }
     judged(&url, history, name, outcome).await;
 }
@@ -260,7 +264,9 @@ impl Run {
         let mut acknowledgements: Vec<usize> = self.said.values().map(|step| step + 1).collect();
         acknowledgements.sort_unstable();
         let is_file = |step: &Step| !matches!(step.what, Deed::Say { .. });
-        let files: Vec<usize> = (1..=self.steps.len()).filter(|at| is_file(&self.steps[at - 1])).collect();
+        let files: Vec<usize> = (1..=self.steps.len())
+            .filter(|at| is_file(&self.steps[at - 1]))
+            .collect();
         let mut moments: Vec<usize> = (0..count)
             .map(|number| match number % 2 {
                 0 => *random.pick(&acknowledgements),

@@ -13,14 +13,34 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {
     /// A file was opened that may be new.
-    Create { path: String },
-    Write { path: String, offset: u64, data: Vec<u8> },
-    Truncate { path: String, length: u64 },
-    SyncBegin { path: String, fd: u32 },
-    SyncEnd { path: String, fd: u32 },
-    Unlink { path: String },
+    Create {
+        path: String,
+    },
+    Write {
+        path: String,
+        offset: u64,
+        data: Vec<u8>,
+    },
+    Truncate {
+        path: String,
+        length: u64,
+    },
+    SyncBegin {
+        path: String,
+        fd: u32,
+    },
+    SyncEnd {
+        path: String,
+        fd: u32,
+    },
+    Unlink {
+        path: String,
+    },
     /// Bytes on a socket.
-    Say { fd: u32, data: Vec<u8> },
+    Say {
+        fd: u32,
+        data: Vec<u8>,
+    },
 }
 
 /// Reads a trace; what a dying process left half written at the end is dropped.
@@ -74,7 +94,9 @@ pub fn first_said(steps: &[Step]) -> HashMap<String, usize> {
     let mut found = HashMap::new();
     let mut ends: HashMap<u32, Vec<u8>> = HashMap::new();
     for (index, step) in steps.iter().enumerate() {
-        let Deed::Say { fd, data } = &step.what else { continue };
+        let Deed::Say { fd, data } = &step.what else {
+            continue;
+        };
         let text = ends.entry(*fd).or_default();
         text.extend_from_slice(data);
         for id in text.windows(ID_LENGTH).filter(|window| is_id(window)) {
@@ -91,5 +113,7 @@ pub fn first_said(steps: &[Step]) -> HashMap<String, usize> {
 /// Has the form of a UUID.
 fn is_id(window: &[u8]) -> bool {
     [8, 13, 18, 23].iter().all(|at| window[*at] == b'-')
-        && window.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
+        && window
+            .iter()
+            .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
 }

@@ -169,7 +169,10 @@ impl World {
 
     fn twice(&mut self, reader: u64, generation: u64) {
         let frame = self.frame(reader, generation).clone();
-        let at = self.history.iter().position(|record| record.what == What::Frame(frame.clone()));
+        let at = self
+            .history
+            .iter()
+            .position(|record| record.what == What::Frame(frame.clone()));
         let at = at.expect("the frame is there");
         let again = self.history[at].clone();
         self.history.insert(at, again);
@@ -185,7 +188,11 @@ fn caught(rule: Rule, what: &str, doctor: impl FnOnce(&mut World)) {
     let mut world = sound();
     doctor(&mut world);
     let report = world.check();
-    assert!(report.broken(rule) > 0, "{what}: {rule:?} was not noticed: {:#?}", report.problems);
+    assert!(
+        report.broken(rule) > 0,
+        "{what}: {rule:?} was not noticed: {:#?}",
+        report.problems
+    );
 }
 
 #[test]
@@ -273,22 +280,32 @@ fn a_wrong_refusal_is_noticed() {
     caught(Rule::RefusedIsRefused, "a refused cursor", |world| {
         world.answer(refusal(11, "INVALID_PARAMS"));
     });
-    caught(Rule::RefusedIsRefused, "a cancel that is refused because it succeeded", |world| {
-        let task = "b".to_owned();
-        world.dump.tasks[1].state = CANCELED;
-        world.answer(What::Invoke {
-            op: 30,
-            call: Call::Cancel { task },
-        });
-        world.answer(refusal(30, "TASK_NOT_CANCELABLE"));
-    });
+    caught(
+        Rule::RefusedIsRefused,
+        "a cancel that is refused because it succeeded",
+        |world| {
+            let task = "b".to_owned();
+            world.dump.tasks[1].state = CANCELED;
+            world.answer(What::Invoke {
+                op: 30,
+                call: Call::Cancel { task },
+            });
+            world.answer(refusal(30, "TASK_NOT_CANCELABLE"));
+        },
+    );
 }
 
 #[test]
 fn damaged_logs_are_noticed() {
-    caught(Rule::LogIsDense, "a missing row", |world| drop(world.dump.log.remove(1)));
-    caught(Rule::LogIsDense, "a missing first row", |world| drop(world.dump.log.remove(0)));
-    caught(Rule::LogIsDense, "a missing last row", |world| drop(world.dump.log.remove(2)));
+    caught(Rule::LogIsDense, "a missing row", |world| {
+        drop(world.dump.log.remove(1))
+    });
+    caught(Rule::LogIsDense, "a missing first row", |world| {
+        drop(world.dump.log.remove(0))
+    });
+    caught(Rule::LogIsDense, "a missing last row", |world| {
+        drop(world.dump.log.remove(2))
+    });
     caught(Rule::LogIsDense, "no log", |world| drop(world.dump.log.pop()));
     caught(Rule::LogIsDense, "no task", |world| drop(world.dump.tasks.pop()));
     caught(Rule::LogIsDense, "a row with a hole", |world| {
@@ -298,7 +315,9 @@ fn damaged_logs_are_noticed() {
         let row = world.dump.log[1].clone();
         world.dump.log.insert(1, row);
     });
-    caught(Rule::LogIsDense, "a task ahead of its log", |world| world.dump.tasks[0].generation += 1);
+    caught(Rule::LogIsDense, "a task ahead of its log", |world| {
+        world.dump.tasks[0].generation += 1
+    });
     caught(Rule::LogIsDense, "a state that the log doesn't say", |world| {
         world.dump.tasks[0].state = CANCELED;
     });
@@ -324,8 +343,12 @@ fn a_second_end_is_noticed() {
 
 #[test]
 fn a_stale_epoch_is_noticed() {
-    caught(Rule::EpochNeverFalls, "an old writer's row", |world| world.dump.log[2].epoch = 0);
-    caught(Rule::EpochNeverFalls, "a task behind its log", |world| world.dump.tasks[0].epoch = 1);
+    caught(Rule::EpochNeverFalls, "an old writer's row", |world| {
+        world.dump.log[2].epoch = 0
+    });
+    caught(Rule::EpochNeverFalls, "a task behind its log", |world| {
+        world.dump.tasks[0].epoch = 1
+    });
 }
 
 #[test]
@@ -333,25 +356,39 @@ fn differing_streams_are_noticed() {
     caught(Rule::StreamsAgree, "another event than the log's", |world| {
         world.frame(1, 3).event = "other".to_owned();
     });
-    caught(Rule::StreamsAgree, "other bytes on gRPC than the log's", |world| {
-        world.frame(2, 4).bytes = "other".to_owned();
-    });
+    caught(
+        Rule::StreamsAgree,
+        "other bytes on gRPC than the log's",
+        |world| {
+            world.frame(2, 4).bytes = "other".to_owned();
+        },
+    );
     caught(Rule::StreamsAgree, "a snapshot of another state", |world| {
         world.frame(2, 3).state = Some(COMPLETED);
     });
     caught(Rule::StreamsAgree, "a stream that nobody asked for", |world| {
         world.frame(2, 4).op = 99;
     });
-    caught(Rule::AcknowledgedIsStored, "an event that is in no log", |world| {
-        world.frame(1, 4).generation = 5;
-    });
+    caught(
+        Rule::AcknowledgedIsStored,
+        "an event that is in no log",
+        |world| {
+            world.frame(1, 4).generation = 5;
+        },
+    );
 }
 
 #[test]
 fn broken_cursors_are_noticed() {
-    caught(Rule::CursorContinues, "a lost event", |world| world.without_frame(1, 3));
-    caught(Rule::CursorContinues, "a lost first event", |world| world.without_frame(1, 1));
-    caught(Rule::CursorContinues, "a lost last event", |world| world.without_frame(1, 4));
+    caught(Rule::CursorContinues, "a lost event", |world| {
+        world.without_frame(1, 3)
+    });
+    caught(Rule::CursorContinues, "a lost first event", |world| {
+        world.without_frame(1, 1)
+    });
+    caught(Rule::CursorContinues, "a lost last event", |world| {
+        world.without_frame(1, 4)
+    });
     caught(Rule::CursorContinues, "an event twice", |world| world.twice(1, 3));
     caught(Rule::CursorContinues, "a snapshot in the middle", |world| {
         world.frame(1, 3).snapshot = true;

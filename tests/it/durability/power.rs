@@ -29,7 +29,10 @@ async fn nothing_acknowledged_is_lost_by_a_power_cut() {
     assert_eq!((outcome.cuts, outcome.programs), (200, 4), "{outcome}");
     // Enough was at stake to say so.
     assert!(outcome.risky > 50 && outcome.early > 10, "{outcome}");
-    assert!(outcome.in_checkpoint > 0 && outcome.acknowledged > 1_000, "{outcome}");
+    assert!(
+        outcome.in_checkpoint > 0 && outcome.acknowledged > 1_000,
+        "{outcome}"
+    );
 }
 
 /// With synchronous NORMAL a commit is not synced; the harness has to catch that, or it proves nothing.
