@@ -49,16 +49,19 @@ impl Commit {
         self.outcome.as_mut().await
     }
 
-    /// Tries again after a pause. Whether the last attempt arrived is unknown, so the log is asked first.
+    /// Tries again after a pause. Whether the last attempt arrived is unknown, so the log is asked first; and asked once
+    /// more if this attempt is refused, because the last one may have arrived in the meantime.
     pub(super) fn retry(mut self, repository: &Arc<dyn TaskRepository>) -> Self {
         let (repository, write, pause) = (repository.clone(), self.write.clone(), self.pause);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         self.outcome = Box::pin(async move {
             tokio::time::sleep(pause).await;
             if arrived(&repository, &write).await? {
-                Ok(())
-            } else {
-                repository.commit(write).await
+                return Ok(());
+            }
+            match repository.commit(write.clone()).await {
+                Err(Error::Stale | Error::KeyTaken(_)) if arrived(&repository, &write).await? => Ok(()),
+                outcome => outcome,
             }
         });
         self

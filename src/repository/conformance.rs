@@ -65,6 +65,8 @@ macro_rules! repository_conformance {
             an_expired_key_is_bound_anew,
             a_key_belongs_to_its_owner,
             one_key_at_once_makes_one_task,
+            one_expired_key_at_once_makes_one_task,
+            repetitions_within_a_write_count_once,
             push_configs_are_put_replaced_and_listed,
             push_configs_are_bounded,
             push_configs_come_with_a_write,

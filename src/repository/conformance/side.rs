@@ -191,6 +191,48 @@ pub async fn one_key_at_once_makes_one_task(repository: Repository) {
     );
 }
 
+/// The same race for a key that was bound and has expired: its row is there already.
+pub async fn one_expired_key_at_once_makes_one_task(repository: Repository) {
+    let scope = scope("ada");
+    ok(repository
+        .commit(keyed(Sketch::new(&scope, "old").create(), "k"))
+        .await);
+    let renewed = IdempotencyKey {
+        expires_ms: LATER_MS + 60_000,
+        ..key("k")
+    };
+    let create = |n: usize| TaskWrite {
+        keys: vec![renewed.clone()],
+        ..Sketch::at(&scope, &format!("t{n}"), "context", LATER_MS).create()
+    };
+    let results = join_all((0..20).map(|n| repository.commit(create(n)))).await;
+    let winners: Vec<usize> = (0..20).filter(|n| results[*n].is_ok()).collect();
+    let [winner] = winners[..] else {
+        panic!("exactly one must win: {results:?}")
+    };
+    let taken = Err(Error::KeyTaken(format!("t{winner}")));
+    assert_eq!(results.iter().filter(|result| **result == taken).count(), 19);
+}
+
+/// What one write says twice counts once, as it was said last.
+pub async fn repetitions_within_a_write_count_once(repository: Repository) {
+    let scope = scope("ada");
+    let last = IdempotencyKey {
+        fingerprint: [9; 16],
+        ..key("k")
+    };
+    let create = TaskWrite {
+        keys: vec![key("k"), last],
+        push_configs: vec![push_config("t", "p", "one"), push_config("t", "p", "two")],
+        ..Sketch::new(&scope, "t").create()
+    };
+    ok(repository.commit(create).await);
+    let bound = ok(repository.known_key(&scope, "k", NOW_MS).await);
+    assert_eq!(bound.map(|known| known.fingerprint), Some([9; 16]));
+    let configs = ok(repository.push_configs(&scope, "t").await);
+    assert_eq!(configs, Some(vec![push_config("t", "p", "two")]));
+}
+
 async fn task(repository: &Repository) -> Sketch {
     let mut sketch = Sketch::new(&scope("ada"), "t");
     ok(repository.commit(sketch.create()).await);

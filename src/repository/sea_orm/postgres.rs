@@ -29,6 +29,8 @@ const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// What is asked of the session that migrates: it may wait for another one, and a large table takes its time.
 const NO_LIMITS: [(&str, &str); 2] = [("statement_timeout", "0"), ("lock_timeout", "0")];
 
+const TLS_ADVICE: &str = "check sslmode and sslrootcert, and the server's certificate";
+
 /// Options for a pool of at most `connections`.
 ///
 /// What they set for a session outranks what the server, the database and the role have as their defaults, and what
@@ -161,8 +163,14 @@ fn refusal(url: &str, error: &sqlx::Error) -> OpenError {
         (sqlx::Error::Io(error), _) if error.kind() == ErrorKind::ConnectionRefused => {
             "check that the server runs there and takes connections by TCP"
         }
+        // What TLS has against a certificate comes as invalid data, and a file that is missing as what it is.
+        (sqlx::Error::Io(error), _)
+            if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NotFound) =>
+        {
+            TLS_ADVICE
+        }
         (sqlx::Error::Io(_), _) => "check host and port, and the network between",
-        (sqlx::Error::Tls(_), _) => "check sslmode and sslrootcert, and the server's certificate",
+        (sqlx::Error::Tls(_), _) => TLS_ADVICE,
         (_, Some("28P01" | "28000")) => "check user and password, and the server's pg_hba.conf",
         (_, Some("3D000")) => "create the database first",
         (_, Some("57P03")) => "the server is starting or stopping; try again",

@@ -11,8 +11,11 @@ use crate::support::observed::Fault;
 
 #[tokio::test(start_paused = true)]
 async fn a_task_ends_however_often_its_commits_fail() {
-    use Fault::{After, Before};
-    let patterns: [&[Fault]; 5] = [
+    use Fault::{After, Before, Late};
+    let patterns: [&[Fault]; 8] = [
+        &[Late],
+        &[Late, Before],
+        &[Before, Late, After],
         &[Before],
         &[After],
         &[Before, Before, Before],

@@ -1,6 +1,10 @@
 //! PostgreSQL: the conformance suite, and what only a database on the other end of a wire can do wrong.
 
+mod away;
+mod batches;
+mod cancel;
 mod opening;
+mod proxy;
 mod server;
 
 use std::sync::Arc;

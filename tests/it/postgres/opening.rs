@@ -6,6 +6,7 @@ use a2ad::repository::TaskRepository as _;
 use a2ad::repository::conformance::{Sketch, scope};
 use a2ad::repository::sea_orm::{DatabaseSettings, OpenError, SeaOrmRepository, migrate_postgres};
 use a2ad::shutdown::Shutdown;
+use a2ad::tls::dev::{DevCa, Names, Validity};
 
 use super::{open, open_with};
 use crate::support::postgres::{Postgres, database};
@@ -207,4 +208,59 @@ async fn the_order_of_pages_does_not_depend_on_the_servers_language() {
     }
     assert_eq!(found, ids);
     repository.close().await;
+}
+
+/// The server shows a certificate for localhost: it is verified against the CA that the URL names, and no other.
+#[tokio::test]
+async fn the_servers_certificate_is_verified() {
+    let (ours, other) = (
+        DevCa::generate("ours", Validity::days(1)),
+        DevCa::generate("other", Validity::days(1)),
+    );
+    let (ours, other) = (ours.unwrap(), other.unwrap());
+    let names = Names {
+        dns: vec!["localhost".to_owned()],
+        ..Names::default()
+    };
+    let issued = ours.issue_server(&names, Validity::days(1)).unwrap();
+    let server = Postgres::start();
+    server.install("server.crt", &issued.cert_pem);
+    server.install("server.key", &issued.key_pem);
+    server.configure("ssl = on\n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, ca: &DevCa| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, ca.cert_pem()).unwrap();
+        path.display().to_string()
+    };
+    let (good, bad) = (file("good.pem", &ours), file("bad.pem", &other));
+    let by_address = server.url();
+    let by_name = by_address.replace("127.0.0.1", "localhost");
+
+    let repository = open(&format!("{by_name}?sslmode=verify-full&sslrootcert={good}")).await;
+    repository
+        .commit(Sketch::new(&scope("ada"), "t").create())
+        .await
+        .unwrap();
+    assert!(repository.get(&scope("ada"), "t").await.unwrap().is_some());
+    let encrypted = "SELECT COUNT(*), bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE application_name = 'a2ad'";
+    let sessions = server.sql(encrypted);
+    assert!(
+        sessions.ends_with("|t") && !sessions.starts_with('0'),
+        "{sessions}"
+    );
+    repository.close().await;
+
+    for refused in [
+        format!("{by_name}?sslmode=verify-full&sslrootcert={bad}"),
+        format!("{by_name}?sslmode=verify-ca&sslrootcert={bad}"),
+        format!("{by_address}?sslmode=verify-full&sslrootcert={good}"),
+        format!("{by_name}?sslmode=verify-full&sslrootcert={good}.missing"),
+    ] {
+        let text = refusal(&refused).await;
+        assert!(text.contains("sslrootcert, and the server"), "{refused}: {text}");
+    }
+    let lenient = open(&format!("{by_address}?sslmode=verify-ca&sslrootcert={good}")).await;
+    lenient.close().await;
 }

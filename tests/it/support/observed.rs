@@ -19,6 +19,8 @@ pub enum Fault {
     Before,
     /// Everything is written, and the caller is told that the outcome is unknown.
     After,
+    /// As `After`, but the write takes place only when the next commit is on its way already.
+    Late,
 }
 
 pub struct Observed {
@@ -26,6 +28,7 @@ pub struct Observed {
     commits: AtomicUsize,
     attempts: AtomicUsize,
     faults: Mutex<VecDeque<Fault>>,
+    late: Mutex<Option<TaskWrite>>,
     _held: Box<dyn Any + Send + Sync>,
 }
 
@@ -41,6 +44,7 @@ impl Observed {
             commits: AtomicUsize::new(0),
             attempts: AtomicUsize::new(0),
             faults: Mutex::default(),
+            late: Mutex::default(),
             _held: Box::new(held),
         })
     }
@@ -66,7 +70,16 @@ impl TaskRepository for Observed {
         for _ in 0..pauses {
             tokio::task::yield_now().await;
         }
+        let late = self.late.lock().unwrap().take();
+        if let Some(late) = late {
+            self.inner.commit(late).await?;
+            self.commits.fetch_add(1, Ordering::AcqRel);
+        }
         match fault {
+            Some(Fault::Late) => {
+                *self.late.lock().unwrap() = Some(write);
+                return Err(unknown());
+            }
             Some(Fault::Before) => return Err(unknown()),
             Some(Fault::After) => {
                 self.inner.commit(write).await?;

@@ -11,6 +11,7 @@ use a2ad::shutdown::Shutdown;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use super::postgres;
 use super::puppet::{self, Puppet};
 use super::wire::{TestClient, Wire};
 use crate::demo_agents::conformance_agent::{self, ConformanceAgent};
@@ -20,11 +21,21 @@ use crate::sockets::soon;
 /// The extension that the agent `strict` requires.
 pub const EXTENSION: &str = "urn:example:required";
 
+tokio::task_local! {
+    static POSTGRES: ();
+}
+
+/// Runs a test whose scenarios keep their tasks in PostgreSQL, each in a database of its own, unless they choose.
+pub async fn on_postgres<T>(test: impl Future<Output = T>) -> T {
+    POSTGRES.scope((), test).await
+}
+
 /// What is to be started.
 pub struct Scenario {
     config: Config,
     puppet: Puppet,
     dir: Option<TempDir>,
+    postgres: Option<postgres::Database>,
 }
 
 impl Scenario {
@@ -33,11 +44,14 @@ impl Scenario {
     pub fn new() -> Self {
         let mut config = Config::default();
         config.server.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.database.url = DatabaseUrl::from("memory");
+        let postgres = POSTGRES.try_with(|()| postgres::database()).ok();
+        let url = postgres.as_ref().map_or("memory", postgres::Database::url);
+        config.database.url = DatabaseUrl::from(url);
         Self {
             config,
             puppet: Puppet::default(),
             dir: None,
+            postgres,
         }
     }
 
@@ -57,7 +71,12 @@ impl Scenario {
     }
 
     pub async fn start(self) -> World {
-        let Self { config, puppet, dir } = self;
+        let Self {
+            config,
+            puppet,
+            dir,
+            postgres,
+        } = self;
         let runtime = Runtime::start(config, agents(puppet.clone())).await.unwrap();
         let (address, shutdown) = (runtime.address(), runtime.shutdown().clone());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -77,6 +96,7 @@ impl Scenario {
             stop: Some(stop),
             finished: Some(finished),
             dir,
+            _postgres: postgres,
         }
     }
 }
@@ -90,6 +110,7 @@ pub struct World {
     stop: Option<oneshot::Sender<()>>,
     finished: Option<oneshot::Receiver<()>>,
     dir: Option<TempDir>,
+    _postgres: Option<postgres::Database>,
 }
 
 impl World {

@@ -53,11 +53,6 @@ pub struct Postgres {
 impl Postgres {
     /// A server of the caller's own, running. It is gone soon after this value is.
     pub fn start() -> Self {
-        Self::start_with("")
-    }
-
-    /// As [`Postgres::start`], with more lines for the server's configuration.
-    pub fn start_with(settings: &str) -> Self {
         let base = tempfile::Builder::new()
             .prefix("a2ad-postgres-")
             .tempdir()
@@ -65,7 +60,7 @@ impl Postgres {
             .keep();
         open_to_all(&base);
         // Nobody else knows of the folder, so nobody else starts anything in it.
-        Self::create(&base, &base.join("starting"), PRIVATE_IDLE, settings)
+        Self::create(&base, &base.join("starting"), PRIVATE_IDLE)
     }
 
     /// The server that all tests of this checkout share.
@@ -84,7 +79,7 @@ impl Postgres {
         let _ = std::fs::remove_dir_all(&base);
         std::fs::create_dir(&base).unwrap();
         open_to_all(&base);
-        Self::create(&base, &starting, SHARED_IDLE, "")
+        Self::create(&base, &starting, SHARED_IDLE)
     }
 
     /// The server in this folder, if one runs there.
@@ -98,7 +93,7 @@ impl Postgres {
         server.is_up().then_some(server)
     }
 
-    fn create(folder: &Path, starting: &Path, idle: u32, settings: &str) -> Self {
+    fn create(folder: &Path, starting: &Path, idle: u32) -> Self {
         let data = folder.join("data");
         std::fs::create_dir(&data).unwrap();
         hand_over(&data);
@@ -114,11 +109,7 @@ impl Postgres {
             _claim: claim(folder),
         };
         let port = format!("port = {}\n", server.port);
-        std::fs::write(
-            data.join("postgresql.conf"),
-            SETTINGS.to_owned() + &port + settings,
-        )
-        .unwrap();
+        std::fs::write(data.join("postgresql.conf"), SETTINGS.to_owned() + &port).unwrap();
         server.watch(starting, idle);
         server.resume();
         std::fs::write(folder.join("port"), server.port.to_string()).unwrap();
@@ -134,11 +125,7 @@ impl Postgres {
         format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Where the server's files lie; certificates for it belong there too.
+    /// Where the server's files lie.
     pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
@@ -197,6 +184,22 @@ impl Postgres {
     pub fn restart(&self) {
         self.stop();
         self.resume();
+    }
+
+    /// Puts a file beside the server's own, for nobody's eyes but the server's.
+    pub fn install(&self, name: &str, content: &str) {
+        let path = self.data().join(name);
+        std::fs::write(&path, content).unwrap();
+        set_mode(&path, 0o600);
+        hand_over(&path);
+    }
+
+    /// Adds lines to the server's configuration, and restarts it.
+    pub fn configure(&self, settings: &str) {
+        let path = self.data().join("postgresql.conf");
+        let before = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, before + settings).unwrap();
+        self.restart();
     }
 
     fn is_up(&self) -> bool {
@@ -284,7 +287,8 @@ fn command(url: &str, statement: &str) -> Command {
     command
 }
 
-fn psql(url: &str, statement: &str) -> String {
+/// Runs a statement in the database of a URL; what it prints, without headings.
+pub fn psql(url: &str, statement: &str) -> String {
     run(&mut command(url, statement)).trim().to_owned()
 }
 
@@ -305,8 +309,12 @@ fn lockable(path: &Path) -> File {
 
 /// The server runs as another user when the tests run as root, and has to reach its folder.
 fn open_to_all(folder: &Path) {
+    set_mode(folder, 0o755);
+}
+
+fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn free_port() -> u16 {

@@ -31,7 +31,7 @@ impl Wire {
     pub const ALL: [Self; 3] = [Self::Grpc, Self::JsonRpc, Self::HttpJson];
 }
 
-/// Makes one test per binding of each `async fn test(wire: Wire)`.
+/// Makes one test per binding of each `async fn test(wire: Wire)`, and one whose tasks are in PostgreSQL.
 macro_rules! for_each_binding {
     ($($test:ident),* $(,)?) => {$(
         mod $test {
@@ -50,6 +50,12 @@ macro_rules! for_each_binding {
             #[tokio::test]
             async fn http_json() {
                 Box::pin(super::$test(Wire::HttpJson)).await;
+            }
+
+            #[tokio::test]
+            async fn on_postgres() {
+                let test = Box::pin(super::$test(Wire::HttpJson));
+                crate::support::world::on_postgres(test).await;
             }
         }
     )*};
