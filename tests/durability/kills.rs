@@ -15,9 +15,9 @@ use super::process::{PATIENCE, Process, Program};
 use super::random::Random;
 
 /// A fault point that nobody comes by is given up after this, and the process is killed all the same.
-const POINT_TIME_MAX: Duration = Duration::from_secs(15);
+const POINT_TIME_MAX: Duration = Duration::from_secs(60);
 /// The latest pass of a fault point at which a process ends.
-const PASS_MAX: u64 = 60;
+const PASS_MAX: u64 = 40;
 /// The longest that a server runs before a random kill, counted from the first answer that it gives.
 const WORK_MS_MAX: u64 = 400;
 

@@ -273,10 +273,17 @@ impl Run {
                 _ => *random.pick(&files),
             })
             .collect();
-        // The first opening is short; without a share of its own it would hardly be hit.
-        let opening = files.partition_point(|at| *at < acknowledgements[0]);
-        for moment in moments.iter_mut().take(count / 8) {
-            *moment = *random.pick(&files[..opening]);
+        // The first opening and checkpoints are short; without a share of their own they would hardly be hit.
+        let (opening, later) = files.split_at(files.partition_point(|at| *at < acknowledgements[0]));
+        let is_database = |at: &&usize| {
+            let deed = &self.steps[**at - 1].what;
+            matches!(deed, Deed::Write { path, .. } if path.ends_with(DATABASE))
+        };
+        let checkpoints: Vec<usize> = later.iter().filter(is_database).copied().collect();
+        assert!(!checkpoints.is_empty(), "the run is too short for a checkpoint");
+        let share = count / 8;
+        for (index, moment) in moments.iter_mut().take(2 * share).enumerate() {
+            *moment = *random.pick(if index < share { opening } else { &checkpoints });
         }
         moments.sort_unstable();
         moments

@@ -89,3 +89,14 @@ async fn nothing_is_lost_or_doubled_when_postgres_is_killed() {
     let outcome = outage::run(&program, dir.path(), OUTAGES, (&data, resume), &mut random).await;
     assert_sound(&outcome, 20);
 }
+
+/// A fault once: the server said `ready` before it listened for signals, and one that came at once killed it.
+#[tokio::test]
+async fn a_signal_right_behind_ready_is_heeded() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..10 {
+        let mut server = program(dir.path()).start();
+        server.ready().await.expect("the server starts");
+        assert!(server.drained().await.success());
+    }
+}

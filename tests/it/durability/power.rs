@@ -30,7 +30,7 @@ async fn nothing_acknowledged_is_lost_by_a_power_cut() {
     // Enough was at stake to say so.
     assert!(outcome.risky > 50 && outcome.early > 10, "{outcome}");
     assert!(
-        outcome.in_checkpoint > 0 && outcome.acknowledged > 1_000,
+        outcome.in_checkpoint > 10 && outcome.acknowledged > 1_000,
         "{outcome}"
     );
 }
