@@ -4,7 +4,7 @@
 //!
 //! | level  | rooms |
 //! |--------|-------|
-//! | base   | [`pb`] [`error`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] |
+//! | base   | [`pb`] [`error`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] |
 //! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
 //! | engine | [`execution`] (one writer per task, live streams) |
@@ -24,6 +24,7 @@ pub mod config;
 pub mod context;
 pub mod error;
 pub mod execution;
+pub mod fault;
 pub mod pb;
 pub mod repository;
 pub mod server;

@@ -154,7 +154,7 @@ fn task_with_snapshot() -> IndexCreateStatement {
 }
 
 /// The event log. A row holds the events that one commit added to one task, and sometimes a snapshot of the task
-/// after the last of them.
+/// after the last of them. The epoch is that of the lease under which it was written: it never falls within a log.
 fn task_log() -> TableCreateStatement {
     Table::create()
         .table("task_log")
@@ -165,6 +165,7 @@ fn task_log() -> TableCreateStatement {
         .col(number("at_ms"))
         .col(ColumnDef::new("events").blob().not_null())
         .col(ColumnDef::new("snapshot").blob().null())
+        .col(number("epoch"))
         .primary_key(Index::create().col("task_id").col("last_generation"))
         .to_owned()
 }

@@ -127,9 +127,14 @@ impl Runtime {
         &self.shutdown
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains; a second signal stops at once.
-    pub async fn serve_until_signal(self) {
-        let mut signals = Signals::listen();
+    /// Serves until SIGTERM or SIGINT, then drains; a second signal stops at once. Signals are listened for from the
+    /// call on, not from the first poll: whoever says in between that the server is ready may be answered by one.
+    pub fn serve_until_signal(self) -> impl Future<Output = ()> {
+        let signals = Signals::listen();
+        self.serve_until_one_of(signals)
+    }
+
+    async fn serve_until_one_of(self, mut signals: Signals) {
         let shutdown = self.shutdown.clone();
         let (stop, stopped) = oneshot::channel();
         let watch = async {

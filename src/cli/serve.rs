@@ -57,8 +57,10 @@ impl Serve {
         let agents = if config.demo { demo::agents() } else { Vec::new() };
         let tenant = tenant(&config.default_agent, &agents);
         let runtime = Runtime::start(config, agents).await?;
-        greet(&runtime, &tenant);
-        runtime.serve_until_signal().await;
+        let greeting = greeting(&runtime, &tenant);
+        let served = runtime.serve_until_signal();
+        eprintln!("{greeting}");
+        served.await;
         Ok(())
     }
 }
@@ -71,9 +73,8 @@ fn tenant(default: &Option<String>, agents: &[HostedAgent]) -> String {
 }
 
 /// Says where the server is, and three calls that work as they stand.
-fn greet(runtime: &Runtime, agent: &str) {
+fn greeting(runtime: &Runtime, agent: &str) -> String {
     let (address, url) = (runtime.address(), runtime.base_url());
-    eprintln!("ready {address}");
     let message = r#"{"message":{"messageId":"1","role":"ROLE_USER","parts":[{"text":"hello world"}]}}"#;
     let (plaintext, files) = if runtime.is_tls() {
         (
@@ -88,10 +89,10 @@ fn greet(runtime: &Runtime, agent: &str) {
     } else {
         ""
     };
-    eprintln!(
-        "\nThe agent {agent} answers; three calls to try:\n\n  \
+    format!(
+        "ready {address}\n\nThe agent {agent} answers; three calls to try:\n\n  \
          grpcurl {plaintext} -d '{message}' {address} lf.a2a.v1.A2AService/SendMessage\n\n  \
          curl {files}{url}/message:send -H 'Content-Type: application/json' -H 'A2A-Version: 1.0' -d '{message}'\n\n  \
          a2ad send {url} 'hello world'{ours}\n"
-    );
+    )
 }

@@ -8,11 +8,14 @@ mod db_commands;
 mod demo_agents;
 mod descriptor;
 mod disk_full;
+mod drain;
+mod durability;
 mod engine;
 mod errors;
+#[path = "../durability/mod.rs"]
+mod harness;
 mod json_bindings;
 mod json_forms;
-mod kill;
 mod layering;
 mod list_plans;
 mod mtls_sockets;

@@ -9,6 +9,7 @@ use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder
 
 use super::status;
 use crate::error::{Error, Kind};
+use crate::fault;
 
 /// Decodes `D`, encodes `E`.
 pub(super) struct ProtoCodec<E, D>(PhantomData<(E, D)>);
@@ -105,6 +106,7 @@ impl Encoder for EncodedEncoder {
 
     fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
         buffer.reserve(item.len());
+        fault::point("mid_stream_frame");
         buffer.put(item);
         Ok(())
     }

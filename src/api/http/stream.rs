@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::{envelope, render, sse};
 use crate::api::{Body, call};
 use crate::error::Error;
+use crate::fault;
 use crate::pb::{self, StreamResponse};
 use crate::task::TaskEvent;
 
@@ -106,6 +107,7 @@ where
             body.collect(cx);
         }
         if let Some(chunk) = body.ready.pop_front() {
+            fault::point("mid_stream_frame");
             body.rest();
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::execution::command::Answer;
 use crate::execution::commit::Commit;
 use crate::execution::outcome::invalid_response;
+use crate::fault;
 use crate::repository;
 use crate::task::{is_settled, is_terminal};
 
@@ -38,6 +39,7 @@ impl Actor {
         // What came while the commit was on its way waits for the next one.
         self.gated &= !self.writer.pending().is_empty();
         let generation = commit.generation();
+        fault::point("after_commit_before_notify");
         if let Some(live) = &self.live {
             live.keep(commit.events());
         }
@@ -48,6 +50,7 @@ impl Actor {
         }
         self.shared().bus.publish(&Doorbell { task_id, generation });
         if let Some(task) = commit.task {
+            fault::point("after_commit_before_reply");
             for reply in commit.accepted {
                 let _ = reply.send(Ok(Answer::Task(task.clone(), generation)));
             }

@@ -13,6 +13,7 @@ use super::sql::{
     UPDATE_TASK,
 };
 use super::{connect, side, unavailable};
+use crate::fault;
 use crate::repository::types::millis;
 use crate::repository::{Error, IdempotencyKey, Lease, TaskWrite, log};
 
@@ -99,7 +100,10 @@ async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> 
     };
     let transaction = connection.begin_with_options(options).await?;
     match fill(&transaction, writes).await {
-        Ok(()) => Ok(transaction.commit().await?),
+        Ok(()) => {
+            fault::point("before_commit");
+            Ok(transaction.commit().await?)
+        }
         Err(failure) => {
             transaction.rollback().await?;
             Err(failure)
@@ -226,7 +230,7 @@ fn move_row(write: &TaskWrite) -> [Value; 12] {
     ]
 }
 
-fn log_row(write: &TaskWrite) -> [Value; 6] {
+fn log_row(write: &TaskWrite) -> [Value; 7] {
     let snapshot = write
         .snapshot
         .as_ref()
@@ -238,6 +242,7 @@ fn log_row(write: &TaskWrite) -> [Value; 6] {
         Value::from(write.at_ms),
         Value::from(log::encode(&write.task_id, &write.events)),
         Value::Bytes(snapshot),
+        number(write.epoch),
     ]
 }
 

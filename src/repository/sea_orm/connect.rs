@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use a2ad_migrations::{Migrator, MigratorTrait};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, TransactionTrait,
+};
+
+use crate::fault;
 
 /// The oldest SQLite without the defect that a WAL reset could corrupt the database (3.7.0 to 3.51.2).
 const SQLITE_VERSION_MIN: [u32; 3] = [3, 51, 3];
@@ -112,7 +116,7 @@ pub(super) async fn sqlite(
                 .statement_cache_capacity(256)
                 .busy_timeout(BUSY_TIMEOUT)
                 .pragma("journal_mode", "WAL")
-                .pragma("synchronous", "FULL")
+                .pragma("synchronous", fault::synchronous())
                 .pragma("foreign_keys", "OFF")
                 .pragma("cache_size", "-16384")
                 .pragma("temp_store", "MEMORY")
@@ -121,8 +125,12 @@ pub(super) async fn sqlite(
     Ok(Database::connect(options).await?)
 }
 
+/// All missing migrations or none of them: SQLite takes changes of the schema back with the rest of a transaction.
 pub(super) async fn migrate(writer: &DatabaseConnection) -> Result<(), OpenError> {
-    Ok(Migrator::up(writer, None).await?)
+    let transaction = writer.begin().await?;
+    Migrator::up(&transaction, None).await?;
+    fault::point("migration_step");
+    Ok(transaction.commit().await?)
 }
 
 /// Applies the missing migrations to the SQLite database at `path` and closes it again; the number applied.

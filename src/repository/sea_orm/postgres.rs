@@ -12,6 +12,7 @@ use sqlx::{Connection as _, Row as _};
 use super::DatabaseSettings;
 use super::connect::OpenError;
 use crate::config::DatabaseUrl;
+use crate::fault;
 
 /// The oldest server whose makers still mend it.
 const VERSION_MIN: u32 = 14;
@@ -128,6 +129,7 @@ pub(super) async fn migrate(url: &str, settings: &DatabaseSettings) -> Result<us
     lock(&connection).await?;
     let pending = Migrator::get_pending_migrations(&connection).await?.len();
     Migrator::up(&connection, None).await?;
+    fault::point("migration_step");
     // The lock goes with the connection.
     connection.close().await?;
     Ok(pending)

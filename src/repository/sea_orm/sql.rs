@@ -53,8 +53,8 @@ pub(super) const UPDATE_TASK: ManyRows = ManyRows {
 };
 
 pub(super) const INSERT_LOG: ManyRows = ManyRows {
-    before: "INSERT INTO task_log (task_id, last_generation, first_generation, at_ms, events, snapshot) VALUES ",
-    types: &[""; 6],
+    before: "INSERT INTO task_log (task_id, last_generation, first_generation, at_ms, events, snapshot, epoch) VALUES ",
+    types: &[""; 7],
     after: " ON CONFLICT (task_id, last_generation) DO NOTHING",
 };
 

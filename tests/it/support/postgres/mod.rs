@@ -162,6 +162,24 @@ impl Postgres {
         run(self.control("start").arg("-l").arg(log));
     }
 
+    /// As [`Postgres::resume`]; false if the server does not start, and why not on the test's output.
+    pub fn try_resume(&self) -> bool {
+        let log = self.data().join("server.log");
+        let status = self
+            .control("start")
+            .arg("-l")
+            .arg(&log)
+            .stdout(Stdio::null())
+            .status();
+        let started = status.is_ok_and(|status| status.success());
+        if !started {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let last = text.lines().rev().take(5).collect::<Vec<_>>();
+            eprintln!("PostgreSQL does not start: {last:#?}");
+        }
+        started
+    }
+
     /// Stops and starts.
     pub fn restart(&self) {
         self.stop();

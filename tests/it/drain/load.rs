@@ -82,10 +82,6 @@ impl Ledger {
         *self.count.borrow()
     }
 
-    pub(super) fn count(&self, kind: Kind) -> usize {
-        self.all().iter().filter(|(_, one, _)| *one == kind).count()
-    }
-
     pub(super) fn all(&self) -> Vec<(String, Kind, TaskState)> {
         let tasks = self.tasks.lock().expect("no client panics with the lock");
         tasks

@@ -1,4 +1,4 @@
-//! The program is killed, or told to drain, in the middle of its work; nothing that it acknowledged may be lost.
+//! The program is told to drain in the middle of its work; nothing that it acknowledged may be lost.
 //!
 //! The recorder (`load`) and the checkers (`check`, `log`) stand outside the server.
 
@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use crate::binary::Server;
 use load::{Client, Kind, Ledger, Outcome};
 
-const CYCLES: u64 = 10;
 /// Clients that load the server at the same time.
 const CLIENTS: u64 = 8;
 /// Over it, a drain has not done its work.
@@ -24,66 +23,6 @@ const DRAIN_TIMEOUT_MS: u64 = 10_000;
 fn start(database: &Path) -> Server {
     let url = format!("sqlite://{}", database.display());
     Server::start(&["--database", &url, "--default-agent", "bench"])
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_lost_by_kill_9() {
-    let dir = tempfile::tempdir().unwrap();
-    let database = dir.path().join("a2ad.db");
-    let mut random = Random::new();
-    let ledger = Ledger::default();
-    for cycle in 0..CYCLES {
-        let server = start(&database);
-        let before = ledger.len();
-        let load = load_of(&server, &ledger, &mut random);
-        let work_ms = 50 + random.below(500);
-        // From the first acknowledgement on, so that a slow start doesn't make this an empty test.
-        ledger.grows_beyond(before).await;
-        tokio::time::sleep(Duration::from_millis(work_ms)).await;
-        server.kill();
-        let broken = load.join_all().await;
-        assert!(
-            broken.iter().all(|outcome| *outcome == Outcome::Cut),
-            "{broken:?}"
-        );
-
-        if cycle % 3 == 2 {
-            // A crash while the last one is being repaired.
-            start(&database).kill();
-        }
-        let server = start(&database);
-        let client = Client::connect(&server).await;
-        check::nothing_is_unfinished(&client).await;
-        let count = check::acknowledged(&client, &ledger).await;
-        eprintln!("cycle {cycle}: killed after {work_ms} ms, {count} acknowledged tasks so far");
-        server.kill();
-    }
-    let count = ledger.len();
-    assert!(
-        count > 100,
-        "only {count} tasks were acknowledged: too few to prove anything"
-    );
-    for kind in Kind::ALL {
-        assert!(
-            ledger.count(kind) > 0,
-            "no task of kind {kind:?} was acknowledged"
-        );
-    }
-    // Opened by a server once more, so that what SQLite still had in its log is in the tables.
-    let server = start(&database);
-    let found = log::check(&database).await;
-    server.terminate();
-    assert!(server.ended().success());
-    assert_eq!(found.problems, Vec::<String>::new());
-    assert!(
-        found.tasks >= count,
-        "{} tasks in the database, {count} acknowledged",
-        found.tasks
-    );
-    eprintln!(
-        "{CYCLES} kills, {count} acknowledged tasks, {} in the database, 0 lost",
-        found.tasks
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,6 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 
 /// What the database holds.
 pub(super) struct Found {
-    pub(super) tasks: usize,
     /// A sentence for each log that is not as it should be.
     pub(super) problems: Vec<String>,
 }
@@ -38,7 +37,6 @@ pub(super) async fn check(database: &Path) -> Found {
     let rows = rows(&connection).await;
     connection.close().await.expect("a reader can close");
     Found {
-        tasks: tasks.len(),
         problems: problems(&tasks, &rows),
     }
 }
