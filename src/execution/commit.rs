@@ -49,17 +49,24 @@ impl Commit {
         self.outcome.as_mut().await
     }
 
-    /// Tries again after a pause. Whether the last attempt arrived is unknown, so the log is asked first.
+    /// Tries again after a pause. Whether the last attempt arrived is unknown, so the log is asked first; and it may
+    /// arrive behind that look, so a refusal that our own write explains is looked into as well.
     pub(super) fn retry(mut self, repository: &Arc<dyn TaskRepository>) -> Self {
         let (repository, write, pause) = (repository.clone(), self.write.clone(), self.pause);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         self.outcome = Box::pin(async move {
             tokio::time::sleep(pause).await;
             if arrived(&repository, &write).await? {
-                Ok(())
-            } else {
-                repository.commit(write).await
+                return Ok(());
             }
+            let refusal = match repository.commit(write.clone()).await {
+                Err(error) if may_be_our_own(&error, &write) => error,
+                result => return result,
+            };
+            if arrived(&repository, &write).await? {
+                return Ok(());
+            }
+            Err(refusal)
         });
         self
     }
@@ -85,6 +92,15 @@ impl Commit {
 
     pub(super) fn events(&self) -> &[Arc<TaskEvent>] {
         &self.write.events
+    }
+}
+
+/// Whether a write is refused like this when an earlier attempt of it has taken place.
+fn may_be_our_own(refusal: &Error, write: &TaskWrite) -> bool {
+    match refusal {
+        Error::Stale => true,
+        Error::KeyTaken(task_id) => **task_id == *write.task_id,
+        _ => false,
     }
 }
 

@@ -22,6 +22,7 @@ mod python;
 mod repositories;
 mod repository_model;
 mod server_sockets;
+mod simulation;
 mod sockets;
 mod support;
 mod task_machine;

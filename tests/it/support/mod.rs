@@ -2,8 +2,10 @@
 
 pub mod database;
 pub mod engine;
+pub mod faulty;
 pub mod messages;
 pub mod observed;
 pub mod puppet;
+pub mod random;
 pub mod wire;
 pub mod world;

@@ -1,0 +1,219 @@
+//! The processes of a simulation and the one database that outlives them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use a2ad::agent::Agents;
+use a2ad::bus::LocalBus;
+use a2ad::clock::Clock;
+use a2ad::context::{CallContext, Principal};
+use a2ad::execution::{ExecutionSettings, Executions};
+use a2ad::repository::conformance::NOW_MS;
+use a2ad::repository::memory::MemoryRepository;
+use a2ad::repository::{TaskRepository as _, Unfinished};
+use a2ad::service::{AgentService, ServiceSettings};
+use a2ad::shutdown::Shutdown;
+use tokio_util::sync::CancellationToken;
+
+use super::Mutant;
+use super::agent;
+use super::book::Book;
+use super::trace::Trace;
+use crate::support::engine::call;
+use crate::support::faulty::{FaultyRepository, Plan, seeded};
+use crate::support::random::Random;
+
+/// Streams that one caller may hold open: few, so that the limit is met.
+pub const STREAMS_MAX: usize = 5;
+
+/// One server process.
+#[derive(Clone)]
+pub struct Node {
+    pub service: AgentService,
+    pub executions: Executions,
+    pub shutdown: Shutdown,
+    agents: Agents,
+    repository: Arc<FaultyRepository>,
+    /// The process is gone, and its connections with it.
+    pub killed: CancellationToken,
+}
+
+pub struct World {
+    pub memory: Arc<MemoryRepository>,
+    pub repository: Arc<FaultyRepository>,
+    pub trace: Trace,
+    pub book: RefCell<Book>,
+    /// What a mutant adds to cursors on their way to the server.
+    pub skew: i64,
+    clock: Clock,
+    node: RefCell<Option<Node>>,
+    /// Processes that were cut off and don't know it.
+    zombies: RefCell<Vec<Node>>,
+    pub crashes: Cell<usize>,
+}
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// At once.
+    Killed,
+    /// It runs on, and nobody comes any more; another one takes its tasks.
+    CutOff,
+    /// It is asked to end, gets a moment, and is killed.
+    Drained,
+}
+
+impl World {
+    pub fn new(random: &mut Random, mutant: Mutant) -> Rc<Self> {
+        let memory = Arc::new(MemoryRepository::new());
+        let trace = Trace::begin();
+        let percent = *random.pick(&[0, 5, 15, 30]);
+        let latency = Duration::from_millis(*random.pick(&[0, 3, 20]));
+        let plan = traced(seeded(random.fork(), percent, latency), trace.clone());
+        let repository = FaultyRepository::altering(memory.clone(), plan, mutant.alter(memory.clone()));
+        Rc::new(Self {
+            memory,
+            repository,
+            trace,
+            book: RefCell::default(),
+            skew: mutant.skew(),
+            clock: Clock::of_timers(NOW_MS),
+            node: RefCell::new(None),
+            zombies: RefCell::default(),
+            crashes: Cell::new(0),
+        })
+    }
+
+    /// The process that callers reach now.
+    pub fn node(&self) -> Option<Node> {
+        self.node.borrow().clone()
+    }
+
+    /// Starts a process; it is reached when it knows what the last one left behind.
+    pub async fn boot(&self) {
+        let node = self.build();
+        let left = self.left_behind(&node).await;
+        self.trace.note(format_args!("a process starts, {} tasks were left", left.len()));
+        take_up(&node, left);
+        *self.node.borrow_mut() = Some(node);
+    }
+
+    fn build(&self) -> Node {
+        let repository = self.repository.reconnect();
+        let shutdown = Shutdown::new();
+        let settings = ExecutionSettings {
+            updates_queue_max: 4,
+            inbox_messages_max: 2,
+            ring_events_max: 4,
+            snapshot_every_events: 4,
+            cancel_timeout: Duration::from_millis(200),
+            ..ExecutionSettings::default()
+        };
+        let executions = Executions::new(
+            repository.clone(),
+            Arc::new(LocalBus::new()),
+            self.clock.clone(),
+            shutdown.clone(),
+            settings,
+        );
+        let agents = Agents::new(agent::agents(), None).unwrap();
+        let settings = ServiceSettings {
+            streams_per_caller_max: STREAMS_MAX,
+            page_token_key: Some([7; 32]),
+            ..ServiceSettings::default()
+        };
+        let service = AgentService::new(
+            agents.clone(),
+            executions.clone(),
+            repository.clone(),
+            self.clock.clone(),
+            shutdown.clone(),
+            settings,
+        );
+        Node {
+            service: service.unwrap(),
+            executions,
+            shutdown,
+            agents,
+            repository,
+            killed: CancellationToken::new(),
+        }
+    }
+
+    async fn left_behind(&self, node: &Node) -> Vec<Unfinished> {
+        loop {
+            match node.repository.unfinished("", usize::MAX).await {
+                Ok(left) => return left,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Ends the process, if one runs.
+    pub async fn end(&self, how: End) {
+        let Some(node) = self.node.take() else { return };
+        self.trace.note(format_args!("the process ends: {how:?}"));
+        self.crashes.set(self.crashes.get() + 1);
+        match how {
+            End::Killed => node.kill(),
+            End::CutOff => self.zombies.borrow_mut().push(node),
+            End::Drained => {
+                node.shutdown.drain();
+                let _ = tokio::time::timeout(Duration::from_millis(300), node.executions.idle()).await;
+                node.kill();
+            }
+        }
+    }
+
+    /// Ends what runs beside the process that callers reach, and takes up what that leaves.
+    pub async fn end_zombies(&self) {
+        for node in self.zombies.take() {
+            node.kill();
+        }
+        // The dead let go before anybody looks at what they left.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if let Some(node) = self.node() {
+            take_up(&node, self.left_behind(&node).await);
+        }
+    }
+
+    pub fn call(&self, principal: &Principal) -> CallContext {
+        CallContext {
+            principal: principal.clone(),
+            ..call()
+        }
+    }
+}
+
+impl Node {
+    fn kill(&self) {
+        self.killed.cancel();
+        self.repository.crash();
+        self.shutdown.abort();
+    }
+}
+
+/// Restarts or fails what the last process left, as often as that must be tried.
+fn take_up(node: &Node, left: Vec<Unfinished>) {
+    for task in left {
+        let node = node.clone();
+        let agent = node.agents.get(&task.scope.agent).unwrap().clone();
+        node.shutdown.clone().spawn("recovery", async move {
+            while node.executions.recover(&agent, &task, &call()).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+    }
+}
+
+fn traced(mut plan: Plan, trace: Trace) -> Plan {
+    Box::new(move |method| {
+        let fault = plan(method);
+        if let Some(fault) = fault {
+            trace.note(format_args!("  database: {method:?} {fault:?}"));
+        }
+        fault
+    })
+}
