@@ -49,6 +49,8 @@ pub(super) struct Actor {
     cancelers: Vec<Reply>,
     /// Who sent a message under a key that has been taken already.
     repeated: Vec<Reply>,
+    /// Whose message came behind an end that is not committed yet: they are refused when it is.
+    too_late: Vec<(Reply, Error)>,
     /// The idempotency keys of the messages that this actor took.
     keys: HashSet<Arc<str>>,
     direct: Option<Message>,
@@ -146,6 +148,7 @@ impl Actor {
             settlers: Vec::new(),
             cancelers: Vec::new(),
             repeated: Vec::new(),
+            too_late: Vec::new(),
             keys: HashSet::new(),
             direct: None,
             fault: None,
@@ -268,10 +271,14 @@ impl Actor {
 
     fn is_idle(&self) -> bool {
         let working = self.turn.is_some() || self.cancel.is_some() || !self.inbox.is_empty();
-        let writing = self.commit.is_some() || !self.writer.pending().is_empty();
         // Behind a restart, somebody may wait for a task that is yet to be taken up.
         let awaited = !self.settlers.is_empty() && !is_settled(self.writer.state());
-        self.direct.is_some() || !(working || writing || awaited)
+        self.direct.is_some() || !(working || self.is_writing() || awaited)
+    }
+
+    /// The repository does not have everything yet.
+    fn is_writing(&self) -> bool {
+        self.commit.is_some() || !self.writer.pending().is_empty()
     }
 
     fn shared(&self) -> &Shared {

@@ -12,7 +12,7 @@ use crate::support::messages::text;
 use crate::support::random::Random;
 
 /// Executions of one agent at once: few, so that the limit is met.
-pub const EXECUTIONS_MAX: usize = 6;
+pub const EXECUTIONS_MAX: usize = 4;
 
 /// Agents of every simulation, and what becomes of their tasks when the process dies.
 pub const NAMES: [&str; 2] = ["again", "once"];

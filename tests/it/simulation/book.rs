@@ -63,7 +63,10 @@ impl World {
         let mut folded = None;
         for event in &log {
             let before = event.generation - 1;
-            folded = replay(folded, before, std::slice::from_ref(event)).unwrap();
+            folded = match replay(folded, before, std::slice::from_ref(event)) {
+                Ok(folded) => folded,
+                Err(error) => return self.blame(format_args!("the log of {} does not fold: {error}", task.id)),
+            };
             if folded.as_ref() == Some(task) {
                 found = Some(event.generation);
             }
@@ -140,8 +143,13 @@ impl World {
                     owner: Principal::verified(owner),
                 };
                 let page = self.memory.list(&scope, &everything).now_or_never();
-                let tasks = page.expect("memory answers at once").unwrap().tasks;
-                found.extend(tasks.into_iter().map(|stored| (scope.clone(), stored.task.id)));
+                match page.expect("memory answers at once") {
+                    Ok(page) => {
+                        let ids = page.tasks.into_iter().map(|stored| stored.task.id);
+                        found.extend(ids.map(|id| (scope.clone(), id)));
+                    }
+                    Err(error) => self.blame(format_args!("a task is damaged: {error}")),
+                }
             }
         }
         found.sort_by(|a, b| a.1.cmp(&b.1));

@@ -146,7 +146,7 @@ impl Client {
             (_, Some((.., false))) => false,
             (Kind::UnsupportedOperation, Some((scope, id, _))) => is_terminal(world.state(scope, id)),
             // Whoever was cut off learns it by this, and so does a sender whose key was quicker elsewhere.
-            (Kind::Conflict, Some(_)) => {
+            (Kind::Conflict, _) => {
                 world.count("conflicts");
                 world.crashes.get() > 0 || what.contains("key")
             }

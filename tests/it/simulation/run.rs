@@ -18,7 +18,7 @@ use crate::support::messages::{at_once, send, subscribe, task};
 use crate::support::random::Random;
 
 /// Callers of every simulation.
-const CLIENTS: usize = 4;
+const CLIENTS: usize = 5;
 
 /// The longest that a simulation may take, in its own time.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -63,7 +63,10 @@ pub fn simulate(seed: u64, mutant: Mutant) -> Outcome {
 }
 
 async fn story(world: &Rc<World>, random: &mut Random) {
-    let mut clients: Vec<scheduler::Client> = vec![Box::pin(operate(world.clone(), random.fork()))];
+    let mut clients: Vec<scheduler::Client> = vec![
+        Box::pin(operate(world.clone(), random.fork())),
+        Box::pin(heal(world.clone(), random.fork())),
+    ];
     for name in 0..CLIENTS {
         let client = Client::new(world, name, random.fork());
         clients.push(Box::pin(client.live(4 + random.below(10))));
@@ -74,7 +77,7 @@ async fn story(world: &Rc<World>, random: &mut Random) {
     world.check_everything();
 }
 
-/// Starts processes and ends them, and ends the faults at last.
+/// Starts processes and ends them.
 async fn operate(world: Rc<World>, mut random: Random) {
     world.boot().await;
     for _ in 0..random.below(4) {
@@ -90,7 +93,11 @@ async fn operate(world: Rc<World>, mut random: Random) {
         tokio::time::sleep(Duration::from_millis(1 + random.below(100))).await;
         world.boot().await;
     }
-    tokio::time::sleep(Duration::from_millis(random.below(2_000))).await;
+}
+
+/// Ends the faults at last.
+async fn heal(world: Rc<World>, mut random: Random) {
+    tokio::time::sleep(Duration::from_millis(500 + random.below(4_000))).await;
     world.trace.note(format_args!("the faults end"));
     world.repository.heal();
 }
@@ -134,7 +141,7 @@ fn unsettled(world: &World) -> Vec<(Scope, String)> {
 
 /// Whether the task's agent never ends, or waits to begin again until others do that never end.
 fn may_still_run(world: &World, scope: &Scope, id: &str) -> bool {
-    let endless = |scope: &Scope, id: &str| last_words(world, scope, id).ends_with("never");
+    let endless = |scope: &Scope, id: &str| said(world, scope, id).iter().any(|said| said.ends_with("never"));
     let all = unsettled(world);
     let held = all
         .iter()
@@ -142,15 +149,17 @@ fn may_still_run(world: &World, scope: &Scope, id: &str) -> bool {
     endless(scope, id) || held.count() >= EXECUTIONS_MAX
 }
 
-/// What the agent was asked to do last.
-fn last_words(world: &World, scope: &Scope, id: &str) -> String {
-    let folded = a2ad::task::replay(None, 0, &world.log(scope, id)).unwrap();
-    let history = folded.map(|task| task.history).unwrap_or_default();
-    let last = history.into_iter().rfind(|message| message.message_id.starts_with("m-"));
-    match last.and_then(|message| message.parts.into_iter().next()?.content) {
-        Some(Content::Text(text)) => text,
-        _ => String::new(),
-    }
+/// What the agent was asked to do; a message waits until those before it are done with.
+fn said(world: &World, scope: &Scope, id: &str) -> Vec<String> {
+    let folded = a2ad::task::replay(None, 0, &world.log(scope, id));
+    let history = folded.ok().flatten().map(|task| task.history).unwrap_or_default();
+    let texts = history.into_iter().flat_map(|message| message.parts);
+    texts
+        .filter_map(|part| match part.content {
+            Some(Content::Text(text)) => Some(text),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Everything that is bounded is free again: as many executions and streams as there may be can be had.
