@@ -145,10 +145,10 @@ impl Client {
             (Kind::TaskNotFound, Some((.., own))) => !own,
             (_, Some((.., false))) => false,
             (Kind::UnsupportedOperation, Some((scope, id, _))) => is_terminal(world.state(scope, id)),
-            // Whoever was cut off learns it by this, and so does a sender whose key was quicker elsewhere.
+            // Whoever was cut off learns it by this.
             (Kind::Conflict, _) => {
                 world.count("conflicts");
-                world.crashes.get() > 0 || what.contains("key")
+                world.was_cut_off.get()
             }
             (Kind::ResourceExhausted, _) => {
                 world.count("refused at a limit");

@@ -140,10 +140,6 @@ impl Client {
             self.world.count("broken agents");
             return;
         }
-        // A send under a key may meet itself.
-        if error.kind == Kind::Conflict && sending.key.is_some() {
-            return self.world.count("conflicts");
-        }
         self.judge(&sending.what, error, target);
     }
 }

@@ -51,7 +51,8 @@ pub struct World {
     node: RefCell<Option<Node>>,
     /// Processes that were cut off and don't know it.
     zombies: RefCell<Vec<Node>>,
-    pub crashes: Cell<usize>,
+    /// Two processes may have had the same tasks.
+    pub was_cut_off: Cell<bool>,
 }
 
 /// How a process ends.
@@ -70,7 +71,7 @@ impl World {
         let memory = Arc::new(MemoryRepository::new());
         let trace = Trace::begin();
         let percent = *random.pick(&[0, 5, 15, 30]);
-        let latency = Duration::from_millis(*random.pick(&[0, 3, 20]));
+        let latency = Duration::from_millis(*random.pick(&[0, 3, 20, 120]));
         let plan = traced(seeded(random.fork(), percent, latency), trace.clone());
         let repository = FaultyRepository::altering(memory.clone(), plan, mutant.alter(memory.clone()));
         Rc::new(Self {
@@ -82,7 +83,7 @@ impl World {
             clock: Clock::of_timers(NOW_MS),
             node: RefCell::new(None),
             zombies: RefCell::default(),
-            crashes: Cell::new(0),
+            was_cut_off: Cell::new(false),
         })
     }
 
@@ -155,7 +156,7 @@ impl World {
     pub async fn end(&self, how: End) {
         let Some(node) = self.node.take() else { return };
         self.trace.note(format_args!("the process ends: {how:?}"));
-        self.crashes.set(self.crashes.get() + 1);
+        self.was_cut_off.set(self.was_cut_off.get() || matches!(how, End::CutOff));
         match how {
             End::Killed => node.kill(),
             End::CutOff => self.zombies.borrow_mut().push(node),
@@ -169,7 +170,11 @@ impl World {
 
     /// Ends what runs beside the process that callers reach, and takes up what that leaves.
     pub async fn end_zombies(&self) {
-        for node in self.zombies.take() {
+        let zombies = self.zombies.take();
+        if zombies.is_empty() {
+            return;
+        }
+        for node in zombies {
             node.kill();
         }
         // The dead let go before anybody looks at what they left.
