@@ -7,6 +7,7 @@ mod demo_agents;
 mod descriptor;
 mod engine;
 mod errors;
+mod faulted;
 mod json_bindings;
 mod json_forms;
 mod kill;

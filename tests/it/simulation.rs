@@ -4,8 +4,8 @@
 //! `A2AD_SIM_SEED=n` replays one seed and prints its trace; `A2AD_SIM_SEEDS=n` runs that many. Of one seed there is one
 //! trace.
 
-mod agent;
-mod book;
+pub mod agent;
+pub mod book;
 mod change;
 mod client;
 mod read;

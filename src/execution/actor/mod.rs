@@ -11,6 +11,7 @@ mod turns;
 use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -30,6 +31,10 @@ use crate::execution::writer::{Fault, Writer};
 use crate::pb::Message;
 use crate::repository;
 use crate::task::{TaskEvent, is_settled, is_terminal};
+
+/// How long a caller waits for a task that nobody works on in this process before it is read again: another process may
+/// have brought it to its end.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 type Cancel = Pin<Box<dyn Future<Output = CancelOutcome> + Send>>;
 
@@ -71,6 +76,7 @@ enum Step {
     CancelAnswered(CancelOutcome),
     Command(Option<Command>),
     GraceOver,
+    LookAgain,
 }
 
 impl Actor {
@@ -238,7 +244,18 @@ impl Actor {
                 Step::CancelAnswered(outcome) => self.cancel_answered(outcome),
                 Step::Command(command) => self.command(command),
                 Step::GraceOver => self.end_turn(),
+                Step::LookAgain => {
+                    shared.registry.abandon(&mut mailbox);
+                    break;
+                }
             }
+        }
+        // Who still waits is served by whoever reads the task as it is now, and so is what came too late.
+        let waiting = std::mem::take(&mut self.settlers);
+        for command in waiting.into_iter().map(|reply| Command::Settle { reply }) {
+            self.executions
+                .forward(&self.agent, &self.scope, self.writer.task_id(), command)
+                .await;
         }
         while let Some(command) = mailbox.next().await {
             self.executions
@@ -251,6 +268,7 @@ impl Actor {
         // An agent that is far ahead of the database waits for it.
         let ahead = self.writer.pending().len() >= self.shared().settings.updates_queue_max;
         let runs = self.turn.is_some() && !self.gated && !ahead;
+        let forsaken = !self.is_working() && !self.is_writing();
         let Self {
             commit,
             turn,
@@ -266,14 +284,19 @@ impl Actor {
             command = mailbox.next() => Step::Command(command),
             Some(progress) = optional(turn.as_mut().filter(|_| runs).map(Turn::next)) => Step::Progress(progress),
             Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,
+            () = tokio::time::sleep(LOOK_AGAIN), if forsaken => Step::LookAgain,
         }
     }
 
     fn is_idle(&self) -> bool {
-        let working = self.turn.is_some() || self.cancel.is_some() || !self.inbox.is_empty();
         // Behind a restart, somebody may wait for a task that is yet to be taken up.
         let awaited = !self.settlers.is_empty() && !is_settled(self.writer.state());
-        self.direct.is_some() || !(working || self.is_writing() || awaited)
+        self.direct.is_some() || !(self.is_working() || self.is_writing() || awaited)
+    }
+
+    /// Somebody in this process moves the task on.
+    fn is_working(&self) -> bool {
+        self.turn.is_some() || self.cancel.is_some() || !self.inbox.is_empty()
     }
 
     /// The repository does not have everything yet.

@@ -62,13 +62,6 @@ impl Method {
         Self::DeletePushConfig,
         Self::Check,
     ];
-
-    pub fn writes(self) -> bool {
-        matches!(
-            self,
-            Self::Commit | Self::PutPushConfig | Self::DeletePushConfig
-        )
-    }
 }
 
 /// Says what happens to the next call of a method.
@@ -187,11 +180,6 @@ impl FaultyRepository {
     /// The process is gone. What it had sent is written now or never.
     pub fn crash(&self) {
         self.crashed.cancel();
-    }
-
-    /// Waits until nothing is on its way any more.
-    pub async fn settled(&self) -> bool {
-        self.inner.database.finished(Duration::from_secs(600)).await
     }
 
     /// A call that changes nothing: dropped with its caller.

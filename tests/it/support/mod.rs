@@ -3,6 +3,7 @@
 pub mod database;
 pub mod engine;
 pub mod faulty;
+pub mod insistent;
 pub mod messages;
 pub mod observed;
 pub mod puppet;
