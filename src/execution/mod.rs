@@ -10,6 +10,8 @@ mod actor;
 mod command;
 mod commit;
 mod executions;
+#[cfg(test)]
+mod interleavings;
 mod live;
 mod outcome;
 mod reader;
