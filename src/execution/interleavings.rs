@@ -99,7 +99,10 @@ fn assert_sound(repository: &MemoryRepository, scope: &Scope) -> Vec<Arc<TaskEve
     };
     assert_eq!(replay(None, 0, &log), Ok(Some(stored(repository, scope).task)));
     let end = log.iter().position(|event| event.state.is_some_and(is_terminal));
-    assert!(end.is_none_or(|end| end + 1 == log.len()), "something follows the end");
+    assert!(
+        end.is_none_or(|end| end + 1 == log.len()),
+        "something follows the end"
+    );
     log
 }
 
@@ -174,8 +177,14 @@ fn play_processes(order: &[usize]) -> Option<TaskState> {
         assert!(last <= log.len() as u64, "what was acknowledged is there");
     }
     let acknowledged: usize = processes.iter().map(|process| process.told.len()).sum();
-    assert_eq!(acknowledged, log.len() - 1, "each event was acknowledged to one writer");
-    log.last().and_then(|event| event.state).filter(|state| is_terminal(*state))
+    assert_eq!(
+        acknowledged,
+        log.len() - 1,
+        "each event was acknowledged to one writer"
+    );
+    log.last()
+        .and_then(|event| event.state)
+        .filter(|state| is_terminal(*state))
 }
 
 #[test]

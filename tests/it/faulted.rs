@@ -32,7 +32,10 @@ const HEALED: Duration = Duration::from_secs(2);
 
 /// Runs one scenario with these faults; how often each method was called.
 fn play(name: &str, plan: Plan) -> [usize; Method::ALL.len()] {
-    let (_, scenario) = SCENARIOS.iter().find(|(known, _)| *known == name).expect("a scenario");
+    let (_, scenario) = SCENARIOS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .expect("a scenario");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

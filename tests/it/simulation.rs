@@ -138,7 +138,10 @@ fn every_promise_is_kept_on_every_seed() {
     }
     println!("{seeds} seeds: {counts:#?}");
     for what in EVERYTHING {
-        assert!(counts.get(what).is_some_and(|count| *count > 0), "never happened: {what}");
+        assert!(
+            counts.get(what).is_some_and(|count| *count > 0),
+            "never happened: {what}"
+        );
     }
 }
 
@@ -171,7 +174,10 @@ fn the_same_seed_gives_the_same_trace() {
         let (one, two) = (simulate(seed, Mutant::None), simulate(seed, Mutant::None));
         if one.digest != two.digest {
             let differs = one.trace.lines().zip(two.trace.lines()).position(|(a, b)| a != b);
-            panic!("seed {seed}: line {differs:?} differs\n{}\n---\n{}", one.trace, two.trace);
+            panic!(
+                "seed {seed}: line {differs:?} differs\n{}\n---\n{}",
+                one.trace, two.trace
+            );
         }
         digests.push(one.digest);
     }

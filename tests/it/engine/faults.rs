@@ -66,7 +66,9 @@ async fn a_write_that_arrives_behind_its_repetition_is_our_own() {
     bed.repository.fail(faults);
     let mut new = bed.new_task(&agent, "go");
     new.incoming.key = Some(key("k"));
-    let lost = patiently(bed.engine.start(new, Wait::Accepted)).await.unwrap_err();
+    let lost = patiently(bed.engine.start(new, Wait::Accepted))
+        .await
+        .unwrap_err();
     assert_eq!(lost.kind, Kind::Unavailable);
     gate.open();
     bed.quiet().await;

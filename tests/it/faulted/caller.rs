@@ -68,7 +68,9 @@ impl Caller {
     /// Asks until there is an answer.
     pub async fn insist<T>(&self, ask: impl AsyncFn(&AgentService) -> Result<T, Error>) -> T {
         self.until(async |service| match ask(service).await {
-            Err(error) if error.kind != Kind::Unavailable => panic!("neither right nor UNAVAILABLE: {error:?}"),
+            Err(error) if error.kind != Kind::Unavailable => {
+                panic!("neither right nor UNAVAILABLE: {error:?}")
+            }
             answer => answer.ok(),
         })
         .await
@@ -109,7 +111,9 @@ impl Caller {
     /// Sends under a key until the task is known.
     pub async fn send(&mut self, request: SendMessageRequest) -> Task {
         let call = Self::keyed(&request);
-        let response = self.insist(async |service| service.send_message(&call, request.clone()).await).await;
+        let response = self
+            .insist(async |service| service.send_message(&call, request.clone()).await)
+            .await;
         let task = crate::support::messages::task(response);
         self.acknowledge(&request, &task);
         task
@@ -117,7 +121,10 @@ impl Caller {
 
     fn acknowledge(&mut self, request: &SendMessageRequest, task: &Task) {
         let id = request.message.as_ref().expect("a message").message_id.clone();
-        assert!(task.history.iter().any(|message| message.message_id == id), "{id} was not heard");
+        assert!(
+            task.history.iter().any(|message| message.message_id == id),
+            "{id} was not heard"
+        );
         self.acknowledged.push((id, task.id.clone()));
     }
 
@@ -126,7 +133,8 @@ impl Caller {
         let call = Self::keyed(&request);
         let mut events = Vec::new();
         while events.is_empty() {
-            let ask = async |service: &AgentService| service.send_streaming_message(&call, request.clone()).await;
+            let ask =
+                async |service: &AgentService| service.send_streaming_message(&call, request.clone()).await;
             read(self.insist(ask).await, &mut events).await;
         }
         let Ok(Event::Task(task)) = events[0].decode() else {
@@ -177,7 +185,10 @@ impl Caller {
         for task in left {
             let agent = next.agents.get(&task.scope.agent).unwrap();
             while let Err(error) = next.executions.recover(agent, &task, &call()).await {
-                assert!(matches!(error.kind, Kind::Unavailable | Kind::Conflict), "{error:?}");
+                assert!(
+                    matches!(error.kind, Kind::Unavailable | Kind::Conflict),
+                    "{error:?}"
+                );
                 tokio::time::sleep(Duration::from_millis(40)).await;
             }
         }
@@ -205,7 +216,11 @@ impl Caller {
                 let ends = log.iter().filter(|event| event.state.is_some_and(is_terminal));
                 assert!(ends.count() <= 1);
                 assert!(is_settled(state(&stored.task)), "{:?}", stored.task);
-                heard.extend(messages(&log).into_iter().map(|message| (message, stored.task.id.clone())));
+                heard.extend(
+                    messages(&log)
+                        .into_iter()
+                        .map(|message| (message, stored.task.id.clone())),
+                );
             }
         }
         for sent in &self.acknowledged {

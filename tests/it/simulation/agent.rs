@@ -68,8 +68,8 @@ pub fn script(random: &mut Random) -> String {
         });
     }
     let ends = [
-        "done", "done", "done", "done", "ask", "ask", "ask", "auth", "fail", "reject", "error", "panic", "bad",
-        "silent", "never", "reply",
+        "done", "done", "done", "done", "ask", "ask", "ask", "auth", "fail", "reject", "error", "panic",
+        "bad", "silent", "never", "reply",
     ];
     words.push(match *random.pick(&ends) {
         // What never ends must have begun, and must let itself be canceled.

@@ -65,7 +65,9 @@ impl World {
             let before = event.generation - 1;
             folded = match replay(folded, before, std::slice::from_ref(event)) {
                 Ok(folded) => folded,
-                Err(error) => return self.blame(format_args!("the log of {} does not fold: {error}", task.id)),
+                Err(error) => {
+                    return self.blame(format_args!("the log of {} does not fold: {error}", task.id));
+                }
             };
             if folded.as_ref() == Some(task) {
                 found = Some(event.generation);
@@ -114,7 +116,10 @@ impl World {
         if let Some(task) = task
             && !task.history.iter().any(|heard| heard.message_id == message)
         {
-            self.blame(format_args!("task {} was the answer to {message}, which it never heard", task.id));
+            self.blame(format_args!(
+                "task {} was the answer to {message}, which it never heard",
+                task.id
+            ));
         }
         let id = task.map(|task| task.id.clone());
         let before = self
@@ -172,7 +177,10 @@ impl World {
         }
         for (message, ids) in &heard {
             if ids.len() > 1 {
-                self.blame(format_args!("message {message} took effect {} times: {ids:?}", ids.len()));
+                self.blame(format_args!(
+                    "message {message} took effect {} times: {ids:?}",
+                    ids.len()
+                ));
             }
         }
         let acknowledged = self.book.borrow().acknowledged.clone();
@@ -181,7 +189,9 @@ impl World {
             if let Some(id) = id
                 && !stored.is_some_and(|ids| ids.contains(&id))
             {
-                self.blame(format_args!("message {message} was acknowledged and is not in {id}"));
+                self.blame(format_args!(
+                    "message {message} was acknowledged and is not in {id}"
+                ));
             }
         }
         let stored: BTreeSet<&String> = tasks.iter().map(|(_, id)| id).collect();
@@ -206,7 +216,11 @@ impl World {
             self.blame(format_args!("the log of {id} does not fold: {error}"));
         }
         if (log.len() as u64) < self.seen(id) {
-            self.blame(format_args!("task {id} was seen at {} and has {}", self.seen(id), log.len()));
+            self.blame(format_args!(
+                "task {id} was seen at {} and has {}",
+                self.seen(id),
+                log.len()
+            ));
         }
     }
 }

@@ -3,7 +3,8 @@
 use a2ad::context::CallContext;
 use a2ad::error::Kind;
 use a2ad::pb::{
-    CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, ListTaskPushNotificationConfigsRequest, TaskState,
+    CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, ListTaskPushNotificationConfigsRequest,
+    TaskState,
 };
 use a2ad::repository::conformance::push_config;
 use a2ad::task::is_terminal;
@@ -34,7 +35,8 @@ impl Client {
             Told::Answer(Ok(task)) => {
                 self.world.count("canceled");
                 if state(&task) != TaskState::Canceled {
-                    self.world.blame(format_args!("{what}: answered in {:?}", state(&task)));
+                    self.world
+                        .blame(format_args!("{what}: answered in {:?}", state(&task)));
                 }
                 self.world.saw_task(&scope, &task, known, &what);
                 return true;
@@ -55,7 +57,9 @@ impl Client {
 
     /// Puts, removes or lists this caller's own webhook of a task.
     pub async fn push(&mut self) {
-        let Some((scope, id, own)) = self.any_task() else { return };
+        let Some((scope, id, own)) = self.any_task() else {
+            return;
+        };
         let (agent, name) = (scope.agent.to_string(), format!("hook-{}", self.name));
         let what = format!("pushes {id}");
         match self.random.below(3) {
@@ -65,7 +69,9 @@ impl Client {
                     ..push_config(&id, &name, "https://example.org/hook")
                 };
                 let told = self.call(&what, 500, async move |node: Node, call: CallContext| {
-                    node.service.create_task_push_notification_config(&call, config).await
+                    node.service
+                        .create_task_push_notification_config(&call, config)
+                        .await
                 });
                 let told = told.await;
                 self.pushed(told, &what, (&scope, &id, own), true);
@@ -77,7 +83,9 @@ impl Client {
                     id: name,
                 };
                 let told = self.call(&what, 500, async move |node: Node, call: CallContext| {
-                    node.service.delete_task_push_notification_config(&call, request).await
+                    node.service
+                        .delete_task_push_notification_config(&call, request)
+                        .await
                 });
                 let told = told.await;
                 self.pushed(told, &what, (&scope, &id, own), false);
@@ -89,7 +97,9 @@ impl Client {
                     ..ListTaskPushNotificationConfigsRequest::default()
                 };
                 let told = self.call(&what, 500, async move |node: Node, call: CallContext| {
-                    node.service.list_task_push_notification_configs(&call, request).await
+                    node.service
+                        .list_task_push_notification_configs(&call, request)
+                        .await
                 });
                 match told.await {
                     Told::Answer(Ok(listed)) => {

@@ -135,7 +135,9 @@ impl Client {
 
     pub fn note(&self, what: &str, outcome: &str) {
         let name = self.name;
-        self.world.trace.note(format_args!("client {name} {what}: {outcome}"));
+        self.world
+            .trace
+            .note(format_args!("client {name} {what}: {outcome}"));
     }
 
     /// An error must be one that the situation explains. `target` is the task that was named.

@@ -26,7 +26,9 @@ struct Reading<'a> {
 
 impl Client {
     pub async fn get(&mut self) {
-        let Some((scope, id, own)) = self.any_task() else { return };
+        let Some((scope, id, own)) = self.any_task() else {
+            return;
+        };
         let known = self.world.seen(&id);
         let (what, request) = (format!("gets {id}"), get(&scope.agent, &id));
         let told = self
@@ -35,7 +37,9 @@ impl Client {
             })
             .await;
         match told {
-            Told::Answer(Ok(task)) => self.world.saw_task(&self.scope(&scope.agent), &task, known, &what),
+            Told::Answer(Ok(task)) => self
+                .world
+                .saw_task(&self.scope(&scope.agent), &task, known, &what),
             Told::Answer(Err(error)) => self.judge(&what, &error, Some((&scope, &id, own))),
             Told::Nothing => {}
         }
@@ -98,9 +102,14 @@ impl Client {
 
     /// Reads the stream of a task, behind the last event that this caller has or from the task on.
     pub async fn subscribe(&mut self) {
-        let Some((scope, id, own)) = self.any_task() else { return };
+        let Some((scope, id, own)) = self.any_task() else {
+            return;
+        };
         let cursor = self.cursors.get(&id).copied().filter(|_| self.random.chance(80));
-        let (what, request) = (format!("reads {id} behind {cursor:?}"), subscribe(&scope.agent, &id));
+        let (what, request) = (
+            format!("reads {id} behind {cursor:?}"),
+            subscribe(&scope.agent, &id),
+        );
         let sent = cursor.map(|cursor| cursor.saturating_add_signed(self.world.skew));
         let told = self
             .call(&what, 500, async move |node: Node, mut call: CallContext| {
@@ -110,10 +119,19 @@ impl Client {
             .await;
         match told {
             Told::Answer(Ok(stream)) => {
-                let name = if cursor.is_some() { "resumed streams" } else { "streams" };
+                let name = if cursor.is_some() {
+                    "resumed streams"
+                } else {
+                    "streams"
+                };
                 self.world.count(name);
                 let id = Some(id);
-                let reading = Reading { scope: &scope, id, cursor, state: None };
+                let reading = Reading {
+                    scope: &scope,
+                    id,
+                    cursor,
+                    state: None,
+                };
                 self.follow(reading, stream, None).await;
             }
             Told::Answer(Err(error)) => self.judge(&what, &error, Some((&scope, &id, own))),
@@ -122,16 +140,31 @@ impl Client {
     }
 
     /// Reads the stream that answers a send.
-    pub async fn follow_send(&mut self, scope: &Scope, message: &str, stream: EventStream, cursor: Option<u64>) {
+    pub async fn follow_send(
+        &mut self,
+        scope: &Scope,
+        message: &str,
+        stream: EventStream,
+        cursor: Option<u64>,
+    ) {
         // The answer to a repeated send begins with the first event, whatever it was sent to.
         let cursor = cursor.or_else(|| (stream.first_generation() == Some(1)).then_some(0));
-        let reading = Reading { scope, id: None, cursor, state: None };
+        let reading = Reading {
+            scope,
+            id: None,
+            cursor,
+            state: None,
+        };
         self.follow(reading, stream, Some(message)).await;
     }
 
     /// Reads some of a stream, or all of it, quickly or slowly.
     async fn follow(&mut self, mut reading: Reading<'_>, mut stream: EventStream, sent: Option<&str>) {
-        let most = if self.random.chance(40) { self.random.below(6) } else { u64::MAX };
+        let most = if self.random.chance(40) {
+            self.random.below(6)
+        } else {
+            u64::MAX
+        };
         let killed = match self.world.node() {
             Some(node) => node.killed,
             None => return,
@@ -184,7 +217,8 @@ impl Client {
         let expected = reading.cursor.map(|cursor| cursor + 1);
         if expected != Some(event.generation) {
             let found = event.generation;
-            self.world.blame(format_args!("a stream of {id} gave {found} for {expected:?}"));
+            self.world
+                .blame(format_args!("a stream of {id} gave {found} for {expected:?}"));
         }
         if read > 0 || !matches!(payload, Payload::Task(_)) {
             self.world.saw_event(reading.scope, &id, event);
@@ -205,10 +239,15 @@ impl Client {
 
     fn ended(&self, reading: &Reading<'_>) {
         let stored = |id: &String| self.world.state(reading.scope, id);
-        let state = reading.state.or_else(|| reading.id.as_ref().map(stored)).unwrap_or_default();
-        if !is_terminal(state) && !(is_interrupted(state) && *reading.scope.agent == *"once") {
+        let state = reading
+            .state
+            .or_else(|| reading.id.as_ref().map(stored))
+            .unwrap_or_default();
+        let may_end = is_terminal(state) || (is_interrupted(state) && *reading.scope.agent == *"once");
+        if !may_end {
             let id = &reading.id;
-            self.world.blame(format_args!("a stream of {id:?} ended in {state:?}"));
+            self.world
+                .blame(format_args!("a stream of {id:?} ended in {state:?}"));
         }
         self.world.count("streams read to their end");
     }

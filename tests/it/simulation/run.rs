@@ -176,7 +176,9 @@ async fn probe(world: &Rc<World>, client: &mut Client, node: &Node) {
                 });
                 match told.await {
                     Told::Answer(Ok(response)) => ids.push(task(response).id),
-                    Told::Answer(Err(error)) => return world.blame(format_args!("permits are held: {error:?}")),
+                    Told::Answer(Err(error)) => {
+                        return world.blame(format_args!("permits are held: {error:?}"));
+                    }
                     Told::Nothing => return world.blame(format_args!("a probe got no answer")),
                 }
             }

@@ -36,7 +36,7 @@ struct Sending {
 }
 
 enum Answer {
-    Task(Task),
+    Task(Box<Task>),
     Message,
     Stream(EventStream),
 }
@@ -54,7 +54,9 @@ impl Client {
             match told {
                 Told::Answer(Ok(Answer::Stream(stream))) => {
                     let cursor = sending.target.is_none().then_some(0);
-                    return self.follow_send(&sending.scope, &sending.id, stream, cursor).await;
+                    return self
+                        .follow_send(&sending.scope, &sending.id, stream, cursor)
+                        .await;
                 }
                 Told::Answer(Ok(Answer::Task(task))) => return self.taken(&sending, &task, known),
                 Told::Answer(Ok(Answer::Message)) => {
@@ -71,7 +73,11 @@ impl Client {
     fn sending(&mut self) -> Sending {
         self.sent += 1;
         let id = format!("m-{}-{}", self.name, self.sent);
-        let target = if self.random.chance(40) { self.any_task() } else { None };
+        let target = if self.random.chance(40) {
+            self.any_task()
+        } else {
+            None
+        };
         let key = self.random.chance(55).then(|| format!("key-{id}"));
         let way = *self.random.pick(&[Way::Blocking, Way::AtOnce, Way::Streaming]);
         let said = script(&mut self.random);
@@ -89,7 +95,11 @@ impl Client {
         let request = send_of(&scope.agent, sent);
         let keyed = key.as_deref().unwrap_or("no k");
         let what = format!("sends {id} {way:?} {keyed} to {} {target:?}: {said}", scope.agent);
-        let request = if way == Way::AtOnce { at_once(request) } else { request };
+        let request = if way == Way::AtOnce {
+            at_once(request)
+        } else {
+            request
+        };
         Sending {
             what,
             id,
@@ -104,16 +114,21 @@ impl Client {
     async fn attempt(&mut self, sending: &Sending, patience_ms: u64) -> Told<Answer> {
         let sent = sending.clone();
         let twice = sent.key.is_some() && self.random.chance(15);
-        self.call(&sending.what, patience_ms, async move |node: Node, mut call: CallContext| {
-            call.idempotency_key = sent.key.as_deref().map(Into::into);
-            let first = deliver(&node, &call, sent.way, sent.request.clone());
-            if !twice {
-                return first.await;
-            }
-            // Two at once under one key, as a proxy may send them.
-            let (first, second) = tokio::join!(biased; first, deliver(&node, &call, sent.way, sent.request.clone()));
-            agree(first, second)
-        })
+        self.call(
+            &sending.what,
+            patience_ms,
+            async move |node: Node, mut call: CallContext| {
+                call.idempotency_key = sent.key.as_deref().map(Into::into);
+                let first = deliver(&node, &call, sent.way, sent.request.clone());
+                if !twice {
+                    return first.await;
+                }
+                // Two at once under one key, as a proxy may send them.
+                let (first, second) =
+                    tokio::join!(biased; first, deliver(&node, &call, sent.way, sent.request.clone()));
+                agree(first, second)
+            },
+        )
         .await
     }
 
@@ -157,7 +172,7 @@ async fn deliver(
     }
     let response = node.service.send_message(call, request).await?;
     Ok(match response.payload {
-        Some(Payload::Task(task)) => Answer::Task(task),
+        Some(Payload::Task(task)) => Answer::Task(Box::new(task)),
         _ => Answer::Message,
     })
 }

@@ -96,7 +96,8 @@ impl World {
     pub async fn boot(&self) {
         let node = self.build();
         let left = self.left_behind(&node).await;
-        self.trace.note(format_args!("a process starts, {} tasks were left", left.len()));
+        self.trace
+            .note(format_args!("a process starts, {} tasks were left", left.len()));
         take_up(&node, left);
         *self.node.borrow_mut() = Some(node);
     }
@@ -156,7 +157,8 @@ impl World {
     pub async fn end(&self, how: End) {
         let Some(node) = self.node.take() else { return };
         self.trace.note(format_args!("the process ends: {how:?}"));
-        self.was_cut_off.set(self.was_cut_off.get() || matches!(how, End::CutOff));
+        self.was_cut_off
+            .set(self.was_cut_off.get() || matches!(how, End::CutOff));
         match how {
             End::Killed => node.kill(),
             End::CutOff => self.zombies.borrow_mut().push(node),

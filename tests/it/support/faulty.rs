@@ -234,7 +234,7 @@ impl FaultyRepository {
                 () = crashed.cancelled() => {}
                 () = on_its_way => {}
             }
-            if !crashed.is_cancelled() || sent % 2 == 0 {
+            if !crashed.is_cancelled() || sent.is_multiple_of(2) {
                 let _ = tell.send(work.await);
             }
         });
@@ -287,7 +287,8 @@ impl TaskRepository for FaultyRepository {
     }
 
     async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error> {
-        self.read(Method::Get, self.inner.repository.get(scope, task_id)).await
+        self.read(Method::Get, self.inner.repository.get(scope, task_id))
+            .await
     }
 
     async fn events(
@@ -302,7 +303,8 @@ impl TaskRepository for FaultyRepository {
     }
 
     async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
-        self.read(Method::List, self.inner.repository.list(scope, query)).await
+        self.read(Method::List, self.inner.repository.list(scope, query))
+            .await
     }
 
     async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {

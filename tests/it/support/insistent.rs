@@ -51,7 +51,11 @@ impl TaskRepository for Insistent {
                 Err(Error::Unavailable(_)) => unknown = true,
                 // Refused because of an attempt of our own?
                 Err(refusal) if unknown => {
-                    return if self.has(&write).await? { Ok(()) } else { Err(refusal) };
+                    return if self.has(&write).await? {
+                        Ok(())
+                    } else {
+                        Err(refusal)
+                    };
                 }
                 answer => return answer,
             }

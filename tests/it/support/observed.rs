@@ -44,7 +44,8 @@ impl Observed {
     /// The next commits fail in this way, one after the other.
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         let faults = faults.into_iter().map(Some).collect();
-        self.inner.plan(script(BTreeMap::from([(Method::Commit, faults)])));
+        self.inner
+            .plan(script(BTreeMap::from([(Method::Commit, faults)])));
     }
 }
 
