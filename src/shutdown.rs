@@ -69,6 +69,8 @@ impl Shutdown {
         let abort = self.abort.clone();
         self.spawn_unstoppable(name, async move {
             tokio::select! {
+                // In this order always: a simulation must not depend on a toss.
+                biased;
                 () = work => {}
                 () = abort.cancelled() => {}
             }

@@ -54,9 +54,12 @@ impl Leases {
         self.0.contains_key(task_id)
     }
 
+    /// In one order always, so that two processes which renew the same tasks don't wait for each other in a circle.
     fn all(&self) -> Vec<(Arc<str>, u64)> {
         let entries = self.0.iter();
-        entries.map(|entry| (entry.key().clone(), entry.epoch)).collect()
+        let mut all: Vec<_> = entries.map(|entry| (entry.key().clone(), entry.epoch)).collect();
+        all.sort_unstable();
+        all
     }
 
     fn lose(&self, task_id: &str) {

@@ -12,6 +12,8 @@ mod command;
 mod commit;
 mod executions;
 mod fence;
+#[cfg(test)]
+mod interleavings;
 mod leases;
 mod live;
 mod outcome;

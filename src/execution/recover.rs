@@ -59,6 +59,10 @@ impl Executions {
         let task_id: Arc<str> = Arc::from(left.task_id.as_str());
         let stored = shared.repository.get(&left.scope, &task_id).await?;
         let stored = stored.ok_or_else(|| Error::task_not_found(&task_id))?;
+        if stored.epoch != left.epoch + 1 {
+            // The answer took so long that the lease ran out again, and somebody else has the task.
+            return Ok(false);
+        }
         let lease = shared.leases.hold(&task_id, stored.epoch);
         let taken = Box::new(TakenOver { stored, lease, fate });
         let call = Box::new(call.clone());

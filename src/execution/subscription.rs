@@ -278,6 +278,8 @@ impl Subscription {
 
     async fn sleep(&mut self) -> Result<(), Error> {
         tokio::select! {
+            biased;
+            // Before the end of the server: what is committed still goes out.
             _ = self.wake.changed() => Ok(()),
             () = self.shutdown.draining() => Err(self.with_cursor(Error::unavailable(
                 "the server is shutting down; subscribe again with the last generation to go on where this ended",

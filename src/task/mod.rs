@@ -10,5 +10,5 @@ mod state;
 
 pub use apply::{Refusal, apply, receive, replay};
 pub use event::{ReplayError, TaskEvent};
-pub use id::{check_id, check_label, new_id};
+pub use id::{SeededIds, check_id, check_label, new_id};
 pub use state::{is_interrupted, is_settled, is_terminal, may_follow};

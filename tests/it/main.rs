@@ -12,6 +12,7 @@ mod drain;
 mod durability;
 mod engine;
 mod errors;
+mod faulted;
 #[path = "../durability/mod.rs"]
 mod harness;
 mod json_bindings;
@@ -32,6 +33,7 @@ mod repository_model;
 mod resuming;
 mod retention;
 mod server_sockets;
+mod simulation;
 mod sockets;
 mod support;
 mod task_machine;

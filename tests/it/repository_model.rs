@@ -39,6 +39,7 @@ enum Op {
         change: Change,
         lie: Lie,
         keys: Vec<usize>,
+        push: Option<usize>,
         at: i64,
         snapshot: bool,
     },
@@ -145,11 +146,11 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (owner.clone(), task.clone(), 0..9i64, some(4), some(3))
             .prop_map(|(owner, task, at, key, push)| Op::Create { owner, task, at, key, push }),
-        6 => (owner.clone(), task.clone(), change(), lie(), prop::collection::vec(0..4usize, 0..3), 0..9i64, any::<bool>())
-            .prop_map(|(owner, task, change, lie, mut keys, at, snapshot)| {
+        6 => (owner.clone(), task.clone(), change(), lie(), prop::collection::vec(0..4usize, 0..3), some(3), 0..9i64, any::<bool>())
+            .prop_map(|(owner, task, change, lie, mut keys, push, at, snapshot)| {
                 keys.sort_unstable();
                 keys.dedup();
-                Op::Move { owner, task, change, lie, keys, at, snapshot }
+                Op::Move { owner, task, change, lie, keys, push, at, snapshot }
             }),
         3 => (owner.clone(), task.clone(), 0..9u64, 0..5usize)
             .prop_map(|(owner, task, after, limit)| Op::Read { owner, task, after, limit }),
@@ -245,10 +246,11 @@ impl Pair {
                 change,
                 lie,
                 keys,
+                push,
                 at,
                 snapshot,
             } => {
-                self.change(owner, task, change, lie, keys, NOW_MS + at, snapshot)
+                self.change(owner, task, change, lie, (keys, push), NOW_MS + at, snapshot)
                     .await;
             }
             Op::Read {
@@ -266,9 +268,7 @@ impl Pair {
                 let _ = both!(self, repository => repository.events(&scope, &id, after, limit));
                 let _ = both!(self, repository => repository.push_configs(&scope, &id));
             }
-            Op::List { owner, query } => {
-                let _ = both!(self, repository => repository.list(&scope(OWNERS[owner]), &query));
-            }
+            Op::List { owner, query } => self.list(owner, query).await,
             Op::Key { owner, key, at } => {
                 let name = format!("k{key}");
                 let _ = both!(self, repository => repository.known_key(&scope(OWNERS[owner]), &name, NOW_MS + at));
@@ -349,6 +349,30 @@ impl Pair {
         }
     }
 
+    /// All pages from the one asked for: nothing twice, nothing left out.
+    async fn list(&mut self, owner: usize, query: ListQuery) {
+        let scope = scope(OWNERS[owner]);
+        let all = ListQuery {
+            limit: usize::MAX,
+            bytes_max: None,
+            ..query.clone()
+        };
+        let whole = both!(self, repository => repository.list(&scope, &all)).unwrap();
+        let (mut query, mut paged) = (query, Vec::new());
+        loop {
+            let page = both!(self, repository => repository.list(&scope, &query)).unwrap();
+            paged.extend(page.tasks);
+            match page.next {
+                Some(next) => query.cursor = Some(next),
+                None => break,
+            }
+        }
+        // A page of no tasks has no next one.
+        if query.limit > 0 {
+            assert_eq!(paged, whole.tasks);
+        }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "they are the fields of one operation")]
     async fn change(
         &mut self,
@@ -356,7 +380,7 @@ impl Pair {
         task: usize,
         change: Change,
         lie: Lie,
-        keys: Vec<usize>,
+        (keys, push): (Vec<usize>, Option<usize>),
         at_ms: i64,
         snapshot: bool,
     ) {
@@ -373,6 +397,7 @@ impl Pair {
         };
         write.scope = scope(OWNERS[owner]);
         write.keys = keys.into_iter().map(|n| short_key(n, write.status_ms)).collect();
+        write.push_configs = push.map(|n| pushed(task, n)).into_iter().collect();
         match lie {
             Lie::None => {}
             Lie::Generation => write.expected_generation += 1,

@@ -136,7 +136,8 @@ impl Actor {
         let waiting = self.accepted.drain(..).chain(self.settlers.drain(..));
         let waiting = waiting
             .chain(self.cancelers.drain(..))
-            .chain(self.repeated.drain(..));
+            .chain(self.repeated.drain(..))
+            .chain(self.too_late.drain(..).map(|(reply, _)| reply));
         for reply in waiting {
             let _ = reply.send(answer());
         }
@@ -144,9 +145,8 @@ impl Actor {
 
     /// Answers those who wait for the end, once all of it is committed.
     pub(super) fn answer_settled(&mut self) {
-        let quiet = self.commit.is_none() && self.writer.pending().is_empty();
         let state = self.writer.state();
-        if !quiet || !is_settled(state) || !self.inbox.is_empty() || self.writer.is_unstored() {
+        if self.is_writing() || !is_settled(state) || !self.inbox.is_empty() || self.writer.is_unstored() {
             return;
         }
         for reply in std::mem::take(&mut self.settlers) {
@@ -159,6 +159,9 @@ impl Actor {
         if is_terminal(state) {
             for reply in std::mem::take(&mut self.cancelers) {
                 let _ = reply.send(self.cancel_result());
+            }
+            for (reply, refusal) in self.too_late.drain(..) {
+                let _ = reply.send(Err(refusal));
             }
         }
     }

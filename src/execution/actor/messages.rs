@@ -26,6 +26,9 @@ impl Actor {
                 reply,
             } => match self.message(*incoming) {
                 Ok(()) => self.answer_to(wait, reply),
+                Err(error) if is_terminal(self.writer.state()) && self.is_writing() => {
+                    self.too_late.push((reply, error));
+                }
                 Err(error) => {
                     let _ = reply.send(Err(error));
                 }

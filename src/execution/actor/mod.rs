@@ -12,6 +12,7 @@ mod turns;
 use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -33,6 +34,10 @@ use crate::pb::Message;
 use crate::repository;
 use crate::task::{TaskEvent, is_settled, is_terminal};
 
+/// How long a caller waits for a task that nobody works on in this process before it is read again: another process may
+/// have brought it to its end.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 type Cancel = Pin<Box<dyn Future<Output = CancelOutcome> + Send>>;
 
 pub(super) struct Actor {
@@ -53,6 +58,8 @@ pub(super) struct Actor {
     cancelers: Vec<Reply>,
     /// Who sent a message under a key that has been taken already.
     repeated: Vec<Reply>,
+    /// Whose message came behind an end that is not committed yet: they are refused when it is.
+    too_late: Vec<(Reply, Error)>,
     /// The idempotency keys of the messages that this actor took.
     keys: HashSet<Arc<str>>,
     direct: Option<Message>,
@@ -84,6 +91,7 @@ enum Step {
     SlotGiven(Slot),
     TimeUp,
     GraceOver,
+    LookAgain,
 }
 
 impl Actor {
@@ -162,6 +170,7 @@ impl Actor {
             settlers: Vec::new(),
             cancelers: Vec::new(),
             repeated: Vec::new(),
+            too_late: Vec::new(),
             keys: HashSet::new(),
             direct: None,
             fault: None,
@@ -261,10 +270,21 @@ impl Actor {
                 Step::SlotGiven(slot) => self.slot_given(slot),
                 Step::TimeUp => self.time_is_up(),
                 Step::GraceOver => self.end_turn(),
+                Step::LookAgain => {
+                    shared.registry.abandon(&mut mailbox);
+                    break;
+                }
             }
         }
         if self.left_line {
             self.hand_back().await;
+        }
+        // Who still waits is served by whoever reads the task as it is now, and so is what came too late.
+        let waiting = std::mem::take(&mut self.settlers);
+        for command in waiting.into_iter().map(|reply| Command::Settle { reply }) {
+            self.executions
+                .forward(&self.agent, &self.scope, self.writer.task_id(), command)
+                .await;
         }
         while let Some(command) = mailbox.next().await {
             self.executions
@@ -277,6 +297,7 @@ impl Actor {
         // An agent that is far ahead of the database waits for it.
         let ahead = self.writer.pending().len() >= self.shared().settings.updates_queue_max;
         let runs = self.turn.is_some() && !self.gated && !ahead;
+        let forsaken = !self.is_working() && !self.is_writing();
         let Self {
             executions,
             commit,
@@ -300,16 +321,25 @@ impl Actor {
             Some(slot) = optional(waiting.as_mut().map(|waiting| waiting.ticket.ready())) => Step::SlotGiven(slot),
             Some(progress) = optional(turn.as_mut().filter(|_| runs).map(Turn::next)) => Step::Progress(progress),
             Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,
+            () = tokio::time::sleep(LOOK_AGAIN), if forsaken => Step::LookAgain,
         }
     }
 
     fn is_idle(&self) -> bool {
-        let working = self.turn.is_some() || self.waiting.is_some();
-        let working = working || self.cancel.is_some() || !self.inbox.is_empty();
-        let writing = self.commit.is_some() || !self.writer.pending().is_empty();
         // Behind a restart, somebody may wait for a task that is yet to be taken up.
         let awaited = !self.settlers.is_empty() && !is_settled(self.writer.state());
-        self.direct.is_some() || !(working || writing || awaited)
+        self.direct.is_some() || !(self.is_working() || self.is_writing() || awaited)
+    }
+
+    /// Somebody in this process moves the task on.
+    fn is_working(&self) -> bool {
+        let runs = self.turn.is_some() || self.waiting.is_some();
+        runs || self.cancel.is_some() || !self.inbox.is_empty()
+    }
+
+    /// The repository does not have everything yet.
+    fn is_writing(&self) -> bool {
+        self.commit.is_some() || !self.writer.pending().is_empty()
     }
 
     fn shared(&self) -> &Shared {

@@ -1,9 +1,12 @@
 //! A database that does not answer: nobody is told what is not so, and every task still ends.
 
+use std::time::Duration;
+
 use a2ad::error::Kind;
 use a2ad::execution::{Answer, Wait};
 use a2ad::pb::TaskState;
 use a2ad::pb::stream_response::Payload;
+use a2ad::repository::TaskRepository as _;
 use a2ad::repository::conformance::key;
 
 use crate::support::engine::*;
@@ -11,11 +14,12 @@ use crate::support::observed::Fault;
 
 #[tokio::test(start_paused = true)]
 async fn a_task_ends_however_often_its_commits_fail() {
-    use Fault::{After, Before, Late};
+    use Fault::{After, Before};
+    let late = Fault::Late(Duration::from_millis(60));
     let patterns: [&[Fault]; 8] = [
-        &[Late],
-        &[Late, Before],
-        &[Before, Late, After],
+        &[late],
+        &[late, Before],
+        &[Before, late, After],
         &[Before],
         &[After],
         &[Before, Before, Before],
@@ -39,6 +43,79 @@ async fn a_task_ends_however_often_its_commits_fail() {
         assert_eq!(rest, bed.log(&opening.id).await[1..], "{faults:?}");
         bed.quiet().await;
     }
+}
+
+/// A bug once: a write that arrived behind the look for it made its own repetition stale. The engine took that for
+/// another writer, gave the task up, and it stayed WORKING.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_arrives_behind_its_repetition_is_our_own() {
+    let millis = Duration::from_millis;
+    let faults = [Fault::Late(millis(60)), Fault::Delay(millis(30))];
+    let (bed, gate) = (Bed::new(), Gate::closed());
+    let agent = gated(&gate);
+    let id = bed.accepted(&agent).await.id;
+    bed.reaches(&id, TaskState::Working).await;
+    bed.repository.fail(faults);
+    let asked = bed.send(&agent, &id, "more", Wait::Accepted).await.unwrap_err();
+    assert_eq!(asked.kind, Kind::Unavailable);
+    gate.open();
+    gate.open();
+    bed.reaches(&id, TaskState::Completed).await;
+    bed.log(&id).await;
+    bed.quiet().await;
+
+    // The same for a write that binds a key: its repetition finds the key taken, by itself.
+    let (bed, gate) = (Bed::new(), Gate::closed());
+    let agent = gated(&gate);
+    bed.repository.fail(faults);
+    let mut new = bed.new_task(&agent, "go");
+    new.incoming.key = Some(key("k"));
+    let lost = patiently(bed.engine.start(new, Wait::Accepted))
+        .await
+        .unwrap_err();
+    assert_eq!(lost.kind, Kind::Unavailable);
+    gate.open();
+    bed.quiet().await;
+    let known = bed.repository.known_key(&bed.scope, "k", 0).await.unwrap();
+    let id = known.expect("the key is bound").task_id;
+    assert_eq!(bed.state(&id).await, TaskState::Completed);
+}
+
+/// A bug once: a message was refused because of an end that was not committed, and never came to be.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_of_an_end_that_is_not_committed() {
+    let (bed, gate) = (Bed::new(), Gate::closed());
+    let agent = gated(&gate);
+    let id = bed.accepted(&agent).await.id;
+    bed.reaches(&id, TaskState::Working).await;
+    let second = Duration::from_secs(1);
+    bed.repository.fail([Fault::Delay(second)]);
+    gate.open();
+    tokio::time::sleep(second / 2).await;
+    // The end is on its way: whoever comes now waits for it.
+    let began = tokio::time::Instant::now();
+    let error = bed.send(&agent, &id, "more", Wait::Accepted).await.unwrap_err();
+    assert_eq!(error.kind, Kind::UnsupportedOperation);
+    assert_eq!(began.elapsed(), second / 2);
+    assert_eq!(bed.state(&id).await, TaskState::Completed);
+
+    // The second task's end does not arrive at first, and that is what its caller is told.
+    let id = bed.accepted(&agent).await.id;
+    bed.reaches(&id, TaskState::Working).await;
+    bed.repository.fail([Fault::Before]);
+    gate.open();
+    let (settled, sent) = tokio::join!(
+        biased;
+        bed.settled(&agent, &id),
+        async {
+            tokio::task::yield_now().await;
+            bed.send(&agent, &id, "more", Wait::Accepted).await
+        }
+    );
+    assert_eq!(settled.unwrap_err().kind, Kind::Unavailable);
+    assert_eq!(sent.unwrap_err().kind, Kind::Unavailable);
+    bed.reaches(&id, TaskState::Completed).await;
+    bed.quiet().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -166,3 +166,23 @@ pub async fn a_writer_that_was_taken_over_gives_up() {
     assert_eq!(new.states(&id).await.last(), Some(&TaskState::Failed));
     assert_eq!(state(&task(old.settled(&agent, &id).await)), TaskState::Failed);
 }
+
+/// A bug once: whoever waited for a task that another process worked on waited for ever.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_another_process_writes_is_noticed() {
+    let gate = Gate::closed();
+    let agent = Scripted::new(completing_behind(&gate)).agent();
+    let here = Bed::new();
+    let id = here.accepted(&agent).await.id;
+    here.reaches(&id, TaskState::Working).await;
+    let there = Bed::over(here.repository.clone(), ExecutionSettings::default());
+    let open = async {
+        // Somebody waits elsewhere by now, and has looked more than once.
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        gate.open();
+    };
+    let (settled, ()) = tokio::join!(there.settled(&agent, &id), open);
+    assert_eq!(state(&task(settled)), TaskState::Completed);
+    here.quiet().await;
+    there.quiet().await;
+}

@@ -2,10 +2,13 @@
 
 pub mod database;
 pub mod engine;
+pub mod faulty;
+pub mod insistent;
 pub mod messages;
 pub mod observed;
 pub mod postgres;
 pub mod puppet;
+pub mod random;
 pub mod raw;
 pub mod stalled;
 pub mod wire;

@@ -1,9 +1,9 @@
 //! A repository that counts its commits and fails on demand.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use a2ad::context::Scope;
@@ -14,25 +14,13 @@ use a2ad::repository::{
 };
 use a2ad::task::TaskEvent;
 
-/// What happens to one commit instead of success.
-#[derive(Clone, Copy, Debug)]
-pub enum Fault {
-    /// Nothing is written, and the caller is told that the outcome is unknown.
-    Before,
-    /// Everything is written, and the caller is told that the outcome is unknown.
-    After,
-    /// As `After`, but the write takes place only when the next commit is on its way already.
-    Late,
-    /// Nothing is written, and whoever waits for it panics.
-    Panic,
-}
+use super::faulty::{FaultyRepository, Method, script};
+
+pub use super::faulty::Fault;
 
 pub struct Observed {
-    inner: Arc<dyn TaskRepository>,
-    commits: AtomicUsize,
+    inner: Arc<FaultyRepository>,
     attempts: AtomicUsize,
-    faults: Mutex<VecDeque<Fault>>,
-    late: Mutex<Option<TaskWrite>>,
     _held: Box<dyn Any + Send + Sync>,
 }
 
@@ -44,57 +32,34 @@ impl Observed {
     /// Keeps something, a folder for example, for as long as the repository.
     pub fn holding(inner: Arc<dyn TaskRepository>, held: impl Any + Send + Sync) -> Arc<Self> {
         Arc::new(Self {
-            inner,
-            commits: AtomicUsize::new(0),
+            inner: FaultyRepository::new(inner, script(BTreeMap::new())),
             attempts: AtomicUsize::new(0),
-            faults: Mutex::default(),
-            late: Mutex::default(),
             _held: Box::new(held),
         })
     }
 
     /// How many commits succeeded.
     pub fn commits(&self) -> usize {
-        self.commits.load(Ordering::Acquire)
+        self.inner.commits()
     }
 
     /// The next commits fail in this way, one after the other.
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.faults.lock().unwrap().extend(faults);
+        let faults = faults.into_iter().map(Some).collect();
+        self.inner
+            .plan(script(BTreeMap::from([(Method::Commit, faults)])));
     }
 }
 
 #[async_trait::async_trait]
 impl TaskRepository for Observed {
     async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
-        let fault = self.faults.lock().unwrap().pop_front();
-        let unknown = || Error::Unavailable("injected".to_owned());
         // Some commits are there at once, others let everybody else run first.
         let pauses = self.attempts.fetch_add(1, Ordering::AcqRel) * 7 % 4;
         for _ in 0..pauses {
             tokio::task::yield_now().await;
         }
-        let late = self.late.lock().unwrap().take();
-        if let Some(late) = late {
-            self.inner.commit(late).await?;
-            self.commits.fetch_add(1, Ordering::AcqRel);
-        }
-        match fault {
-            Some(Fault::Late) => {
-                *self.late.lock().unwrap() = Some(write);
-                return Err(unknown());
-            }
-            Some(Fault::Before) => return Err(unknown()),
-            Some(Fault::Panic) => panic!("injected"),
-            Some(Fault::After) => {
-                self.inner.commit(write).await?;
-                self.commits.fetch_add(1, Ordering::AcqRel);
-                return Err(unknown());
-            }
-            None => self.inner.commit(write).await?,
-        }
-        self.commits.fetch_add(1, Ordering::AcqRel);
-        Ok(())
+        self.inner.commit(write).await
     }
 
     async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error> {

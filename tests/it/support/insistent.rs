@@ -1,0 +1,166 @@
+//! A caller of a repository that asks again until it knows, as a careful one must: UNAVAILABLE says nothing about what
+//! took place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use a2ad::context::Scope;
+use a2ad::pb::TaskPushNotificationConfig;
+use a2ad::repository::{
+    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
+    StoredTask, TaskRepository, TaskWrite,
+};
+use a2ad::task::TaskEvent;
+
+use super::faulty::FaultyRepository;
+
+/// Attempts before the database is taken to be gone for good.
+const ATTEMPTS_MAX: usize = 50;
+
+pub struct Insistent(pub Arc<FaultyRepository>);
+
+/// Asks until there is an answer.
+macro_rules! insist {
+    ($ask:expr) => {{
+        let mut answer = $ask.await;
+        for _ in 1..ATTEMPTS_MAX {
+            if !matches!(answer, Err(Error::Unavailable(_))) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            answer = $ask.await;
+        }
+        answer
+    }};
+}
+
+impl Insistent {
+    /// Whether the log has the events of a write.
+    async fn has(&self, write: &TaskWrite) -> Result<bool, Error> {
+        let (after, limit) = (write.expected_generation, write.events.len());
+        let events = insist!(self.0.events(&write.scope, &write.task_id, after, limit))?;
+        Ok(events == write.events)
+    }
+}
+
+#[async_trait::async_trait]
+impl TaskRepository for Insistent {
+    async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
+        let mut unknown = false;
+        for _ in 0..ATTEMPTS_MAX {
+            match self.0.commit(write.clone()).await {
+                Err(Error::Unavailable(_)) => unknown = true,
+                // Refused because of an attempt of our own?
+                Err(refusal) if unknown => {
+                    return if self.has(&write).await? {
+                        Ok(())
+                    } else {
+                        Err(refusal)
+                    };
+                }
+                answer => return answer,
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.0.commit(write).await
+    }
+
+    async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error> {
+        insist!(self.0.get(scope, task_id))
+    }
+
+    async fn events(
+        &self,
+        scope: &Scope,
+        task_id: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<TaskEvent>>, Error> {
+        insist!(self.0.events(scope, task_id, after, limit))
+    }
+
+    async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
+        insist!(self.0.list(scope, query))
+    }
+
+    async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {
+        insist!(self.0.known_key(scope, key, now_ms))
+    }
+
+    async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
+        insist!(self.0.renew(leases, ttl))
+    }
+
+    async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error> {
+        insist!(self.0.lapsed(after, limit))
+    }
+
+    /// Asked once more about what was taken by an attempt whose answer is lost, the database says no: who lost it knows
+    /// the task by its epoch.
+    async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
+        let mut unknown = false;
+        for _ in 0..ATTEMPTS_MAX {
+            match self.0.take_over(lapsed, ttl).await {
+                Err(Error::Unavailable(_)) => unknown = true,
+                Ok(false) if unknown => {
+                    let stored = insist!(self.0.get(&lapsed.scope, &lapsed.task_id))?;
+                    return Ok(stored.is_some_and(|stored| stored.epoch == lapsed.epoch + 1));
+                }
+                answer => return answer,
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.0.take_over(lapsed, ttl).await
+    }
+
+    async fn interrupted(
+        &self,
+        agent: &str,
+        until_ms: i64,
+        after: Option<&Interrupted>,
+        limit: usize,
+    ) -> Result<Vec<Interrupted>, Error> {
+        insist!(self.0.interrupted(agent, until_ms, after, limit))
+    }
+
+    async fn put_push_config(
+        &self,
+        scope: &Scope,
+        config: &TaskPushNotificationConfig,
+        limit: usize,
+    ) -> Result<bool, Error> {
+        insist!(self.0.put_push_config(scope, config, limit))
+    }
+
+    async fn push_configs(
+        &self,
+        scope: &Scope,
+        task_id: &str,
+    ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error> {
+        insist!(self.0.push_configs(scope, task_id))
+    }
+
+    async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
+        insist!(self.0.delete_push_config(scope, task_id, id))
+    }
+
+    async fn agents(&self) -> Result<Vec<String>, Error> {
+        insist!(self.0.agents())
+    }
+
+    async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
+        insist!(self.0.prune(query))
+    }
+
+    async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
+        insist!(self.0.compact(query))
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        insist!(self.0.check())
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
+}
