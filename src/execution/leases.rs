@@ -1,9 +1,11 @@
 //! The leases that this process holds, renewed together by one heartbeat.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use dashmap::mapref::one::RefMut;
 use tokio_util::sync::CancellationToken;
 
 use super::Executions;
@@ -14,13 +16,18 @@ const RENEWED_AT_ONCE: usize = 1_024;
 /// Heartbeats in the life of a lease: two may fail before it is lost.
 const BEATS_PER_LEASE: u32 = 3;
 
-/// The tasks that are held.
+/// The tasks that are held, or will be when their commit is through.
 #[derive(Debug, Default)]
-pub(super) struct Leases(DashMap<Arc<str>, Lease>);
+pub(super) struct Leases {
+    held: DashMap<Arc<str>, Lease>,
+    claims: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Lease {
-    epoch: u64,
+    claim: u64,
+    /// That of the row, as soon as it is known to have it.
+    epoch: Option<u64>,
     lost: CancellationToken,
 }
 
@@ -29,57 +36,83 @@ struct Lease {
 pub(super) struct Held {
     leases: Arc<Leases>,
     task_id: Arc<str>,
-    epoch: u64,
+    claim: u64,
     lost: CancellationToken,
 }
 
 impl Leases {
+    /// Holds a task whose row has the lease and this epoch.
     pub(super) fn hold(self: &Arc<Self>, task_id: &Arc<str>, epoch: u64) -> Held {
+        let held = self.claim(task_id);
+        held.begin(epoch);
+        held
+    }
+
+    /// Says that a commit is under way that takes the lease: it is not renewed yet, and whoever looks for tasks that
+    /// nobody works on leaves this one alone, however long the answer takes.
+    pub(super) fn claim(self: &Arc<Self>, task_id: &Arc<str>) -> Held {
         let lost = CancellationToken::new();
+        let claim = self.claims.fetch_add(1, Ordering::Relaxed);
         let lease = Lease {
-            epoch,
+            claim,
+            epoch: None,
             lost: lost.clone(),
         };
-        self.0.insert(task_id.clone(), lease);
+        self.held.insert(task_id.clone(), lease);
         Held {
             leases: self.clone(),
             task_id: task_id.clone(),
-            epoch,
+            claim,
             lost,
         }
     }
 
     /// Whether a task is held by this process.
     pub(super) fn holds(&self, task_id: &str) -> bool {
-        self.0.contains_key(task_id)
+        self.held.contains_key(task_id)
     }
 
     /// In one order always, so that two processes which renew the same tasks don't wait for each other in a circle.
     fn all(&self) -> Vec<(Arc<str>, u64)> {
-        let entries = self.0.iter();
-        let mut all: Vec<_> = entries.map(|entry| (entry.key().clone(), entry.epoch)).collect();
+        let entries = self.held.iter();
+        let mut all: Vec<_> = entries
+            .filter_map(|entry| Some((entry.key().clone(), entry.epoch?)))
+            .collect();
         all.sort_unstable();
         all
     }
 
     fn lose(&self, task_id: &str) {
-        if let Some(lease) = self.0.get(task_id) {
+        if let Some(lease) = self.held.get(task_id) {
             lease.lost.cancel();
         }
     }
 }
 
 impl Held {
+    /// The row has the lease and this epoch: from now on it is renewed.
+    pub(super) fn begin(&self, epoch: u64) {
+        if let Some(mut lease) = self.mine() {
+            lease.epoch = Some(epoch);
+        }
+    }
+
+    fn mine(&self) -> Option<RefMut<'_, Arc<str>, Lease>> {
+        let lease = self.leases.held.get_mut(&self.task_id);
+        lease.filter(|lease| lease.claim == self.claim)
+    }
+
     /// Resolves when the database refused to renew the lease. Safe to cancel.
     pub(super) async fn lost(&mut self) {
         self.lost.cancelled().await;
     }
-}
 
-impl Held {
     /// Lets others have the task at once.
     pub(super) async fn hand_back(self, repository: &Arc<dyn TaskRepository>) -> Result<(), Error> {
-        let lease = [(self.task_id.clone(), self.epoch)];
+        let Some(epoch) = self.mine().and_then(|lease| lease.epoch) else {
+            return Ok(());
+        };
+        let lease = [(self.task_id.clone(), epoch)];
         repository.renew(&lease, Duration::ZERO).await.map(|_| ())
     }
 }
@@ -88,8 +121,8 @@ impl Drop for Held {
     fn drop(&mut self) {
         // The next writer of the task may hold it already.
         self.leases
-            .0
-            .remove_if(&self.task_id, |_, lease| lease.epoch == self.epoch);
+            .held
+            .remove_if(&self.task_id, |_, lease| lease.claim == self.claim);
     }
 }
 

@@ -29,7 +29,11 @@ impl Actor {
             let repeated = std::mem::take(&mut self.repeated);
             let mut commit = Commit::start(&self.executions.0.repository, write, accepted, task);
             commit.repeated = repeated;
+            if self.lease.is_none() && !is_settled(commit.state()) {
+                self.lease = Some(self.executions.0.leases.claim(self.writer.task_id()));
+            }
             self.commit = Some(commit);
+            self.has_woken = true;
         }
     }
 
@@ -108,9 +112,8 @@ impl Actor {
     fn keep_lease(&mut self, settled: bool) {
         if settled {
             self.lease = None;
-        } else if self.lease.is_none() {
-            let (task_id, epoch) = (self.writer.task_id(), self.writer.fence().epoch());
-            self.lease = Some(self.executions.0.leases.hold(task_id, epoch));
+        } else if let Some(lease) = &self.lease {
+            lease.begin(self.writer.fence().epoch());
         }
     }
 

@@ -71,6 +71,9 @@ pub(super) struct Actor {
     lost: bool,
     /// The task has left the line without having run.
     left_line: bool,
+    /// Others were woken since the runtime last had its thread back. The last of them waits for this very thread, and
+    /// no other thread can take it: an agent that blocks must not begin before it has run.
+    has_woken: bool,
     /// Held from the commit that sets the task in motion to the one that settles it.
     lease: Option<Held>,
     /// When an execution has taken too long.
@@ -92,6 +95,7 @@ enum Step {
     TimeUp,
     GraceOver,
     LookAgain,
+    OthersRan,
 }
 
 impl Actor {
@@ -178,6 +182,7 @@ impl Actor {
             degraded: false,
             lost: false,
             left_line: false,
+            has_woken: false,
             lease: None,
             deadline: None,
             grace: None,
@@ -259,7 +264,13 @@ impl Actor {
             if self.is_idle() && shared.registry.retire(&mut mailbox) {
                 break;
             }
-            match self.step(&mut mailbox).await {
+            let step = self.step(&mut mailbox).await;
+            self.has_woken |= matches!(
+                step,
+                Step::Committed(_) | Step::CancelAnswered(_) | Step::Command(_)
+            );
+            match step {
+                Step::OthersRan => self.has_woken = false,
                 Step::Committed(Ok(())) => self.committed(),
                 Step::Committed(Err(error)) => self.not_committed(error),
                 Step::Progress(progress) => self.progress(progress),
@@ -297,6 +308,7 @@ impl Actor {
         // An agent that is far ahead of the database waits for it.
         let ahead = self.writer.pending().len() >= self.shared().settings.updates_queue_max;
         let runs = self.turn.is_some() && !self.gated && !ahead;
+        let others_first = runs && self.has_woken;
         let forsaken = !self.is_working() && !self.is_writing();
         let Self {
             executions,
@@ -319,7 +331,8 @@ impl Actor {
             Some(()) = optional(deadline.map(tokio::time::sleep_until)) => Step::TimeUp,
             Some(()) = optional(waiting.as_ref().map(|_| executions.0.shutdown.draining())) => Step::NoTurn,
             Some(slot) = optional(waiting.as_mut().map(|waiting| waiting.ticket.ready())) => Step::SlotGiven(slot),
-            Some(progress) = optional(turn.as_mut().filter(|_| runs).map(Turn::next)) => Step::Progress(progress),
+            () = tokio::task::yield_now(), if others_first => Step::OthersRan,
+            Some(progress) = optional(turn.as_mut().filter(|_| runs && !others_first).map(Turn::next)) => Step::Progress(progress),
             Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,
             () = tokio::time::sleep(LOOK_AGAIN), if forsaken => Step::LookAgain,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use a2ad::agent::Agents;
+use a2ad::agent::{Agent, AgentOptions, Agents};
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::CallContext;
@@ -24,6 +24,12 @@ use crate::support::engine::{assert_dense, call};
 use crate::support::faulty::FaultyRepository;
 use crate::support::messages::{Event, state, subscribe};
 
+/// Short beside the scenarios, so that heartbeats meet faults too.
+const LEASE: Duration = Duration::from_millis(90);
+
+/// How long a caller may take to answer.
+pub const INTERRUPTED_TTL: Duration = Duration::from_secs(60);
+
 pub struct Caller {
     memory: Arc<MemoryRepository>,
     repository: Arc<FaultyRepository>,
@@ -40,12 +46,20 @@ impl Caller {
         let shutdown = Shutdown::new();
         let settings = ExecutionSettings {
             ring_events_max: 2,
+            lease: LEASE,
             ..ExecutionSettings::default()
         };
         let clock = Clock::of_timers(NOW_MS);
         let bus = Arc::new(LocalBus::new());
         let executions = Executions::new(repository.clone(), bus, clock.clone(), shutdown.clone(), settings);
-        let agents = Agents::new(agents(), None).unwrap();
+        let expiring = |agent: Agent| {
+            let options = AgentOptions {
+                interrupted_ttl: Some(INTERRUPTED_TTL),
+                ..agent.options
+            };
+            Agent::new(&agent.name, agent.card, agent.executor, options).unwrap()
+        };
+        let agents = Agents::new(agents().into_iter().map(expiring).collect(), None).unwrap();
         let service = AgentService::new(
             agents.clone(),
             executions.clone(),
@@ -54,6 +68,7 @@ impl Caller {
             shutdown.clone(),
             ServiceSettings::default(),
         );
+        shutdown.spawn("leases", executions.clone().keep_leases());
         Self {
             memory,
             repository,
@@ -176,13 +191,21 @@ impl Caller {
         self.shutdown.abort();
         self.repository.crash();
         let next = Self::new(self.memory.clone(), self.repository.reconnect());
-        tokio::time::sleep(ExecutionSettings::default().lease).await;
-        let sweeper = Sweeper::new(next.executions.clone(), next.agents.clone());
-        while !matches!(sweeper.round().await, Ok(Swept { left: 0, .. })) {
-            tokio::time::sleep(Duration::from_millis(40)).await;
-        }
+        tokio::time::sleep(LEASE).await;
+        next.sweep().await;
         let acknowledged = std::mem::take(&mut self.acknowledged);
         *self = Self { acknowledged, ..next };
+    }
+
+    /// A round over what others left and what has waited too long, repeated until all of it is done.
+    pub async fn sweep(&self) -> Swept {
+        let sweeper = Sweeper::new(self.executions.clone(), self.agents.clone());
+        loop {
+            match sweeper.round().await {
+                Ok(swept) if swept.left == 0 => return swept,
+                _ => tokio::time::sleep(Duration::from_millis(40)).await,
+            }
+        }
     }
 
     /// Everything has ended, every log is sound, and what was acknowledged is there, once.

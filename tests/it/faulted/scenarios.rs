@@ -8,13 +8,13 @@ use a2ad::pb::{
 use a2ad::repository::conformance::push_config;
 use futures_util::future::LocalBoxFuture;
 
-use super::caller::Caller;
+use super::caller::{Caller, INTERRUPTED_TTL};
 use crate::support::engine::{assert_dense, call};
 use crate::support::messages::{Event, at_once, get, reply, send, state};
 
 type Scenario = for<'a> fn(&'a mut Caller) -> LocalBoxFuture<'a, ()>;
 
-pub const SCENARIOS: [(&str, Scenario); 8] = [
+pub const SCENARIOS: [(&str, Scenario); 9] = [
     ("a blocking send", |caller| Box::pin(blocking(caller))),
     ("a send that is read afterwards", |caller| {
         Box::pin(at_once_and_read(caller))
@@ -24,6 +24,9 @@ pub const SCENARIOS: [(&str, Scenario); 8] = [
     ("a cancel", |caller| Box::pin(cancel(caller))),
     ("a listing", |caller| Box::pin(listing(caller))),
     ("webhooks", |caller| Box::pin(webhooks(caller))),
+    ("a question that nobody answers", |caller| {
+        Box::pin(expiry(caller))
+    }),
     ("a restart", |caller| Box::pin(restart(caller))),
 ];
 
@@ -173,6 +176,24 @@ async fn webhooks(caller: &mut Caller) {
     };
     let listed = caller.insist(list).await;
     assert!(listed.configs.iter().all(|config| config.id == "hook"));
+}
+
+async fn expiry(caller: &mut Caller) {
+    let asked = caller.send(send("again", "one", "w s10 ask")).await;
+    tokio::time::sleep(INTERRUPTED_TTL).await;
+    while ends(caller, &asked.id).await == TaskState::InputRequired {
+        caller.sweep().await;
+    }
+    assert_eq!(ends(caller, &asked.id).await, TaskState::Failed);
+}
+
+/// The state that the log of a task ends with.
+async fn ends(caller: &Caller, id: &str) -> TaskState {
+    let log = caller.log("again", id).await;
+    log.iter()
+        .filter_map(|event| event.state)
+        .last()
+        .expect("a state")
 }
 
 async fn restart(caller: &mut Caller) {

@@ -229,6 +229,28 @@ impl FaultyRepository {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let fault = self.inner.fault(method);
+        self.send(method, fault, work).await
+    }
+
+    /// A call that says what it removed, which nobody can ask for a second time: it fails before or not at all.
+    async fn remove<T: Send + 'static>(
+        &self,
+        method: Method,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let fault = match self.inner.fault(method) {
+            Some(Fault::After | Fault::Late(_)) => Some(Fault::Before),
+            fault => fault,
+        };
+        self.send(method, fault, work).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        method: Method,
+        fault: Option<Fault>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
         match fault {
             Some(Fault::Before) => {
                 tokio::task::yield_now().await;
@@ -394,13 +416,13 @@ impl TaskRepository for FaultyRepository {
     async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
         let (inner, query) = (self.inner.clone(), query.clone());
         let work = async move { inner.repository.prune(&query).await };
-        self.write(Method::Prune, work).await
+        self.remove(Method::Prune, work).await
     }
 
     async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
         let (inner, query) = (self.inner.clone(), query.clone());
         let work = async move { inner.repository.compact(&query).await };
-        self.write(Method::Compact, work).await
+        self.remove(Method::Compact, work).await
     }
 
     async fn check(&self) -> Result<(), Error> {

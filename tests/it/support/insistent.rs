@@ -1,7 +1,8 @@
 //! A caller of a repository that asks again until it knows, as a careful one must: UNAVAILABLE says nothing about what
 //! took place.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use a2ad::context::Scope;
@@ -17,7 +18,11 @@ use super::faulty::FaultyRepository;
 /// Attempts before the database is taken to be gone for good.
 const ATTEMPTS_MAX: usize = 50;
 
-pub struct Insistent(pub Arc<FaultyRepository>);
+pub struct Insistent {
+    repository: Arc<FaultyRepository>,
+    /// The tasks that were taken over, by the epochs that this ended.
+    taken: Mutex<HashSet<(String, u64)>>,
+}
 
 /// Asks until there is an answer.
 macro_rules! insist {
@@ -35,10 +40,23 @@ macro_rules! insist {
 }
 
 impl Insistent {
+    pub fn new(repository: Arc<FaultyRepository>) -> Self {
+        Self {
+            repository,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Whether this is the first who is told that the task is taken.
+    fn is_first(&self, lapsed: &Lapsed) -> bool {
+        let place = (lapsed.task_id.clone(), lapsed.epoch);
+        self.taken.lock().unwrap().insert(place)
+    }
+
     /// Whether the log has the events of a write.
     async fn has(&self, write: &TaskWrite) -> Result<bool, Error> {
         let (after, limit) = (write.expected_generation, write.events.len());
-        let events = insist!(self.0.events(&write.scope, &write.task_id, after, limit))?;
+        let events = insist!(self.repository.events(&write.scope, &write.task_id, after, limit))?;
         Ok(events == write.events)
     }
 }
@@ -48,7 +66,7 @@ impl TaskRepository for Insistent {
     async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
         let mut unknown = false;
         for _ in 0..ATTEMPTS_MAX {
-            match self.0.commit(write.clone()).await {
+            match self.repository.commit(write.clone()).await {
                 Err(Error::Unavailable(_)) => unknown = true,
                 // Refused because of an attempt of our own?
                 Err(refusal) if unknown => {
@@ -62,11 +80,11 @@ impl TaskRepository for Insistent {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.0.commit(write).await
+        self.repository.commit(write).await
     }
 
     async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error> {
-        insist!(self.0.get(scope, task_id))
+        insist!(self.repository.get(scope, task_id))
     }
 
     async fn events(
@@ -76,41 +94,43 @@ impl TaskRepository for Insistent {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        insist!(self.0.events(scope, task_id, after, limit))
+        insist!(self.repository.events(scope, task_id, after, limit))
     }
 
     async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
-        insist!(self.0.list(scope, query))
+        insist!(self.repository.list(scope, query))
     }
 
     async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {
-        insist!(self.0.known_key(scope, key, now_ms))
+        insist!(self.repository.known_key(scope, key, now_ms))
     }
 
     async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
-        insist!(self.0.renew(leases, ttl))
+        insist!(self.repository.renew(leases, ttl))
     }
 
     async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error> {
-        insist!(self.0.lapsed(after, limit))
+        insist!(self.repository.lapsed(after, limit))
     }
 
-    /// Asked once more about what was taken by an attempt whose answer is lost, the database says no: who lost it knows
-    /// the task by its epoch.
+    /// Asked once more about what an attempt has taken whose answer is lost, the database says no: the epoch tells that
+    /// somebody took it, and this asks for all.
     async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
         let mut unknown = false;
         for _ in 0..ATTEMPTS_MAX {
-            match self.0.take_over(lapsed, ttl).await {
+            match self.repository.take_over(lapsed, ttl).await {
                 Err(Error::Unavailable(_)) => unknown = true,
                 Ok(false) if unknown => {
-                    let stored = insist!(self.0.get(&lapsed.scope, &lapsed.task_id))?;
-                    return Ok(stored.is_some_and(|stored| stored.epoch == lapsed.epoch + 1));
+                    let stored = insist!(self.repository.get(&lapsed.scope, &lapsed.task_id))?;
+                    let is_taken = stored.is_some_and(|stored| stored.epoch == lapsed.epoch + 1);
+                    return Ok(is_taken && self.is_first(lapsed));
                 }
+                Ok(true) => return Ok(self.is_first(lapsed)),
                 answer => return answer,
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.0.take_over(lapsed, ttl).await
+        self.repository.take_over(lapsed, ttl).await
     }
 
     async fn interrupted(
@@ -120,7 +140,7 @@ impl TaskRepository for Insistent {
         after: Option<&Interrupted>,
         limit: usize,
     ) -> Result<Vec<Interrupted>, Error> {
-        insist!(self.0.interrupted(agent, until_ms, after, limit))
+        insist!(self.repository.interrupted(agent, until_ms, after, limit))
     }
 
     async fn put_push_config(
@@ -129,7 +149,7 @@ impl TaskRepository for Insistent {
         config: &TaskPushNotificationConfig,
         limit: usize,
     ) -> Result<bool, Error> {
-        insist!(self.0.put_push_config(scope, config, limit))
+        insist!(self.repository.put_push_config(scope, config, limit))
     }
 
     async fn push_configs(
@@ -137,30 +157,30 @@ impl TaskRepository for Insistent {
         scope: &Scope,
         task_id: &str,
     ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error> {
-        insist!(self.0.push_configs(scope, task_id))
+        insist!(self.repository.push_configs(scope, task_id))
     }
 
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
-        insist!(self.0.delete_push_config(scope, task_id, id))
+        insist!(self.repository.delete_push_config(scope, task_id, id))
     }
 
     async fn agents(&self) -> Result<Vec<String>, Error> {
-        insist!(self.0.agents())
+        insist!(self.repository.agents())
     }
 
     async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
-        insist!(self.0.prune(query))
+        insist!(self.repository.prune(query))
     }
 
     async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
-        insist!(self.0.compact(query))
+        insist!(self.repository.compact(query))
     }
 
     async fn check(&self) -> Result<(), Error> {
-        insist!(self.0.check())
+        insist!(self.repository.check())
     }
 
     async fn close(&self) {
-        self.0.close().await;
+        self.repository.close().await;
     }
 }
