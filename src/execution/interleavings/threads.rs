@@ -7,6 +7,7 @@
 mod explore;
 mod mailboxes;
 mod readers;
+mod small;
 mod sync;
 
 #[allow(
