@@ -1,4 +1,4 @@
-//! Every interleaving of threads at the ring and at the mailboxes, as far as a number of preemptions reaches.
+//! Every interleaving of threads at the ring and at the mailboxes, up to a number of deviations.
 //!
 //! `live`, `subscription` and `registry` run here from their own source, a second time in this crate: what they call
 //! `super::sync` is a room of shuttle's, which lets another thread run before each step and notices when everybody

@@ -124,7 +124,7 @@ impl World {
         Some(Writer::load(self.scope.clone(), self.look()?, clock, &settings))
     }
 
-    /// As [`super::super::super::Executions`] forwards it.
+    /// As `Executions::forward` does.
     fn forward<'a>(self: &'a Arc<Self>, command: Command) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             let brought = self.registry.bring(&self.scope, &self.task_id, command).await;

@@ -1,4 +1,4 @@
-//! What `super::super::super::sync` is here: locks and maps of shuttle's, and tokio's own channels, before each
+//! What `execution/sync` is here: locks and maps of shuttle's, and tokio's own channels, before each
 //! step of which another thread may run.
 //!
 //! Tokio tests its channels against loom, step by step within; here each of their operations is one step. One that
