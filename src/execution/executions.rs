@@ -3,14 +3,14 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::ExecutionSettings;
 use super::actor::Actor;
 use super::command::{Answer, Command, Incoming, Reply, Wait};
 use super::leases::Leases;
 use super::live::Hub;
-use super::registry::{Registry, Route};
+use super::registry::Registry;
 use super::subscription::{EventStream, Subscription};
 use crate::agent::{Agent, Full, Place};
 use crate::bus::Bus;
@@ -180,31 +180,20 @@ impl Executions {
         agent: &'a Arc<Agent>,
         scope: &'a Scope,
         task_id: &'a Arc<str>,
-        mut command: Command,
+        command: Command,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            loop {
-                let sender = match self.0.registry.route(scope, task_id) {
-                    Route::Running(sender) => sender,
-                    // No wait lies between the route and the start: others may have filled the mailbox already.
-                    Route::Start(mut mailbox) => {
-                        mailbox.begin_with(command);
-                        let work = Actor::open(
-                            self.clone(),
-                            agent.clone(),
-                            scope.clone(),
-                            task_id.clone(),
-                            mailbox,
-                        );
-                        return self.0.shutdown.spawn("task", work);
-                    }
-                };
-                match sender.send(command).await {
-                    Ok(()) => return,
-                    // The writer has just retired; there is another one now, or none.
-                    Err(mpsc::error::SendError(returned)) => command = returned,
-                }
-            }
+            let Some(mailbox) = self.0.registry.bring(scope, task_id, command).await else {
+                return;
+            };
+            let work = Actor::open(
+                self.clone(),
+                agent.clone(),
+                scope.clone(),
+                task_id.clone(),
+                mailbox,
+            );
+            self.0.shutdown.spawn("task", work);
         })
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Nothing here is drawn by lot. Scripts are merged in all possible ways, and each merge is played from its beginning.
 
+mod threads;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -358,6 +360,8 @@ fn play_reader(order: &[usize], acts: [Act; 3], ring_events_max: usize) -> bool 
     }
     let first = reader.got.first().map_or(0, |event| event.generation);
     let numbers: Vec<u64> = reader.got.iter().map(|event| event.generation).collect();
+    drop((live, reader.stream));
+    assert_eq!(hub.len(), 0, "who has left is forgotten");
     reader.ended && first > 0 && numbers == (first..=sketch.generation).collect::<Vec<_>>()
 }
 

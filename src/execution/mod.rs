@@ -5,7 +5,8 @@
 //! - `turn` drives one execution of an agent; `actor` owns a task while something happens to it; `commit` brings its
 //!   writes to the repository, however long that takes.
 //! - `leases` keeps what this process holds, `recover` and [`Sweeper`] take up what others let go.
-//! - `live` is the bounded ring that subscribers read first, `subscription` the reader that falls back to the log.
+//! - `live` is what subscribers read first, the bounded `ring` of a task, `subscription` the reader that falls back to
+//!   the log; `registry` knows the writers that run.
 
 mod actor;
 mod command;
@@ -21,10 +22,12 @@ mod reader;
 mod recover;
 mod registry;
 mod resume;
+mod ring;
 mod settings;
 mod start;
 mod subscription;
 mod sweep;
+mod sync;
 mod turn;
 mod writer;
 

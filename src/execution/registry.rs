@@ -3,12 +3,10 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
-use tokio::sync::{Notify, mpsc};
-
 use super::command::Command;
+use super::sync::{DashMap, Entry, Notify, mpsc};
 use crate::context::Scope;
+use crate::error::Error;
 
 /// Commands that may wait for a task's writer; callers wait beyond it.
 const COMMANDS_MAX: usize = 32;
@@ -51,16 +49,63 @@ impl Registry {
         let key = (scope.clone(), task_id.clone());
         match self.0.by_task.entry(key.clone()) {
             Entry::Occupied(place) if !place.get().is_closed() => Route::Running(place.get().clone()),
-            entry => {
-                let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-                entry.insert(sender);
-                Route::Start(Mailbox {
-                    writers: self.0.clone(),
-                    key,
-                    first: None,
-                    commands,
-                })
+            Entry::Occupied(mut place) => {
+                let (sender, mailbox) = self.mailbox(key);
+                place.insert(sender);
+                Route::Start(mailbox)
             }
+            Entry::Vacant(place) => {
+                let (sender, mailbox) = self.mailbox(key);
+                place.insert(sender);
+                Route::Start(mailbox)
+            }
+        }
+    }
+
+    fn mailbox(&self, key: Key) -> (mpsc::Sender<Command>, Mailbox) {
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let mailbox = Mailbox {
+            writers: self.0.clone(),
+            key,
+            first: None,
+            commands,
+        };
+        (sender, mailbox)
+    }
+
+    /// Brings a command to a task's writer. If none runs, the command is in the mailbox of the one to be started, and
+    /// whoever gets that must run it at once: others may have filled it already.
+    pub(super) async fn bring(
+        &self,
+        scope: &Scope,
+        task_id: &Arc<str>,
+        mut command: Command,
+    ) -> Option<Mailbox> {
+        loop {
+            let sender = match self.route(scope, task_id) {
+                Route::Running(sender) => sender,
+                Route::Start(mut mailbox) => {
+                    mailbox.begin_with(command);
+                    return Some(mailbox);
+                }
+            };
+            match sender.send(command).await {
+                Ok(()) => return None,
+                // The writer has just retired; there is another one now, or none.
+                Err(mpsc::error::SendError(returned)) => command = returned,
+            }
+        }
+    }
+
+    /// Refuses what is in a mailbox and on its way there, and gives it up.
+    pub(super) async fn refuse(&self, mut mailbox: Mailbox, refusal: &Error) {
+        while !self.retire(&mut mailbox) {
+            if let Some(command) = mailbox.next().await {
+                command.refuse(refusal.clone());
+            }
+        }
+        while let Some(command) = mailbox.next().await {
+            command.refuse(refusal.clone());
         }
     }
 
@@ -117,7 +162,7 @@ impl Mailbox {
     }
 
     /// Puts a command in front of all that others send.
-    pub(super) fn begin_with(&mut self, command: Command) {
+    fn begin_with(&mut self, command: Command) {
         self.first = Some(command);
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::watch;
 use tokio_stream::Stream;
 
 use super::live::{Live, Tail};
+use super::sync::watch;
 use crate::context::Scope;
 use crate::error::Error;
 use crate::pb::{Message, Task, stream_response::Payload};

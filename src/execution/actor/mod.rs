@@ -135,7 +135,7 @@ impl Actor {
         agent: Arc<Agent>,
         scope: Scope,
         task_id: Arc<str>,
-        mut mailbox: Mailbox,
+        mailbox: Mailbox,
     ) {
         let shared = executions.0.clone();
         let refusal = match shared.repository.get(&scope, &task_id).await {
@@ -148,14 +148,7 @@ impl Actor {
             Ok(None) => Error::task_not_found(&task_id),
             Err(error) => error.into(),
         };
-        while !shared.registry.retire(&mut mailbox) {
-            if let Some(command) = mailbox.next().await {
-                command.refuse(refusal.clone());
-            }
-        }
-        while let Some(command) = mailbox.next().await {
-            command.refuse(refusal.clone());
-        }
+        shared.registry.refuse(mailbox, &refusal).await;
     }
 
     fn over(executions: Executions, agent: Arc<Agent>, scope: Scope, writer: Writer) -> Self {
