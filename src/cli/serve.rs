@@ -1,11 +1,13 @@
 //! `a2ad serve`.
 
+use std::time::Duration;
+
 use a2ad::app::{HostedAgent, Runtime};
 use a2ad::telemetry;
 use clap::Args;
 
 use super::settings::Settings;
-use super::{Outcome, demo};
+use super::{Outcome, demo, watchdog};
 
 /// Serve agents by gRPC, JSON-RPC and HTTP+JSON on one port
 #[derive(Args)]
@@ -56,9 +58,11 @@ impl Serve {
         telemetry::init(&config.log)?;
         let agents = if config.demo { demo::agents() } else { Vec::new() };
         let tenant = tenant(&config.default_agent, &agents);
+        let drain = config.server.drain_delay_ms + config.server.drain_timeout_ms;
         let runtime = Runtime::start(config, agents).await?;
         let greeting = greeting(&runtime, &tenant);
         let served = runtime.serve_until_signal();
+        watchdog::start(Duration::from_millis(drain))?;
         eprintln!("{greeting}");
         served.await;
         Ok(())

@@ -25,6 +25,7 @@ mod settings;
 mod start;
 mod subscription;
 mod sweep;
+mod threads;
 mod turn;
 mod writer;
 
