@@ -14,7 +14,7 @@ use super::{Outcome, demo, watchdog};
 pub struct Serve {
     #[command(flatten)]
     settings: Settings,
-    /// Host the example agents: echo, bench and conformance
+    /// Host the example agents: echo, bench, counter and conformance
     #[arg(long)]
     demo: bool,
     /// Address and port to listen on [default: 127.0.0.1:8420]
@@ -58,7 +58,10 @@ impl Serve {
         telemetry::init(&config.log)?;
         let agents = if config.demo { demo::agents() } else { Vec::new() };
         let tenant = tenant(&config.default_agent, &agents);
-        let drain = config.server.drain_delay_ms + config.server.drain_timeout_ms;
+        let drain = config
+            .server
+            .drain_delay_ms
+            .saturating_add(config.server.drain_timeout_ms);
         let runtime = Runtime::start(config, agents).await?;
         let greeting = greeting(&runtime, &tenant);
         let served = runtime.serve_until_signal();

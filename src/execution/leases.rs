@@ -20,8 +20,9 @@ use crate::repository::{Error, TaskRepository};
 
 /// Leases that are renewed by one call: a few statements, so that tasks don't wait for the heartbeat for long.
 const RENEWED_AT_ONCE: usize = 1_024;
-/// Heartbeats in the life of a lease: two may fail before it is lost.
-const BEATS_PER_LEASE: u32 = 3;
+/// Heartbeats in the life of a lease. Two may fail: the third one behind the last that came through is over at the very
+/// end of the lease.
+const BEATS_PER_LEASE: u32 = 4;
 
 /// The tasks that are held, or will be when their commit is through.
 #[derive(Debug, Default)]
@@ -140,7 +141,7 @@ impl Drop for Held {
 }
 
 impl Executions {
-    /// Renews the leases of all running tasks, a third of their time apart, until they are handed back. Without it they
+    /// Renews the leases of all running tasks, a quarter of their time apart, until they are handed back. Without it they
     /// run out, and other processes take the tasks over.
     pub async fn keep_leases(self) {
         let pause = self.beat_time();
@@ -163,7 +164,10 @@ impl Executions {
         let all = leases.all();
         let beat = join_all(all.chunks(RENEWED_AT_ONCE).map(|some| self.renew(some)));
         if timeout(self.beat_time(), beat).await.is_err() {
-            tracing::warn!(tasks = all.len(), "no answer to a heartbeat in time; the next one is made");
+            tracing::warn!(
+                tasks = all.len(),
+                "no answer to a heartbeat in time; the next one is made"
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! The checker: a pure function of what clients saw and what the database holds, in linear time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use a2ad::pb::TaskState;
 
@@ -26,6 +26,8 @@ pub enum Rule {
     StreamsAgree,
     /// A reader got an event twice, out of order, or not at all.
     CursorContinues,
+    /// An agent that started again did something twice, or left something out.
+    RestartGoesOn,
     /// A task is still running though nothing runs it.
     EverythingEnds,
 }
@@ -51,6 +53,12 @@ pub struct Report {
     pub resumed: usize,
     /// Readers that came to the end of their task.
     pub ended: usize,
+    /// Executions that were begun again behind a death.
+    pub restarts: usize,
+    /// Tasks that somebody took over from a dead server, to run or to fail them.
+    pub taken_over: usize,
+    /// Tasks that retention removed.
+    pub pruned: usize,
 }
 
 impl Report {
@@ -72,7 +80,8 @@ impl std::fmt::Display for Report {
             out,
             "acknowledged messages {}: lost {}, duplicated {}; calls with unknown outcome {}; tasks {} with {} events: \
              holes {}, second terminal states {}, stale epochs {}; frames {} of {} readers: differing {}; streams \
-             resumed {}, ended {}: gaps or repetitions {}; all problems {}",
+             resumed {}, ended {}: gaps or repetitions {}; taken over {}, restarts {}: something twice or left out {}; \
+             pruned {}; all problems {}",
             self.acknowledged_messages,
             self.broken(Rule::AcknowledgedIsStored),
             self.broken(Rule::OnceAtMost),
@@ -88,6 +97,10 @@ impl std::fmt::Display for Report {
             self.resumed,
             self.ended,
             self.broken(Rule::CursorContinues),
+            self.taken_over,
+            self.restarts,
+            self.broken(Rule::RestartGoesOn),
+            self.pruned,
             self.problems.len()
         )
     }
@@ -105,8 +118,10 @@ pub enum End {
 /// Checks everything.
 pub fn check(history: &[Record], dump: &Dump, end: End) -> Report {
     let mut report = Report::default();
-    let stored = Stored::new(dump, &mut report);
+    let mut stored = Stored::new(dump, &mut report);
+    stored.let_go(history, &mut report);
     stored.check_tasks(end, &mut report);
+    stored.check_restarts(&mut report);
     let calls = Calls::new(history, &mut report);
     calls.check(&stored, &mut report);
     check_frames(history, &calls, &stored, &mut report);
@@ -121,6 +136,8 @@ struct Stored<'a> {
     events: HashMap<&'a str, Vec<&'a Event>>,
     /// In which tasks a message took effect, once for each time.
     messages: HashMap<&'a str, Vec<&'a str>>,
+    /// What retention was allowed to remove, and has.
+    pruned: HashSet<&'a str>,
 }
 
 impl<'a> Stored<'a> {
@@ -129,6 +146,7 @@ impl<'a> Stored<'a> {
             rows: dump.tasks.iter().map(|row| (row.id.as_str(), row)).collect(),
             events: HashMap::new(),
             messages: HashMap::new(),
+            pruned: HashSet::new(),
         };
         let mut epochs: HashMap<&str, u64> = HashMap::new();
         for row in &dump.log {
@@ -171,6 +189,37 @@ impl<'a> Stored<'a> {
             }
         }
         stored
+    }
+
+    /// A task that was made old may be gone, but as a whole: what is left of it is looked at like anything else.
+    fn let_go(&mut self, history: &'a [Record], report: &mut Report) {
+        for record in history {
+            if let What::Aged { task } = &record.what
+                && !self.rows.contains_key(task.as_str())
+            {
+                self.pruned.insert(task);
+            }
+        }
+        report.pruned = self.pruned.len();
+    }
+
+    /// The counter goes on behind the last number that its task has, whichever server runs it.
+    fn check_restarts(&self, report: &mut Report) {
+        for row in self.rows.values() {
+            report.restarts += usize::try_from(row.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+        }
+        report.taken_over = report.restarts;
+        for (task, events) in &self.events {
+            report.taken_over += usize::from(events.iter().any(|event| event.tells_of_death));
+            let numbers: Vec<u64> = events.iter().filter_map(|event| event.number).collect();
+            if numbers
+                .iter()
+                .zip(1..)
+                .any(|(number, expected)| *number != expected)
+            {
+                report.add(Rule::RestartGoesOn, format!("{task}: counted {numbers:?}"));
+            }
+        }
     }
 
     fn check_tasks(&self, end: End, report: &mut Report) {
@@ -275,7 +324,7 @@ impl<'a> Calls<'a> {
                 What::Frame(frame) => calls.told(frame.op, &frame.task, report),
                 What::Fail { op, reason } => calls.refusals.push((*op, reason)),
                 What::Unknown { .. } => report.unknown_calls += 1,
-                What::Ended { .. } => {}
+                What::Ended { .. } | What::Aged { .. } => {}
             }
         }
         report.acknowledged_messages = calls.tasks.len();
@@ -297,7 +346,8 @@ impl<'a> Calls<'a> {
     }
 
     fn check(&self, stored: &Stored<'_>, report: &mut Report) {
-        for (message, task) in &self.tasks {
+        let kept = |task: &str| !stored.pruned.contains(task);
+        for (message, task) in self.tasks.iter().filter(|(_, task)| kept(task)) {
             let found = stored
                 .messages
                 .get(message)
@@ -308,7 +358,7 @@ impl<'a> Calls<'a> {
                 report.add(Rule::AcknowledgedIsStored, text);
             }
         }
-        for (_, task, state) in &self.answers {
+        for (_, task, state) in self.answers.iter().filter(|(_, task, _)| kept(task)) {
             if !stored.was_in(task, *state) {
                 let text = format!("{task} was told to be in state {state}, which its log doesn't know");
                 report.add(Rule::AcknowledgedIsStored, text);
@@ -430,7 +480,7 @@ fn check_readers<'a>(
                     readers.entry(*reader).or_default().refused = true;
                 }
             }
-            What::Ok { .. } | What::Unknown { .. } => {}
+            What::Ok { .. } | What::Unknown { .. } | What::Aged { .. } => {}
         }
     }
     report.readers = readers.len();

@@ -19,13 +19,19 @@ use super::wire::{Client, Events, Failure};
 const PAUSE: Duration = Duration::from_millis(20);
 /// Streamed tasks that others may watch.
 const BOARD_MAX: usize = 32;
+/// Whose tasks fail when their server dies.
+const BENCH: &str = "bench";
+/// Whose tasks go on when their server dies.
+const COUNTER: &str = "counter";
+/// Whose tasks retention may remove, and nobody else's.
+pub const PASSING: &str = "echo";
 
 /// What the clients share.
 #[derive(Clone)]
 struct Shared {
     address: watch::Receiver<Option<SocketAddr>>,
     stop: watch::Receiver<bool>,
-    board: Arc<Mutex<Vec<String>>>,
+    board: Arc<Mutex<Vec<(&'static str, String)>>>,
 }
 
 /// All clients.
@@ -93,6 +99,7 @@ struct Worker {
 
 /// A reader of one task, over all its connections.
 struct Reader {
+    agent: &'static str,
     number: u64,
     cursor: Option<u64>,
     task: Option<String>,
@@ -101,7 +108,7 @@ struct Reader {
 impl Worker {
     async fn run(mut self) {
         while !*self.shared.stop.borrow() {
-            match self.random.below(7) {
+            match self.random.below(9) {
                 0 => drop(self.task("hello", false).await),
                 1 => {
                     let text = format!("hold:0.{:03}", self.random.below(300));
@@ -109,8 +116,10 @@ impl Worker {
                 }
                 2 => self.cancel().await,
                 3 => self.turns().await,
-                4 => self.once().await,
-                5 => self.follow().await,
+                4 => self.once(BENCH, false).await,
+                5 => self.once(PASSING, true).await,
+                6 => self.ticks().await,
+                7 => self.count().await,
                 _ => self.watch().await,
             }
         }
@@ -139,7 +148,7 @@ impl Worker {
         task: Option<&str>,
     ) -> Option<(String, i32)> {
         let message = uuid::Uuid::new_v4().to_string();
-        let request = request(&message, text, immediately, task);
+        let request = request(BENCH, &message, text, immediately, task);
         loop {
             let op = self.invoke(Call::Send {
                 message: message.clone(),
@@ -159,17 +168,18 @@ impl Worker {
     }
 
     /// A send that is not repeated: whatever its outcome, the task is there once or not at all.
-    async fn once(&mut self) {
+    async fn once(&mut self, agent: &str, keyed: bool) {
         let message = uuid::Uuid::new_v4().to_string();
-        let request = request(&message, "hello", false, None);
+        let request = request(agent, &message, "hello", false, None);
+        let key = keyed.then(|| message.clone());
         let op = self.invoke(Call::Send {
             message,
-            keyed: false,
+            keyed,
             task: None,
             reader: None,
         });
         let answer = match self.client().await {
-            Ok(client) => client.send(&request, None).await,
+            Ok(client) => client.send(&request, key.as_deref()).await,
             Err(failure) => Err(failure),
         };
         if self.note(op, answer).is_err() {
@@ -194,13 +204,23 @@ impl Worker {
         }
     }
 
-    /// Starts a streamed task and follows it to its end.
-    async fn follow(&mut self) {
-        let message = uuid::Uuid::new_v4().to_string();
+    async fn ticks(&mut self) {
         let (count, pad) = (3 + self.random.below(30), self.random.below(9_000));
-        let text = format!("ticks:{count}:3000:0:{pad}");
-        let request = request(&message, &text, false, None);
+        self.follow(BENCH, &format!("ticks:{count}:3000:0:{pad}")).await;
+    }
+
+    /// Long enough that most kills meet some of these.
+    async fn count(&mut self) {
+        let (count, pause_ms) = (5 + self.random.below(20), 10 + self.random.below(50));
+        self.follow(COUNTER, &format!("{count}:{pause_ms}")).await;
+    }
+
+    /// Starts a streamed task and follows it to its end.
+    async fn follow(&mut self, agent: &'static str, text: &str) {
+        let message = uuid::Uuid::new_v4().to_string();
+        let request = request(agent, &message, text, false, None);
         let mut reader = Reader {
+            agent,
             number: self.pen.number(),
             cursor: None,
             task: None,
@@ -226,7 +246,7 @@ impl Worker {
 
     /// Follows somebody else's task from where it is.
     async fn watch(&mut self) {
-        let task = {
+        let (agent, task) = {
             let board = self.shared.board.lock().expect("no client panics with the board");
             match board.len() {
                 0 => return,
@@ -234,6 +254,7 @@ impl Worker {
             }
         };
         let reader = Reader {
+            agent,
             number: self.pen.number(),
             cursor: None,
             task: Some(task),
@@ -251,7 +272,7 @@ impl Worker {
                 cursor: reader.cursor,
             });
             let events = match self.client().await {
-                Ok(client) => client.subscribe(&task, reader.cursor).await,
+                Ok(client) => client.subscribe(reader.agent, &task, reader.cursor).await,
                 Err(failure) => Err(failure),
             };
             if self.read(op, events, &mut reader).await {
@@ -281,7 +302,7 @@ impl Worker {
             };
             let task = task_of(&seen.payload);
             if reader.task.is_none() {
-                self.show(&task);
+                self.show(reader.agent, &task);
             }
             let is_task = matches!(seen.payload, Payload::Task(_));
             self.pen.write(What::Frame(Frame {
@@ -300,12 +321,12 @@ impl Worker {
     }
 
     /// Lets others watch a task.
-    fn show(&mut self, task: &str) {
+    fn show(&mut self, agent: &'static str, task: &str) {
         let mut board = self.shared.board.lock().expect("no client panics with the board");
         if board.len() >= BOARD_MAX {
             board.remove(0);
         }
-        board.push(task.to_owned());
+        board.push((agent, task.to_owned()));
     }
 
     fn invoke(&self, call: Call) -> u64 {
@@ -368,12 +389,19 @@ fn task_of(payload: &Payload) -> String {
     }
 }
 
-fn request(message: &str, text: &str, return_immediately: bool, task: Option<&str>) -> SendMessageRequest {
+fn request(
+    agent: &str,
+    message: &str,
+    text: &str,
+    return_immediately: bool,
+    task: Option<&str>,
+) -> SendMessageRequest {
     let part = Part {
         content: Some(Content::Text(text.to_owned())),
         ..Part::default()
     };
     SendMessageRequest {
+        tenant: agent.to_owned(),
         message: Some(Message {
             message_id: message.to_owned(),
             role: Role::User.into(),

@@ -122,10 +122,10 @@ impl Client {
     }
 
     /// With a cursor: what came after that generation. Without: the task first.
-    pub async fn subscribe(&self, task: &str, cursor: Option<u64>) -> Outcome<Events> {
+    pub async fn subscribe(&self, agent: &str, task: &str, cursor: Option<u64>) -> Outcome<Events> {
         let request = SubscribeToTaskRequest {
+            tenant: agent.to_owned(),
             id: task.to_owned(),
-            ..SubscribeToTaskRequest::default()
         };
         let cursor = cursor.map(|cursor| cursor.to_string());
         let name = match self.binding {
