@@ -59,10 +59,10 @@ async fn a_heartbeat_on_its_way_does_not_take_back_what_is_handed_back() {
             ..Swept::default()
         }
     );
+    one.dies().await;
     gate.open();
     two.reaches(&id, TaskState::Completed).await;
     two.quiet().await;
-    one.dies().await;
 }
 
 /// The same for a single task, which leaves the line when the process drains.
