@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use a2ad::pb::part::Content;
 use a2ad::pb::stream_response::Payload;
-use a2ad::pb::{Message, Part, Role, SendMessageConfiguration, SendMessageRequest, Task, TaskState};
+use a2ad::pb::{Task, TaskState};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::dump::state_of;
 use super::history::{Binding, Call, Frame, Pen, Recorder, What, hash};
+use super::order::Order;
 use super::random::Random;
 use super::wire::{Client, Events, Failure};
 
@@ -126,8 +126,9 @@ impl Worker {
     }
 
     /// A task of this text, asked for under one idempotency key until it is there.
-    async fn task(&mut self, text: &str, return_immediately: bool) -> Option<(String, i32)> {
-        self.send_until_known(text, return_immediately, None).await
+    async fn task(&mut self, text: &str, immediately: bool) -> Option<(String, i32)> {
+        let order = Order::new(BENCH, text);
+        self.send_until_known(Order { immediately, ..order }).await
     }
 
     async fn turns(&mut self) {
@@ -138,22 +139,19 @@ impl Worker {
         if state != i32::from(TaskState::InputRequired) {
             return;
         }
-        self.send_until_known("turn:second", false, Some(&task)).await;
+        let order = Order::new(BENCH, "turn:second");
+        let task = Some(task.as_str());
+        self.send_until_known(Order { task, ..order }).await;
     }
 
-    async fn send_until_known(
-        &mut self,
-        text: &str,
-        immediately: bool,
-        task: Option<&str>,
-    ) -> Option<(String, i32)> {
+    async fn send_until_known(&mut self, order: Order<'_>) -> Option<(String, i32)> {
         let message = uuid::Uuid::new_v4().to_string();
-        let request = request(BENCH, &message, text, immediately, task);
+        let request = order.request(&message);
         loop {
             let op = self.invoke(Call::Send {
                 message: message.clone(),
                 keyed: true,
-                task: task.map(str::to_owned),
+                task: order.task.map(str::to_owned),
                 reader: None,
             });
             let answer = match self.client().await {
@@ -170,7 +168,7 @@ impl Worker {
     /// A send that is not repeated: whatever its outcome, the task is there once or not at all.
     async fn once(&mut self, agent: &str, keyed: bool) {
         let message = uuid::Uuid::new_v4().to_string();
-        let request = request(agent, &message, "hello", false, None);
+        let request = Order::new(agent, "hello").request(&message);
         let key = keyed.then(|| message.clone());
         let op = self.invoke(Call::Send {
             message,
@@ -218,7 +216,7 @@ impl Worker {
     /// Starts a streamed task and follows it to its end.
     async fn follow(&mut self, agent: &'static str, text: &str) {
         let message = uuid::Uuid::new_v4().to_string();
-        let request = request(agent, &message, text, false, None);
+        let request = Order::new(agent, text).request(&message);
         let mut reader = Reader {
             agent,
             number: self.pen.number(),
@@ -386,33 +384,5 @@ fn task_of(payload: &Payload) -> String {
         Payload::StatusUpdate(update) => update.task_id.clone(),
         Payload::ArtifactUpdate(update) => update.task_id.clone(),
         Payload::Message(_) => String::new(),
-    }
-}
-
-fn request(
-    agent: &str,
-    message: &str,
-    text: &str,
-    return_immediately: bool,
-    task: Option<&str>,
-) -> SendMessageRequest {
-    let part = Part {
-        content: Some(Content::Text(text.to_owned())),
-        ..Part::default()
-    };
-    SendMessageRequest {
-        tenant: agent.to_owned(),
-        message: Some(Message {
-            message_id: message.to_owned(),
-            role: Role::User.into(),
-            parts: vec![part],
-            task_id: task.unwrap_or_default().to_owned(),
-            ..Message::default()
-        }),
-        configuration: Some(SendMessageConfiguration {
-            return_immediately,
-            ..SendMessageConfiguration::default()
-        }),
-        ..SendMessageRequest::default()
     }
 }
