@@ -13,12 +13,18 @@
 /// | `after_commit_before_notify` | after a commit, before any reader is woken |
 /// | `after_commit_before_reply` | after readers were woken, before the caller is answered |
 /// | `mid_stream_frame` | while an event is being written to a stream |
-pub const POINTS: [&str; 5] = [
+/// | `lease_acquired` | after a task was taken over, before anybody works on it |
+/// | `lease_renew` | after the statements of a heartbeat, before its commit |
+/// | `prune_batch` | after the statements of a turn of retention, before its commit |
+pub const POINTS: [&str; 8] = [
     "migration_step",
     "before_commit",
     "after_commit_before_notify",
     "after_commit_before_reply",
     "mid_stream_frame",
+    "lease_acquired",
+    "lease_renew",
+    "prune_batch",
 ];
 
 /// Ends the process at once, without any cleaning up, if the environment names this pass.

@@ -7,7 +7,7 @@
 //! cargo run --example durability -- power --cuts 1000
 //! ```
 //!
-//! `A2AD_KILL_SEED` repeats a run, as far as timing lets it. The server is built first, because a server of the release profile has no fault points.
+//! `A2AD_TEST_SEED` repeats a run, as far as timing lets it. The server is built first, because a server of the release profile has no fault points.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

@@ -33,7 +33,8 @@ pub trait AgentExecutor: Send + Sync + 'static {
     /// Works on one message of a task. It may be run again for the same message when [`AgentExecutor::recovery`] says
     /// so and the process that ran it died or lost its lease: at least once, and only one of them can write. A process
     /// that was cut off from its database learns when it is back that another one has taken the task over; its
-    /// execution is dropped then. [`RequestContext::attempt`] counts.
+    /// execution is dropped then. Until then it runs on: a lease fences what is written to the task, not what the agent
+    /// does elsewhere, so for a while two of them may be at it. [`RequestContext::attempt`] counts.
     async fn execute(&self, request: RequestContext, updater: TaskUpdater) -> Result<(), AgentError>;
 
     /// Asked once when a caller cancels the task. The execution, if one runs, goes on until this answers; after
@@ -48,10 +49,12 @@ pub trait AgentExecutor: Send + Sync + 'static {
         Recovery::Fail
     }
 
-    /// True if executions compute or block without awaiting. They run on threads of their own then, at most
-    /// `executions_max` at once; without it a blocking agent holds up whatever else its thread would do, until the
-    /// runtime has seen it do so (`execution.poll_ms_max`). An agent that blocks in few places only says false here and
-    /// uses [`super::run_blocking`] there.
+    /// True if executions or cancels compute or block without awaiting. They run on threads of their own then, at most
+    /// `executions_max` of each at once; without it a blocking agent holds up whatever else its thread would do, until
+    /// the runtime has seen it do so three times (`execution.poll_ms_max`). An agent that blocks in few places only says
+    /// false here and uses [`super::run_blocking`] there.
+    ///
+    /// The end of the process does not wait for such a thread: once the drain is over, it goes where it stands.
     fn is_blocking(&self) -> bool {
         false
     }

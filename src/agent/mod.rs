@@ -6,8 +6,10 @@
 mod blocking;
 mod context;
 mod executor;
+mod polls;
 mod registry;
 mod slots;
+mod threads;
 mod updater;
 
 pub use blocking::{BlockingError, run_blocking};
@@ -15,4 +17,5 @@ pub use context::{RequestContext, TaskReader};
 pub use executor::{AgentError, AgentExecutor, CancelOutcome, Recovery};
 pub use registry::{Agent, AgentOptions, Agents, Idempotency, RegistryError};
 pub(crate) use slots::{Full, Place, Slot, Slots, Ticket};
+pub(crate) use threads::on_own_thread;
 pub use updater::{TaskUpdate, TaskUpdater, UpdateError, UpdateReceiver, channel};

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
+use super::polls::Polls;
 use super::{AgentExecutor, Slots};
 use crate::pb::AgentCard;
 
@@ -70,8 +72,9 @@ pub struct Agent {
     pub options: AgentOptions,
     /// The executions that may run, and who waits for one.
     pub(crate) slots: Arc<Slots>,
-    /// It was seen to hold a thread, though it does not say that it blocks.
-    holds_threads: AtomicBool,
+    /// The threads that may be held by cancel requests which the agent thinks about: one for each execution.
+    pub(crate) cancels: Arc<Semaphore>,
+    polls: Polls,
 }
 
 impl Agent {
@@ -91,28 +94,31 @@ impl Agent {
             options.queue_max,
             options.queue_per_owner_max,
         );
+        let cancels = options.executions_max.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             name: Arc::from(name),
             card,
             executor,
             options,
             slots,
-            holds_threads: AtomicBool::new(false),
+            cancels: Arc::new(Semaphore::new(cancels)),
+            polls: Polls::default(),
         })
     }
 
-    /// Whether executions run on threads of their own: the agent says that it blocks, or was seen to.
+    /// Whether its code runs on threads of its own: the agent says that it blocks, or was seen to.
     pub(crate) fn runs_off_thread(&self) -> bool {
-        self.executor.is_blocking() || self.holds_threads.load(Ordering::Relaxed)
+        self.executor.is_blocking() || self.polls.shows_blocking()
     }
 
-    /// The agent held a thread for too long: from its next execution on it gets threads of its own.
-    pub(crate) fn has_held_a_thread(&self, took: Duration) {
-        if !self.holds_threads.swap(true, Ordering::Relaxed) {
+    /// The agent held a thread for too long. When that is how it is, it gets threads of its own from its next
+    /// execution on.
+    pub(crate) fn has_held_a_thread(&self, began: Instant, ended: Instant) {
+        if self.polls.took_long(began, ended) {
             tracing::warn!(
                 agent = %self.name,
-                ?took,
-                "the agent held a thread that others need; from now on it runs on threads of its own. Say \
+                took = ?ended.duration_since(began),
+                "the agent holds threads that others need; from now on it runs on threads of its own. Say \
                  is_blocking(), or use run_blocking for what computes or blocks"
             );
         }

@@ -23,8 +23,10 @@ use crate::service::AgentService;
 use crate::shutdown::Shutdown;
 use crate::tls::TlsSource;
 
-/// How long background tasks get to end when everything was told to stop.
+/// How long each step of the end may take: leases handed back, the database closed, background tasks ended.
 const LAST_WAIT: Duration = Duration::from_secs(5);
+/// The same when everything was told to stop at once.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
 
 /// A runtime that has its socket, its database and its agents. It serves once [`Runtime::serve_until_signal`] is polled.
 pub struct Runtime {
@@ -127,8 +129,12 @@ impl Runtime {
         &self.shutdown
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains; a second signal stops at once. Signals are listened for from the
-    /// call on, not from the first poll: whoever says in between that the server is ready may be answered by one.
+    /// Serves until SIGTERM or SIGINT, then drains; a second signal stops at once, whatever is under way. Signals are
+    /// listened for from the call on, not from the first poll: whoever says in between that the server is ready may be
+    /// answered by one.
+    ///
+    /// An agent that holds a thread does not hold this up. It holds tokio's runtime up when that is dropped, if the
+    /// thread is one of tokio's: end with [`tokio::runtime::Runtime::shutdown_background`], as the program does.
     pub fn serve_until_signal(self) -> impl Future<Output = ()> {
         let signals = Signals::listen();
         self.serve_until_one_of(signals)
@@ -143,7 +149,8 @@ impl Runtime {
             let _ = stop.send(());
             signals.next().await;
             shutdown.abort();
-            std::future::pending::<()>().await;
+            // In the middle of the end there may be something that waits for longer.
+            tokio::time::sleep(2 * LAST_MOMENT).await;
         };
         let serve = self.serve_until(async {
             let _ = stopped.await;
@@ -201,19 +208,27 @@ impl Runtime {
 }
 
 /// Stops what still runs, and lets others take it up; what was handed to the database is written before it closes.
+/// When everything is stopped already there is nothing left to hand back: the leases run out by themselves.
 async fn end(shutdown: &Shutdown, executions: &Executions, repository: &Arc<dyn TaskRepository>) {
-    if tokio::time::timeout(LAST_WAIT, executions.hand_back_leases())
-        .await
-        .is_err()
-    {
-        tracing::warn!("the leases could not be handed back in time; they run out by themselves");
-    }
+    let wait = if shutdown.is_aborted() {
+        LAST_MOMENT
+    } else {
+        hand_back(executions).await;
+        LAST_WAIT
+    };
     shutdown.abort();
-    if tokio::time::timeout(LAST_WAIT, repository.close()).await.is_err() {
+    if tokio::time::timeout(wait, repository.close()).await.is_err() {
         tracing::warn!("the database did not close in time");
     }
-    if !shutdown.finished(LAST_WAIT).await {
+    if !shutdown.finished(wait).await {
         tracing::warn!(tasks = shutdown.running(), "background tasks did not end in time");
+    }
+}
+
+async fn hand_back(executions: &Executions) {
+    let handed_back = tokio::time::timeout(LAST_WAIT, executions.hand_back_leases());
+    if handed_back.await.is_err() {
+        tracing::warn!("the leases could not be handed back in time; they run out by themselves");
     }
 }
 

@@ -8,6 +8,8 @@ use a2ad::app::HostedAgent;
 mod bench;
 #[path = "../../examples/conformance/agent.rs"]
 mod conformance;
+#[path = "../../examples/counter/agent.rs"]
+mod counter;
 #[path = "../../examples/echo/agent.rs"]
 mod echo;
 
@@ -16,6 +18,7 @@ pub fn agents() -> Vec<HostedAgent> {
     vec![
         HostedAgent::new("echo", echo::card(), Arc::new(echo::EchoAgent)),
         HostedAgent::new("bench", bench::card(), Arc::new(bench::BenchAgent)),
+        HostedAgent::new("counter", counter::card(), Arc::new(counter::CounterAgent)),
         HostedAgent {
             extended_card: Some(conformance::extended_card()),
             ..HostedAgent::new(

@@ -11,6 +11,7 @@ mod output;
 mod remote;
 mod serve;
 mod settings;
+mod watchdog;
 
 use std::process::ExitCode;
 
@@ -70,6 +71,8 @@ pub fn run() -> ExitCode {
             Command::Task(command) => command.run().await,
         }
     });
+    // Whatever counts has been waited for. What agents still hold is theirs, and could hold the process for ever.
+    runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure(&*error),

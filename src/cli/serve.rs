@@ -1,18 +1,20 @@
 //! `a2ad serve`.
 
+use std::time::Duration;
+
 use a2ad::app::{HostedAgent, Runtime};
 use a2ad::telemetry;
 use clap::Args;
 
 use super::settings::Settings;
-use super::{Outcome, demo};
+use super::{Outcome, demo, watchdog};
 
 /// Serve agents by gRPC, JSON-RPC and HTTP+JSON on one port
 #[derive(Args)]
 pub struct Serve {
     #[command(flatten)]
     settings: Settings,
-    /// Host the example agents: echo, bench and conformance
+    /// Host the example agents: echo, bench, counter and conformance
     #[arg(long)]
     demo: bool,
     /// Address and port to listen on [default: 127.0.0.1:8420]
@@ -56,9 +58,14 @@ impl Serve {
         telemetry::init(&config.log)?;
         let agents = if config.demo { demo::agents() } else { Vec::new() };
         let tenant = tenant(&config.default_agent, &agents);
+        let drain = config
+            .server
+            .drain_delay_ms
+            .saturating_add(config.server.drain_timeout_ms);
         let runtime = Runtime::start(config, agents).await?;
         let greeting = greeting(&runtime, &tenant);
         let served = runtime.serve_until_signal();
+        watchdog::start(Duration::from_millis(drain))?;
         eprintln!("{greeting}");
         served.await;
         Ok(())

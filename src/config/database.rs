@@ -28,8 +28,9 @@ section! {
         /// that it can begin anew. One long read can keep it growing until that read ends or times out.
         wal_bytes_max: usize = 64 * MIB, 65_536..=4_000_000_000;
         /// Milliseconds that PostgreSQL may take to write one batch. Beyond, nobody knows whether it was written: the
-        /// callers get UNAVAILABLE, and the connection is given up.
-        commit_timeout_ms: u64 = 30_000, 1..=600_000;
+        /// callers get UNAVAILABLE, and the connection is given up. Together with connect_timeout_ms less than two
+        /// thirds of execution.lease_ms: a hung batch must not cost a lease.
+        commit_timeout_ms: u64 = 10_000, 1..=600_000;
         /// Milliseconds that connecting to PostgreSQL may take, and that work waits for a connection while the server is
         /// away.
         connect_timeout_ms: u64 = 5_000, 1..=600_000;

@@ -5,8 +5,10 @@ use super::schema::{DAY_MS, section};
 section! {
     /// Executions of agents: leases, attempts, lines and deadlines.
     pub struct Execution {
-        /// Milliseconds for which a running task stays with a process that says nothing; three heartbeats fit in. A task
-        /// whose process died waits that long before it is taken up, unless the same SQLite file is opened again.
+        /// Milliseconds for which a running task stays with a process that says nothing; three heartbeats fit in, and two
+        /// may fail. A task whose process died waits that long before it is taken up, unless the same SQLite file is
+        /// opened again. A process that was cut off from its database for longer may write nothing to the task any more,
+        /// but what its agent does elsewhere goes on until the database answers again.
         lease_ms: u64 = 30_000, 1_000..=3_600_000;
         /// Milliseconds between two looks for tasks that nobody holds, and for tasks that have waited too long.
         sweep_interval_ms: u64 = 5_000, 100..=3_600_000;
@@ -24,8 +26,8 @@ section! {
         /// Milliseconds that a task may wait for its caller (INPUT_REQUIRED, AUTH_REQUIRED) before it fails; 0: no
         /// limit. agents.NAME.interrupted_ttl_ms overrides it.
         interrupted_ttl_ms: u64 = 7 * DAY_MS, 0..=45 * DAY_MS;
-        /// Milliseconds that an agent may hold a thread without awaiting; seen to hold one longer, it runs on threads
-        /// of its own from then on, as agents do that say that they block.
+        /// Milliseconds that an agent may hold a thread without awaiting; seen to hold one longer three times, it runs
+        /// on threads of its own from then on, as agents do that say that they block.
         poll_ms_max: u64 = 1_000, 1..=3_600_000;
     }
 }

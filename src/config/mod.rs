@@ -49,7 +49,7 @@ schema::section! {
         /// Name of the agent that answers when a request names none; absent: the first
         /// one that is hosted.
         default_agent: Option<String> = None;
-        /// Hosts the example agents echo, bench and conformance.
+        /// Hosts the example agents echo, bench, counter and conformance.
         demo: bool = false;
         /// The listening socket, what one connection may use, and how the server drains.
         server: Server = Server::default();

@@ -29,6 +29,7 @@ impl Config {
         self.check_server(&mut found);
         self.check_tls(&mut found);
         self.check_database(&mut found);
+        self.check_lease(&mut found);
         self.check_limits(&mut found);
         self.check_retention(&mut found);
         self.check_agents(&mut found);
@@ -125,6 +126,30 @@ impl Config {
         match Database::parse(self.database.url.expose()) {
             Ok(Backend::Memory | Backend::Sqlite(_) | Backend::Postgres(_)) => {}
             Err(message) => found.push(Problem::new("database.url", message)),
+        }
+    }
+
+    /// A batch that hangs, and the connection that is made behind it, take the time of a heartbeat or two: the third one
+    /// must still come before the lease is over. A file and memory hang for no other process.
+    fn check_lease(&self, found: &mut Vec<Problem>) {
+        if !matches!(self.database.backend(), Ok(Backend::Postgres(_))) {
+            return;
+        }
+        let Database {
+            commit_timeout_ms: commit,
+            connect_timeout_ms: connect,
+            ..
+        } = self.database;
+        let lease = self.execution.lease_ms;
+        let hung = commit.saturating_add(connect);
+        if hung.saturating_mul(3) >= lease.saturating_mul(2) {
+            let message = format!(
+                "is too short: database.commit_timeout_ms ({commit}) and database.connect_timeout_ms ({connect}) \
+                 together must be less than two thirds of it, or one hung batch costs the leases; raise it above {}, \
+                 or lower these",
+                hung.saturating_mul(3) / 2
+            );
+            found.push(Problem::new("execution.lease_ms", message));
         }
     }
 

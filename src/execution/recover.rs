@@ -8,6 +8,7 @@ use super::leases::Held;
 use crate::agent::{Agent, Place, Recovery};
 use crate::context::CallContext;
 use crate::error::Error;
+use crate::fault;
 use crate::pb::Task;
 use crate::repository::{Interrupted, Lapsed, StoredTask};
 use crate::task::is_terminal;
@@ -56,6 +57,7 @@ impl Executions {
         if !shared.repository.take_over(left, shared.settings.lease).await? {
             return Ok(false);
         }
+        fault::point("lease_acquired");
         let task_id: Arc<str> = Arc::from(left.task_id.as_str());
         let stored = shared.repository.get(&left.scope, &task_id).await?;
         let stored = stored.ok_or_else(|| Error::task_not_found(&task_id))?;

@@ -25,9 +25,9 @@ pub struct ExecutionSettings {
     pub artifacts_max: usize,
     /// Bytes that the log of a task may have.
     pub task_bytes_max: usize,
-    /// How long a running task stays with a process that says nothing; a process renews its leases three times as often.
+    /// How long a running task stays with a process that says nothing; a process renews its leases four times as often.
     pub lease: Duration,
-    /// How long an agent may hold a thread without awaiting before it gets threads of its own.
+    /// How long an agent may hold a thread without awaiting; one that does so repeatedly gets threads of its own.
     pub poll_max: Duration,
 }
 

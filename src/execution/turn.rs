@@ -5,13 +5,11 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 
 use super::ExecutionSettings;
+use super::threads::{off_thread, watched};
 use crate::agent::{Agent, AgentError, RequestContext, Slot, TaskUpdate, UpdateReceiver, channel};
 
 /// Updates that are taken from an agent at once.
@@ -45,8 +43,6 @@ pub(super) struct Turn {
     pub(super) spoken: bool,
     #[expect(clippy::vec_box, reason = "updates come boxed out of the queue")]
     buffer: Vec<Box<TaskUpdate>>,
-    agent: Arc<Agent>,
-    poll_max: Duration,
     _slot: Slot,
 }
 
@@ -74,9 +70,10 @@ impl Turn {
             }
         };
         let execution: Execution = if agent.runs_off_thread() {
-            Box::pin(off_thread(execution, slot.clone()))
+            let ran = off_thread(execution, slot.clone());
+            Box::pin(async { ran.await.unwrap_or_else(Ended::Failed) })
         } else {
-            Box::pin(execution)
+            Box::pin(watched(execution, agent.clone(), settings.poll_max))
         };
         Self {
             request,
@@ -86,8 +83,6 @@ impl Turn {
             settled: false,
             spoken: false,
             buffer: Vec::new(),
-            agent: agent.clone(),
-            poll_max: settings.poll_max,
             _slot: slot,
         }
     }
@@ -113,16 +108,10 @@ impl Turn {
     }
 
     fn poll_execution(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        let Some(execution) = &mut self.execution else {
-            return Poll::Pending;
-        };
-        let begun = Instant::now();
-        let polled = execution.as_mut().poll(cx);
-        let took = begun.elapsed();
-        if took > self.poll_max {
-            self.agent.has_held_a_thread(took);
+        match &mut self.execution {
+            Some(execution) => execution.as_mut().poll(cx),
+            None => Poll::Pending,
         }
-        polled
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
@@ -140,23 +129,4 @@ impl Turn {
             None => Poll::Pending,
         }
     }
-}
-
-/// Runs an execution on a thread of its own. Dropped, it ends at its next wait, and holds its slot until then: threads
-/// are bounded like executions, however many are canceled.
-async fn off_thread(execution: impl Future<Output = Ended> + Send + 'static, slot: Slot) -> Ended {
-    let stop = CancellationToken::new();
-    let _stops_when_dropped = stop.clone().drop_guard();
-    let runtime = Handle::current();
-    let run = move || {
-        let _slot = slot;
-        runtime.block_on(async {
-            tokio::select! {
-                ended = execution => Some(ended),
-                () = stop.cancelled() => None,
-            }
-        })
-    };
-    let ended = tokio::task::spawn_blocking(run).await.ok().flatten();
-    ended.unwrap_or_else(|| Ended::Failed(AgentError::new("the server stopped while the agent was working")))
 }

@@ -1,11 +1,12 @@
 //! The checker: a pure function of what clients saw and what the database holds, in linear time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use a2ad::pb::TaskState;
 
 use super::dump::{Dump, Event, TaskRow};
-use super::history::{Call, Frame, Record, What};
+use super::history::{Call, Record, What};
+use super::streams::{check_frames, check_readers};
 
 /// What was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +27,8 @@ pub enum Rule {
     StreamsAgree,
     /// A reader got an event twice, out of order, or not at all.
     CursorContinues,
+    /// An agent that started again did something twice, or left something out.
+    RestartGoesOn,
     /// A task is still running though nothing runs it.
     EverythingEnds,
 }
@@ -51,6 +54,12 @@ pub struct Report {
     pub resumed: usize,
     /// Readers that came to the end of their task.
     pub ended: usize,
+    /// Executions that were begun again behind a death.
+    pub restarts: usize,
+    /// Tasks that somebody took over from a dead server, to run or to fail them.
+    pub taken_over: usize,
+    /// Tasks that retention removed.
+    pub pruned: usize,
 }
 
 impl Report {
@@ -61,7 +70,7 @@ impl Report {
             .count()
     }
 
-    fn add(&mut self, rule: Rule, text: String) {
+    pub(super) fn add(&mut self, rule: Rule, text: String) {
         self.problems.push(Problem { rule, text });
     }
 }
@@ -72,7 +81,8 @@ impl std::fmt::Display for Report {
             out,
             "acknowledged messages {}: lost {}, duplicated {}; calls with unknown outcome {}; tasks {} with {} events: \
              holes {}, second terminal states {}, stale epochs {}; frames {} of {} readers: differing {}; streams \
-             resumed {}, ended {}: gaps or repetitions {}; all problems {}",
+             resumed {}, ended {}: gaps or repetitions {}; taken over {}, restarts {}: something twice or left out {}; \
+             pruned {}; all problems {}",
             self.acknowledged_messages,
             self.broken(Rule::AcknowledgedIsStored),
             self.broken(Rule::OnceAtMost),
@@ -88,6 +98,10 @@ impl std::fmt::Display for Report {
             self.resumed,
             self.ended,
             self.broken(Rule::CursorContinues),
+            self.taken_over,
+            self.restarts,
+            self.broken(Rule::RestartGoesOn),
+            self.pruned,
             self.problems.len()
         )
     }
@@ -105,8 +119,10 @@ pub enum End {
 /// Checks everything.
 pub fn check(history: &[Record], dump: &Dump, end: End) -> Report {
     let mut report = Report::default();
-    let stored = Stored::new(dump, &mut report);
+    let mut stored = Stored::new(dump, &mut report);
+    stored.let_go(history, &mut report);
     stored.check_tasks(end, &mut report);
+    stored.check_restarts(&mut report);
     let calls = Calls::new(history, &mut report);
     calls.check(&stored, &mut report);
     check_frames(history, &calls, &stored, &mut report);
@@ -115,12 +131,14 @@ pub fn check(history: &[Record], dump: &Dump, end: End) -> Report {
 }
 
 /// The database, by task and by message.
-struct Stored<'a> {
-    rows: HashMap<&'a str, &'a TaskRow>,
+pub(super) struct Stored<'a> {
+    pub(super) rows: HashMap<&'a str, &'a TaskRow>,
     /// Event number n stands at n - 1.
     events: HashMap<&'a str, Vec<&'a Event>>,
     /// In which tasks a message took effect, once for each time.
     messages: HashMap<&'a str, Vec<&'a str>>,
+    /// What retention was allowed to remove, and has.
+    pruned: HashSet<&'a str>,
 }
 
 impl<'a> Stored<'a> {
@@ -129,6 +147,7 @@ impl<'a> Stored<'a> {
             rows: dump.tasks.iter().map(|row| (row.id.as_str(), row)).collect(),
             events: HashMap::new(),
             messages: HashMap::new(),
+            pruned: HashSet::new(),
         };
         let mut epochs: HashMap<&str, u64> = HashMap::new();
         for row in &dump.log {
@@ -173,6 +192,37 @@ impl<'a> Stored<'a> {
         stored
     }
 
+    /// A task that was made old may be gone, but as a whole: what is left of it is looked at like anything else.
+    fn let_go(&mut self, history: &'a [Record], report: &mut Report) {
+        for record in history {
+            if let What::Aged { task } = &record.what
+                && !self.rows.contains_key(task.as_str())
+            {
+                self.pruned.insert(task);
+            }
+        }
+        report.pruned = self.pruned.len();
+    }
+
+    /// The counter goes on behind the last number that its task has, whichever server runs it.
+    fn check_restarts(&self, report: &mut Report) {
+        for row in self.rows.values() {
+            report.restarts += usize::try_from(row.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+        }
+        report.taken_over = report.restarts;
+        for (task, events) in &self.events {
+            report.taken_over += usize::from(events.iter().any(|event| event.tells_of_death));
+            let numbers: Vec<u64> = events.iter().filter_map(|event| event.number).collect();
+            if numbers
+                .iter()
+                .zip(1..)
+                .any(|(number, expected)| *number != expected)
+            {
+                report.add(Rule::RestartGoesOn, format!("{task}: counted {numbers:?}"));
+            }
+        }
+    }
+
     fn check_tasks(&self, end: End, report: &mut Report) {
         report.tasks = self.rows.len();
         report.events = self.events.values().map(Vec::len).sum();
@@ -214,13 +264,13 @@ impl<'a> Stored<'a> {
         }
     }
 
-    fn event(&self, task: &str, generation: u64) -> Option<&'a Event> {
+    pub(super) fn event(&self, task: &str, generation: u64) -> Option<&'a Event> {
         let at = usize::try_from(generation.checked_sub(1)?).ok()?;
         self.events.get(task)?.get(at).copied()
     }
 
     /// The state of a task after event number `generation`.
-    fn state_at(&self, task: &str, generation: u64) -> Option<i32> {
+    pub(super) fn state_at(&self, task: &str, generation: u64) -> Option<i32> {
         let events = self.events.get(task)?;
         let until = events.get(..usize::try_from(generation).ok()?)?;
         until.iter().rev().find_map(|event| event.state)
@@ -246,8 +296,8 @@ fn is_running(state: i32) -> bool {
 }
 
 /// The calls by their numbers, and the tasks that messages were said to belong to.
-struct Calls<'a> {
-    calls: HashMap<u64, &'a Call>,
+pub(super) struct Calls<'a> {
+    pub(super) calls: HashMap<u64, &'a Call>,
     /// Message, task, state; in the order of the answers.
     answers: Vec<(u64, &'a str, i32)>,
     refusals: Vec<(u64, &'a str)>,
@@ -275,7 +325,7 @@ impl<'a> Calls<'a> {
                 What::Frame(frame) => calls.told(frame.op, &frame.task, report),
                 What::Fail { op, reason } => calls.refusals.push((*op, reason)),
                 What::Unknown { .. } => report.unknown_calls += 1,
-                What::Ended { .. } => {}
+                What::Ended { .. } | What::Aged { .. } => {}
             }
         }
         report.acknowledged_messages = calls.tasks.len();
@@ -297,7 +347,8 @@ impl<'a> Calls<'a> {
     }
 
     fn check(&self, stored: &Stored<'_>, report: &mut Report) {
-        for (message, task) in &self.tasks {
+        let kept = |task: &str| !stored.pruned.contains(task);
+        for (message, task) in self.tasks.iter().filter(|(_, task)| kept(task)) {
             let found = stored
                 .messages
                 .get(message)
@@ -308,7 +359,7 @@ impl<'a> Calls<'a> {
                 report.add(Rule::AcknowledgedIsStored, text);
             }
         }
-        for (_, task, state) in &self.answers {
+        for (_, task, state) in self.answers.iter().filter(|(_, task, _)| kept(task)) {
             if !stored.was_in(task, *state) {
                 let text = format!("{task} was told to be in state {state}, which its log doesn't know");
                 report.add(Rule::AcknowledgedIsStored, text);
@@ -342,130 +393,5 @@ impl<'a> Calls<'a> {
             let text = format!("{:?} was refused: {reason}", self.calls.get(&op));
             report.add(Rule::RefusedIsRefused, text);
         }
-    }
-}
-
-/// What every stream on every binding said about an event is the same, and is what the log says.
-fn check_frames(history: &[Record], calls: &Calls<'_>, stored: &Stored<'_>, report: &mut Report) {
-    let mut events: HashMap<(&str, u64, bool), &str> = HashMap::new();
-    let mut bytes = HashMap::new();
-    for record in history {
-        let What::Frame(frame) = &record.what else {
-            continue;
-        };
-        report.frames += 1;
-        if !calls.calls.contains_key(&frame.op) {
-            report.add(Rule::StreamsAgree, format!("{frame:?} belongs to no call"));
-        }
-        let place = (frame.task.as_str(), frame.generation, frame.snapshot);
-        let is_grpc = record.binding == super::history::Binding::Grpc;
-        let differs = *events.entry(place).or_insert(&frame.event) != frame.event
-            || *bytes.entry((place, is_grpc)).or_insert(&frame.bytes) != &frame.bytes
-            || (is_grpc && frame.bytes != frame.event);
-        if differs {
-            report.add(
-                Rule::StreamsAgree,
-                format!("{frame:?} differs from another stream's"),
-            );
-        }
-        match stored.event(&frame.task, frame.generation) {
-            None => report.add(Rule::AcknowledgedIsStored, format!("{frame:?} is not stored")),
-            Some(event) if !frame.snapshot && event.hash != frame.event => {
-                report.add(Rule::StreamsAgree, format!("{frame:?} differs from the log"));
-            }
-            Some(_) if frame.snapshot && stored.state_at(&frame.task, frame.generation) != frame.state => {
-                report.add(
-                    Rule::StreamsAgree,
-                    format!("{frame:?} has another state than the log"),
-                );
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-/// Where a reader is.
-#[derive(Default)]
-struct Position<'a> {
-    task: Option<&'a str>,
-    generation: Option<u64>,
-    ended: bool,
-    /// Refused at its first call: there was nothing to read any more.
-    refused: bool,
-}
-
-/// Each reader got one event after the other over all its connections, from where it began to the end.
-fn check_readers<'a>(
-    history: &'a [Record],
-    calls: &Calls<'a>,
-    stored: &Stored<'_>,
-    end: End,
-    report: &mut Report,
-) {
-    let mut readers: HashMap<u64, Position<'a>> = HashMap::new();
-    for record in history {
-        match &record.what {
-            What::Invoke { call, .. } => {
-                let number = match call {
-                    Call::Send { reader, .. } => *reader,
-                    Call::Subscribe { reader, cursor, .. } => {
-                        report.resumed += usize::from(cursor.is_some());
-                        Some(*reader)
-                    }
-                    Call::Cancel { .. } => None,
-                };
-                if let Some(number) = number {
-                    readers.entry(number).or_default();
-                }
-            }
-            What::Frame(frame) => {
-                let position = readers.entry(frame.reader).or_default();
-                if let Some(why) = step(position, frame) {
-                    report.add(Rule::CursorContinues, format!("{why}: {frame:?}"));
-                }
-            }
-            What::Ended { reader, .. } => readers.entry(*reader).or_default().ended = true,
-            What::Fail { op, .. } => {
-                if let Some(Call::Subscribe { reader, .. }) = calls.calls.get(op) {
-                    readers.entry(*reader).or_default().refused = true;
-                }
-            }
-            What::Ok { .. } | What::Unknown { .. } => {}
-        }
-    }
-    report.readers = readers.len();
-    report.ended = readers.values().filter(|position| position.ended).count();
-    for (number, position) in readers {
-        let last = position
-            .task
-            .and_then(|task| stored.rows.get(task))
-            .map(|row| row.generation);
-        if position.ended && position.generation != last {
-            let text = format!(
-                "reader {number} ended at {:?}, its task at {last:?}",
-                position.generation
-            );
-            report.add(Rule::CursorContinues, text);
-        }
-        if end == End::Quiet && !position.ended && !position.refused {
-            report.add(
-                Rule::CursorContinues,
-                format!("reader {number} never came to an end"),
-            );
-        }
-    }
-}
-
-/// Moves a reader by one frame; what is wrong with it, if anything.
-fn step<'a>(position: &mut Position<'a>, frame: &'a Frame) -> Option<&'static str> {
-    let before = position.generation.replace(frame.generation);
-    let task = *position.task.get_or_insert(&frame.task);
-    match before {
-        _ if task != frame.task => Some("an event of another task"),
-        _ if position.ended => Some("an event behind the end"),
-        Some(before) if frame.generation != before + 1 => Some("not the next event"),
-        Some(_) if frame.snapshot => Some("a snapshot in the middle"),
-        None if frame.generation != 1 && !frame.snapshot => Some("the beginning is missing"),
-        _ => None,
     }
 }

@@ -3,8 +3,9 @@
 use prost::Message as _;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbErr, QueryResult, Statement};
 
+use a2ad::pb::part::Content;
 use a2ad::pb::stream_response::Payload;
-use a2ad::pb::{Message, StreamResponse};
+use a2ad::pb::{Message, Part, StreamResponse};
 
 use super::history::hash;
 
@@ -23,6 +24,8 @@ pub struct TaskRow {
     pub state: i32,
     pub generation: u64,
     pub epoch: u64,
+    /// How often its agent began to work on its newest message.
+    pub attempt: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +43,10 @@ pub struct Event {
     pub state: Option<i32>,
     /// The ids of the callers' messages that came in with the event.
     pub messages: Vec<String>,
+    /// What the counter counted with it.
+    pub number: Option<u64>,
+    /// It says that the task's server died.
+    pub tells_of_death: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -89,14 +96,35 @@ pub async fn unfinished(url: &str) -> Result<usize, DbErr> {
     Ok(found.len())
 }
 
+/// Makes the completed tasks of an agent so old that retention may remove them; which they are. `told` hears of each
+/// before anybody could remove it.
+///
+/// # Errors
+/// When the database can't be changed.
+pub async fn age(url: &str, agent: &str, mut told: impl FnMut(String)) -> Result<(), DbErr> {
+    let connection = Database::connect(url).await?;
+    let young = format!("agent = '{agent}' AND state = 3 AND status_ms > 1");
+    let found = query(&connection, &format!("SELECT id FROM task WHERE {young}")).await?;
+    for row in found {
+        told(row.try_get("", "id")?);
+    }
+    query(
+        &connection,
+        &format!("UPDATE task SET status_ms = 1 WHERE {young} RETURNING id"),
+    )
+    .await?;
+    connection.close().await
+}
+
 async fn tasks(connection: &DatabaseConnection) -> Result<Vec<TaskRow>, DbErr> {
-    let select = "SELECT id, state, generation, epoch FROM task";
+    let select = "SELECT id, state, generation, epoch, attempt FROM task";
     let read = |row: &QueryResult| {
         Ok(TaskRow {
             id: row.try_get("", "id")?,
             state: i32::try_from(number(row, "state")?).unwrap_or(-1),
             generation: number(row, "generation")?,
             epoch: number(row, "epoch")?,
+            attempt: number(row, "attempt")?,
         })
     };
     query(connection, select).await?.iter().map(read).collect()
@@ -159,6 +187,34 @@ fn event(stored: &StoredEvent) -> Event {
         hash: hash(&stored.payload),
         state: payload.as_ref().and_then(state_of),
         messages,
+        number: payload.as_ref().and_then(number_of),
+        tells_of_death: payload.as_ref().is_some_and(tells_of_death),
+    }
+}
+
+fn number_of(payload: &Payload) -> Option<u64> {
+    let Payload::ArtifactUpdate(update) = payload else {
+        return None;
+    };
+    let artifact = update.artifact.as_ref()?;
+    let text = text_of(artifact.parts.first()?)?;
+    (artifact.artifact_id == "numbers").then(|| text.parse().unwrap_or(0))
+}
+
+fn tells_of_death(payload: &Payload) -> bool {
+    let Payload::StatusUpdate(update) = payload else {
+        return false;
+    };
+    let message = update.status.as_ref().and_then(|status| status.message.as_ref());
+    let part = message.and_then(|message| message.parts.first());
+    part.and_then(text_of)
+        .is_some_and(|text| text.starts_with("the server stopped"))
+}
+
+fn text_of(part: &Part) -> Option<&str> {
+    match &part.content {
+        Some(Content::Text(text)) => Some(text),
+        _ => None,
     }
 }
 

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use a2ad::pb::part::Content;
 use a2ad::pb::stream_response::Payload;
-use a2ad::pb::{Message, Part, Role, SendMessageConfiguration, SendMessageRequest, Task, TaskState};
+use a2ad::pb::{Task, TaskState};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::dump::state_of;
 use super::history::{Binding, Call, Frame, Pen, Recorder, What, hash};
+use super::order::Order;
 use super::random::Random;
 use super::wire::{Client, Events, Failure};
 
@@ -19,13 +19,19 @@ use super::wire::{Client, Events, Failure};
 const PAUSE: Duration = Duration::from_millis(20);
 /// Streamed tasks that others may watch.
 const BOARD_MAX: usize = 32;
+/// Whose tasks fail when their server dies.
+const BENCH: &str = "bench";
+/// Whose tasks go on when their server dies.
+const COUNTER: &str = "counter";
+/// Whose tasks retention may remove, and nobody else's.
+pub const PASSING: &str = "echo";
 
 /// What the clients share.
 #[derive(Clone)]
 struct Shared {
     address: watch::Receiver<Option<SocketAddr>>,
     stop: watch::Receiver<bool>,
-    board: Arc<Mutex<Vec<String>>>,
+    board: Arc<Mutex<Vec<(&'static str, String)>>>,
 }
 
 /// All clients.
@@ -93,6 +99,7 @@ struct Worker {
 
 /// A reader of one task, over all its connections.
 struct Reader {
+    agent: &'static str,
     number: u64,
     cursor: Option<u64>,
     task: Option<String>,
@@ -101,7 +108,7 @@ struct Reader {
 impl Worker {
     async fn run(mut self) {
         while !*self.shared.stop.borrow() {
-            match self.random.below(7) {
+            match self.random.below(9) {
                 0 => drop(self.task("hello", false).await),
                 1 => {
                     let text = format!("hold:0.{:03}", self.random.below(300));
@@ -109,16 +116,19 @@ impl Worker {
                 }
                 2 => self.cancel().await,
                 3 => self.turns().await,
-                4 => self.once().await,
-                5 => self.follow().await,
+                4 => self.once(BENCH, false).await,
+                5 => self.once(PASSING, true).await,
+                6 => self.ticks().await,
+                7 => self.count().await,
                 _ => self.watch().await,
             }
         }
     }
 
     /// A task of this text, asked for under one idempotency key until it is there.
-    async fn task(&mut self, text: &str, return_immediately: bool) -> Option<(String, i32)> {
-        self.send_until_known(text, return_immediately, None).await
+    async fn task(&mut self, text: &str, immediately: bool) -> Option<(String, i32)> {
+        let order = Order::new(BENCH, text);
+        self.send_until_known(Order { immediately, ..order }).await
     }
 
     async fn turns(&mut self) {
@@ -129,22 +139,19 @@ impl Worker {
         if state != i32::from(TaskState::InputRequired) {
             return;
         }
-        self.send_until_known("turn:second", false, Some(&task)).await;
+        let order = Order::new(BENCH, "turn:second");
+        let task = Some(task.as_str());
+        self.send_until_known(Order { task, ..order }).await;
     }
 
-    async fn send_until_known(
-        &mut self,
-        text: &str,
-        immediately: bool,
-        task: Option<&str>,
-    ) -> Option<(String, i32)> {
+    async fn send_until_known(&mut self, order: Order<'_>) -> Option<(String, i32)> {
         let message = uuid::Uuid::new_v4().to_string();
-        let request = request(&message, text, immediately, task);
+        let request = order.request(&message);
         loop {
             let op = self.invoke(Call::Send {
                 message: message.clone(),
                 keyed: true,
-                task: task.map(str::to_owned),
+                task: order.task.map(str::to_owned),
                 reader: None,
             });
             let answer = match self.client().await {
@@ -159,17 +166,18 @@ impl Worker {
     }
 
     /// A send that is not repeated: whatever its outcome, the task is there once or not at all.
-    async fn once(&mut self) {
+    async fn once(&mut self, agent: &str, keyed: bool) {
         let message = uuid::Uuid::new_v4().to_string();
-        let request = request(&message, "hello", false, None);
+        let request = Order::new(agent, "hello").request(&message);
+        let key = keyed.then(|| message.clone());
         let op = self.invoke(Call::Send {
             message,
-            keyed: false,
+            keyed,
             task: None,
             reader: None,
         });
         let answer = match self.client().await {
-            Ok(client) => client.send(&request, None).await,
+            Ok(client) => client.send(&request, key.as_deref()).await,
             Err(failure) => Err(failure),
         };
         if self.note(op, answer).is_err() {
@@ -194,13 +202,23 @@ impl Worker {
         }
     }
 
-    /// Starts a streamed task and follows it to its end.
-    async fn follow(&mut self) {
-        let message = uuid::Uuid::new_v4().to_string();
+    async fn ticks(&mut self) {
         let (count, pad) = (3 + self.random.below(30), self.random.below(9_000));
-        let text = format!("ticks:{count}:3000:0:{pad}");
-        let request = request(&message, &text, false, None);
+        self.follow(BENCH, &format!("ticks:{count}:3000:0:{pad}")).await;
+    }
+
+    /// Long enough that most kills meet some of these.
+    async fn count(&mut self) {
+        let (count, pause_ms) = (5 + self.random.below(20), 10 + self.random.below(50));
+        self.follow(COUNTER, &format!("{count}:{pause_ms}")).await;
+    }
+
+    /// Starts a streamed task and follows it to its end.
+    async fn follow(&mut self, agent: &'static str, text: &str) {
+        let message = uuid::Uuid::new_v4().to_string();
+        let request = Order::new(agent, text).request(&message);
         let mut reader = Reader {
+            agent,
             number: self.pen.number(),
             cursor: None,
             task: None,
@@ -226,7 +244,7 @@ impl Worker {
 
     /// Follows somebody else's task from where it is.
     async fn watch(&mut self) {
-        let task = {
+        let (agent, task) = {
             let board = self.shared.board.lock().expect("no client panics with the board");
             match board.len() {
                 0 => return,
@@ -234,6 +252,7 @@ impl Worker {
             }
         };
         let reader = Reader {
+            agent,
             number: self.pen.number(),
             cursor: None,
             task: Some(task),
@@ -251,7 +270,7 @@ impl Worker {
                 cursor: reader.cursor,
             });
             let events = match self.client().await {
-                Ok(client) => client.subscribe(&task, reader.cursor).await,
+                Ok(client) => client.subscribe(reader.agent, &task, reader.cursor).await,
                 Err(failure) => Err(failure),
             };
             if self.read(op, events, &mut reader).await {
@@ -281,7 +300,7 @@ impl Worker {
             };
             let task = task_of(&seen.payload);
             if reader.task.is_none() {
-                self.show(&task);
+                self.show(reader.agent, &task);
             }
             let is_task = matches!(seen.payload, Payload::Task(_));
             self.pen.write(What::Frame(Frame {
@@ -300,12 +319,12 @@ impl Worker {
     }
 
     /// Lets others watch a task.
-    fn show(&mut self, task: &str) {
+    fn show(&mut self, agent: &'static str, task: &str) {
         let mut board = self.shared.board.lock().expect("no client panics with the board");
         if board.len() >= BOARD_MAX {
             board.remove(0);
         }
-        board.push(task.to_owned());
+        board.push((agent, task.to_owned()));
     }
 
     fn invoke(&self, call: Call) -> u64 {
@@ -365,26 +384,5 @@ fn task_of(payload: &Payload) -> String {
         Payload::StatusUpdate(update) => update.task_id.clone(),
         Payload::ArtifactUpdate(update) => update.task_id.clone(),
         Payload::Message(_) => String::new(),
-    }
-}
-
-fn request(message: &str, text: &str, return_immediately: bool, task: Option<&str>) -> SendMessageRequest {
-    let part = Part {
-        content: Some(Content::Text(text.to_owned())),
-        ..Part::default()
-    };
-    SendMessageRequest {
-        message: Some(Message {
-            message_id: message.to_owned(),
-            role: Role::User.into(),
-            parts: vec![part],
-            task_id: task.unwrap_or_default().to_owned(),
-            ..Message::default()
-        }),
-        configuration: Some(SendMessageConfiguration {
-            return_immediately,
-            ..SendMessageConfiguration::default()
-        }),
-        ..SendMessageRequest::default()
     }
 }

@@ -56,6 +56,8 @@ pub enum What {
     Frame(Frame),
     /// The stream ended well: there is nothing to come.
     Ended { op: u64, reader: u64 },
+    /// The harness has made an ended task so old that retention may remove it.
+    Aged { task: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

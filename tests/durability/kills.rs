@@ -9,9 +9,9 @@ use a2ad::fault;
 
 use super::check::{End, Report, check};
 use super::dump;
-use super::fleet::Fleet;
-use super::history::{self, Recorder};
-use super::process::{PATIENCE, Process, Program};
+use super::fleet::{Fleet, PASSING};
+use super::history::{self, Binding, Recorder, What};
+use super::process::{LEASE, PATIENCE, Process, Program};
 use super::random::Random;
 
 /// A fault point that nobody comes by is given up after this, and the process is killed all the same.
@@ -20,6 +20,10 @@ const POINT_TIME_MAX: Duration = Duration::from_secs(60);
 const PASS_MAX: u64 = 40;
 /// The longest that a server runs before a random kill, counted from the first answer that it gives.
 const WORK_MS_MAX: u64 = 400;
+/// Every so many random kills the server runs beyond a lease, so that it takes over what the one before it left.
+const LONG_EVERY: u64 = 4;
+/// Whoever ages tasks in the history.
+const HARNESS: u32 = u32::MAX;
 
 /// How often, and how hard.
 #[derive(Clone, Copy, Debug)]
@@ -53,17 +57,26 @@ impl Plan {
     /// Every other kill is a random one; the fault points take turns.
     fn of_cycle(cycle: u64, random: &mut Random) -> Self {
         if cycle.is_multiple_of(2) {
+            let is_long = (cycle / 2) % LONG_EVERY == LONG_EVERY - 1;
+            let long_ms = if is_long { LEASE.as_millis() as u64 } else { 0 };
             return Self::Random {
-                work_ms: random.below(WORK_MS_MAX),
+                work_ms: long_ms + random.below(WORK_MS_MAX),
             };
         }
         let name = fault::POINTS[(cycle / 2) as usize % fault::POINTS.len()];
         let pass = match name {
-            // Migrations run once in a process.
-            "migration_step" => 1,
+            // Migrations run once in a process, and nobody knows how much there is to take over or to remove.
+            "migration_step" | "lease_acquired" | "prune_batch" => 1,
+            // A heartbeat is a quarter of a lease behind the last one.
+            "lease_renew" => 1 + random.below(3),
             _ => 1 + random.below(PASS_MAX),
         };
         Self::Point { name, pass }
+    }
+
+    /// Needs something that retention removes.
+    fn prunes(self) -> bool {
+        matches!(self, Self::Point { name, .. } if name == "prune_batch")
     }
 
     fn variables(self) -> Vec<(&'static str, OsString)> {
@@ -82,6 +95,9 @@ pub async fn run(program: &Program, scratch: &Path, sizes: Sizes, random: &mut R
     let mut kills = BTreeMap::new();
     for cycle in 0..sizes.cycles {
         let plan = Plan::of_cycle(cycle, random);
+        if plan.prunes() {
+            age(program, &recorder).await;
+        }
         let end = cut(program, plan, &fleet, &recorder).await;
         *kills.entry(end).or_default() += 1;
         if (cycle + 1).is_multiple_of(10) {
@@ -104,6 +120,16 @@ pub async fn run(program: &Program, scratch: &Path, sizes: Sizes, random: &mut R
         report: check(&history::read(&path), &dump, End::Quiet),
         kills,
     }
+}
+
+/// Lets retention have the tasks that it may remove: no time of its own would be short enough, because a task stays for
+/// as long as an idempotency key.
+async fn age(program: &Program, recorder: &Recorder) {
+    let pen = recorder.pen(HARNESS, Binding::Grpc);
+    let told = |task| pen.write(What::Aged { task });
+    dump::age(&read_url(program), PASSING, told)
+        .await
+        .expect("the database can be changed");
 }
 
 /// One life of the server; where it ended.

@@ -9,8 +9,20 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Long, because a busy machine is no failure.
+/// Long, because a busy machine is no failure; and many times as long as a lease.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a task stays with a killed server: as short as a PostgreSQL on a busy machine allows, because what a lease
+/// has to outlast bounds how long that may take to connect and to commit.
+pub const LEASE: Duration = Duration::from_millis(3_000);
+/// A short lease, so that tasks are taken over while the harness runs; small turns of retention.
+const SETTINGS: [&str; 6] = [
+    "execution.lease_ms=3000",
+    "execution.sweep_interval_ms=100",
+    "database.commit_timeout_ms=900",
+    "database.connect_timeout_ms=1000",
+    "retention.batch_events=8",
+    "retention.pause_ms=0",
+];
 
 /// How to start the server.
 #[derive(Clone, Debug)]
@@ -45,6 +57,7 @@ impl Program {
                 "bench",
             ])
             .args(["--database", &self.database_url])
+            .args(SETTINGS.iter().flat_map(|setting| ["--set", setting]))
             .current_dir(&self.dir)
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

@@ -5,13 +5,13 @@
 pub struct Random(u64);
 
 impl Random {
-    /// The seed of `A2AD_KILL_SEED`, else a new one; printed, so that a failure can be repeated.
+    /// The seed of `A2AD_TEST_SEED`, else a new one; printed, so that a failure can be repeated.
     pub fn from_environment() -> Self {
-        let seed = match std::env::var("A2AD_KILL_SEED") {
-            Ok(text) => text.parse().expect("A2AD_KILL_SEED is a number"),
+        let seed = match std::env::var("A2AD_TEST_SEED") {
+            Ok(text) => text.parse().expect("A2AD_TEST_SEED is a number"),
             Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
         };
-        eprintln!("A2AD_KILL_SEED={seed}");
+        eprintln!("A2AD_TEST_SEED={seed}");
         Self(seed)
     }
 

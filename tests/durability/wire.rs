@@ -122,10 +122,10 @@ impl Client {
     }
 
     /// With a cursor: what came after that generation. Without: the task first.
-    pub async fn subscribe(&self, task: &str, cursor: Option<u64>) -> Outcome<Events> {
+    pub async fn subscribe(&self, agent: &str, task: &str, cursor: Option<u64>) -> Outcome<Events> {
         let request = SubscribeToTaskRequest {
+            tenant: agent.to_owned(),
             id: task.to_owned(),
-            ..SubscribeToTaskRequest::default()
         };
         let cursor = cursor.map(|cursor| cursor.to_string());
         let name = match self.binding {
@@ -353,10 +353,11 @@ fn failure(status: &Status) -> Failure {
     of_reason(reason, &format!("{:?}: {}", status.code(), status.message()))
 }
 
-/// Without a reason it was not the server that answered, but a connection that broke.
+/// Without a reason it was not the server that answered, but a connection that broke. A conflict is somebody else who was
+/// quicker, a server for example that took the task over: the answer says to ask again.
 fn of_reason(reason: Option<&str>, text: &str) -> Failure {
     match reason {
-        Some("UNAVAILABLE" | "DEADLINE_EXCEEDED") | None => Failure::Unknown(text.to_owned()),
+        Some("UNAVAILABLE" | "DEADLINE_EXCEEDED" | "CONFLICT") | None => Failure::Unknown(text.to_owned()),
         Some(reason) => Failure::Refused(reason.to_owned()),
     }
 }

@@ -323,12 +323,36 @@ fn a_configuration_made_in_code_is_measured_as_well() {
     assert!(config.validate().is_err());
 }
 
+/// A file has no other process that could take a task over, however long it hangs.
+#[test]
+fn a_short_lease_is_fine_where_nothing_hangs_for_longer() {
+    for (url, lease_ms) in [
+        ("memory", 1_000),
+        ("sqlite://a2ad.db", 1_000),
+        ("postgres://db/a2ad", 22_501),
+    ] {
+        let mut config = Config::default();
+        config.database.url = url.into();
+        config.execution.lease_ms = lease_ms;
+        config.validate().unwrap();
+    }
+}
+
 #[test]
 fn contradictions_are_refused_with_what_to_write() {
     for (text, parts) in [
         (
             "[server]\nlisten = '0.0.0.0:1'",
             &["`server.listen` in", "allow_plaintext = true"][..],
+        ),
+        (
+            "[execution]\nlease_ms = 22500\n[database]\nurl = 'postgres://db/a2ad'",
+            &[
+                "`execution.lease_ms` in",
+                "commit_timeout_ms (10000)",
+                "connect_timeout_ms (5000)",
+                "raise it above 22500",
+            ],
         ),
         (
             "[tls]\nkey_file = 'k'",

@@ -2,6 +2,7 @@
 
 mod bench;
 mod conformance;
+mod counter;
 mod echo;
 mod harness;
 
@@ -9,5 +10,7 @@ mod harness;
 mod bench_agent;
 #[path = "../../examples/conformance/agent.rs"]
 pub mod conformance_agent;
+#[path = "../../examples/counter/agent.rs"]
+pub mod counter_agent;
 #[path = "../../examples/echo/agent.rs"]
 pub mod echo_agent;

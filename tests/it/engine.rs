@@ -4,6 +4,7 @@ pub mod blocking;
 pub mod cancel;
 pub mod deadlines;
 pub mod faults;
+pub mod heartbeats;
 pub mod leases;
 pub mod lines;
 pub mod messages;

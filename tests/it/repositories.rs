@@ -209,3 +209,44 @@ async fn batches_of_every_size_write_everything() {
         repository.close().await;
     }
 }
+
+/// A fault once: a heartbeat stood in line behind everything that waited to be written.
+#[tokio::test]
+async fn a_heartbeat_goes_before_what_waits_to_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = DatabaseSettings {
+        commit_batch_max: 1,
+        commit_queue_max: 4,
+        ..DatabaseSettings::default()
+    };
+    let path = folder.path().join("tasks.db");
+    let repository = SeaOrmRepository::open_sqlite(&path, &settings, &Shutdown::new())
+        .await
+        .unwrap();
+    let hour = std::time::Duration::from_secs(3_600);
+    let scope = scope("ada");
+    let mut held = Sketch {
+        lease: hour,
+        ..Sketch::new(&scope, "held")
+    };
+    repository.commit(held.create()).await.unwrap();
+    let written = std::sync::atomic::AtomicUsize::new(0);
+    let order = std::sync::atomic::Ordering::AcqRel;
+    let writes = join_all((0..50).map(|number| {
+        let write = Sketch::new(&scope, &format!("t{number}")).create();
+        let (repository, written) = (&repository, &written);
+        async move {
+            repository.commit(write).await.unwrap();
+            written.fetch_add(1, order);
+        }
+    }));
+    let beat = async {
+        let lease = [(Arc::from("held"), held.epoch)];
+        assert_eq!(repository.renew(&lease, hour).await, Ok(Vec::new()));
+        written.load(std::sync::atomic::Ordering::Acquire)
+    };
+    let (_, before) = tokio::join!(writes, beat);
+    // The one that is under way, and the one that may have been taken with it.
+    assert!(before <= 2, "{before} writes went first");
+    repository.close().await;
+}

@@ -2,15 +2,17 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
 use super::Actor;
-use crate::agent::{CancelOutcome, RequestContext, TaskUpdate};
+use crate::agent::{Agent, CancelOutcome, RequestContext, TaskUpdate};
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
 use crate::execution::command::{Answer, Incoming, Reply};
 use crate::execution::outcome::fail;
+use crate::execution::threads::{off_thread, watched};
 use crate::execution::turn::Ended;
 use crate::pb::{Role, TaskState};
 use crate::task::{is_interrupted, is_terminal};
@@ -29,16 +31,13 @@ impl Actor {
             Some(turn) => turn.request.clone(),
             None => self.last_request(call),
         };
-        let executor = self.agent.executor.clone();
-        let limit = self.shared().settings.cancel_timeout;
+        let settings = &self.shared().settings;
+        let limit = settings.cancel_timeout;
+        let answer = asked(self.agent.clone(), request, settings.poll_max);
         self.cancel = Some(Box::pin(async move {
             // An agent that panics or says nothing has no reason to go on.
-            let answer = AssertUnwindSafe(executor.cancel(&request)).catch_unwind();
             let answer = tokio::time::timeout(limit, answer).await;
-            answer
-                .ok()
-                .and_then(Result::ok)
-                .unwrap_or(CancelOutcome::Canceled(None))
+            answer.ok().flatten().unwrap_or(CancelOutcome::Canceled(None))
         }));
     }
 
@@ -129,6 +128,21 @@ impl Actor {
         };
         self.request(incoming, follow_up)
     }
+}
+
+/// What the agent says to a cancel, on a thread of its own if it blocks: only so the time it takes can run out. `None`
+/// if it panics.
+async fn asked(agent: Arc<Agent>, request: RequestContext, poll_max: Duration) -> Option<CancelOutcome> {
+    let executor = agent.executor.clone();
+    let answer = async move {
+        let answer = AssertUnwindSafe(executor.cancel(&request)).catch_unwind();
+        answer.await.ok()
+    };
+    if !agent.runs_off_thread() {
+        return watched(answer, agent, poll_max).await;
+    }
+    let turn = agent.cancels.clone().acquire_owned().await.ok()?;
+    off_thread(answer, turn).await.ok().flatten()
 }
 
 fn not_cancelable(task_id: &Arc<str>, reason: &str) -> Error {

@@ -25,6 +25,9 @@ use crate::shutdown::Shutdown;
 const KEY_CARE_EVERY: Duration = Duration::from_secs(1);
 const KEYS_AT_ONCE: u64 = 5_000;
 
+/// Heartbeats that wait for the writer connection; more wait for room.
+const BEATS_MAX: usize = 64;
+
 type Done<T> = oneshot::Sender<Result<T, Error>>;
 
 /// A change that waits for the writer connection.
@@ -42,11 +45,6 @@ pub(super) enum Work {
         id: String,
         done: Done<bool>,
     },
-    Renew {
-        leases: Vec<(Arc<str>, u64)>,
-        ttl: Duration,
-        done: Done<Vec<Arc<str>>>,
-    },
     TakeOver {
         lapsed: Box<Lapsed>,
         ttl: Duration,
@@ -54,6 +52,14 @@ pub(super) enum Work {
     },
     Remove(Removal, Done<()>),
     Close,
+}
+
+/// Leases to be prolonged. They don't stand in line with the changes: a lease must not run out because there is much to
+/// write.
+struct Beat {
+    leases: Vec<(Arc<str>, u64)>,
+    ttl: Duration,
+    done: Done<Vec<Arc<str>>>,
 }
 
 /// All committers. Whatever concerns one task goes through the same one, so it happens in order.
@@ -94,8 +100,7 @@ impl Committers {
             shares[self.number_of(&lease.0)].push(lease.clone());
         }
         let wanted = self.0.iter().zip(shares).filter(|(_, leases)| !leases.is_empty());
-        let renewed =
-            wanted.map(|(committer, leases)| committer.run(move |done| Work::Renew { leases, ttl, done }));
+        let renewed = wanted.map(|(committer, leases)| committer.renew(leases, ttl));
         Ok(futures_util::future::try_join_all(renewed).await?.concat())
     }
 
@@ -109,6 +114,7 @@ impl Committers {
 #[derive(Debug)]
 pub(super) struct Committer {
     queue: mpsc::Sender<Work>,
+    beats: mpsc::Sender<Beat>,
     /// Cancelled once the writer has ended, for however many wait for it.
     closed: CancellationToken,
 }
@@ -117,11 +123,13 @@ impl Committer {
     /// Starts the writer over its one connection; one of them `cares` for what nobody needs any more.
     fn start(link: Link, cares: bool, settings: &DatabaseSettings, shutdown: &Shutdown) -> Self {
         let (queue, waiting) = mpsc::channel(settings.commit_queue_max.max(1));
+        let (beats, beats_waiting) = mpsc::channel(BEATS_MAX);
         let closed = CancellationToken::new();
         let writer = Writer {
             link,
             cares,
             waiting,
+            beats: beats_waiting,
             batch_max: settings.commit_batch_max.max(1),
             cared: Instant::now(),
             wal: Wal {
@@ -133,12 +141,19 @@ impl Committer {
             let _ended = ended;
             writer.run().await;
         });
-        Self { queue, closed }
+        Self { queue, beats, closed }
+    }
+
+    /// Prolongs leases before the next batch of changes. One that nobody waits for any more by then is left out.
+    async fn renew(&self, leases: Vec<(Arc<str>, u64)>, ttl: Duration) -> Result<Vec<Arc<str>>, Error> {
+        let (done, result) = oneshot::channel();
+        let beat = Beat { leases, ttl, done };
+        self.beats.send(beat).await.map_err(|_| gone())?;
+        result.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Queues a change and waits until it is durable. Waits while the queue is full.
     pub(super) async fn run<T>(&self, work: impl FnOnce(Done<T>) -> Work) -> Result<T, Error> {
-        let gone = || Error::Unavailable("the database is being closed".to_owned());
         let (done, result) = oneshot::channel();
         self.queue.send(work(done)).await.map_err(|_| gone())?;
         result.await.unwrap_or_else(|_| Err(gone()))
@@ -150,6 +165,10 @@ impl Committer {
         let _ = self.queue.send(Work::Close).await;
         self.closed.cancelled().await;
     }
+}
+
+fn gone() -> Error {
+    Error::Unavailable("the database is being closed".to_owned())
 }
 
 fn borrowed(round: &[(Box<TaskWrite>, Done<()>)]) -> Vec<&TaskWrite> {
@@ -178,6 +197,7 @@ struct Writer {
     link: Link,
     cares: bool,
     waiting: mpsc::Receiver<Work>,
+    beats: mpsc::Receiver<Beat>,
     batch_max: usize,
     cared: Instant,
     wal: Wal,
@@ -187,13 +207,32 @@ impl Writer {
     async fn run(mut self) {
         let mut batch = Vec::with_capacity(self.batch_max);
         let mut open = true;
-        while open && self.waiting.recv_many(&mut batch, self.batch_max).await > 0 {
-            open = self.serve(&mut batch).await;
+        while open {
+            // One before each batch: neither heartbeats nor changes hold the others up, however many there are.
+            if let Ok(beat) = self.beats.try_recv() {
+                self.renew(beat).await;
+            }
+            tokio::select! {
+                biased;
+                count = self.waiting.recv_many(&mut batch, self.batch_max) => {
+                    open = count > 0 && self.serve(&mut batch).await;
+                }
+                Some(beat) = self.beats.recv() => self.renew(beat).await,
+            }
             if self.cares && self.cared.elapsed() > KEY_CARE_EVERY {
                 self.care().await;
             }
         }
         self.link.close().await;
+    }
+
+    async fn renew(&self, beat: Beat) {
+        let Beat { leases, ttl, done } = beat;
+        if done.is_closed() {
+            return;
+        }
+        let renew = async |pool: Arc<_>| lease::renew(&pool, &leases, ttl).await;
+        let _ = done.send(self.link.run(renew).await);
     }
 
     /// Serves one batch; false when it asked to close.
@@ -221,10 +260,6 @@ impl Writer {
                     let delete =
                         async |pool: Arc<_>| side::delete_push_config(&pool, &scope, &task_id, &id).await;
                     let _ = done.send(self.link.run(delete).await);
-                }
-                Work::Renew { leases, ttl, done } => {
-                    let renew = async |pool: Arc<_>| lease::renew(&pool, &leases, ttl).await;
-                    let _ = done.send(self.link.run(renew).await);
                 }
                 Work::TakeOver { lapsed, ttl, done } => {
                     let take_over = async |pool: Arc<_>| lease::take_over(&pool, &lapsed, ttl).await;

@@ -10,6 +10,7 @@ use super::read::{attempt, unsigned};
 use super::sql::{RENEW_LEASE, with_time};
 use super::unavailable;
 use crate::context::{Principal, Scope};
+use crate::fault;
 use crate::repository::types::millis;
 use crate::repository::{Error, Interrupted, Lapsed};
 
@@ -53,6 +54,7 @@ async fn renew_all(
             renewed.insert(row.try_get("", "id")?);
         }
     }
+    fault::point("lease_renew");
     transaction.commit().await?;
     Ok(renewed)
 }

@@ -86,7 +86,7 @@ impl Default for DatabaseSettings {
             commit_queue_max: 4_096,
             read_timeout: Duration::from_secs(10),
             wal_bytes_max: 64 * 1024 * 1024,
-            commit_timeout: Duration::from_secs(30),
+            commit_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),

@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, Transaction
 use super::read::unsigned;
 use super::sql::DELETE_TASKS;
 use super::{connect, unavailable};
+use crate::fault;
 use crate::repository::retention::{Beginning, Ended, Written, beginning, fitting};
 use crate::repository::{CompactQuery, Compacted, Error, PruneQuery, Pruned};
 
@@ -246,6 +247,7 @@ async fn transaction(connection: &DatabaseConnection, removal: &Removal) -> Resu
                 .await?;
         }
     }
+    fault::point("prune_batch");
     transaction.commit().await
 }
 

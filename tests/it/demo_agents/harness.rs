@@ -53,6 +53,16 @@ pub fn user_message(id: &str, parts: Vec<Part>) -> Message {
 
 /// A request whose message is the last one of `history`.
 pub fn request(history: Vec<Message>) -> RequestContext {
+    request_on(Task {
+        id: TASK_ID.to_owned(),
+        context_id: CONTEXT_ID.to_owned(),
+        history,
+        ..Task::default()
+    })
+}
+
+/// A request whose message is the last one of the history of `task`.
+pub fn request_on(task: Task) -> RequestContext {
     let call = CallContext {
         principal: Principal::anonymous(),
         binding: Binding::Grpc,
@@ -65,14 +75,8 @@ pub fn request(history: Vec<Message>) -> RequestContext {
         idempotency_key: None,
         last_generation: None,
     };
-    let message = Arc::new(history.last().expect("a message").clone());
-    let follow_up = history.len() > 1;
-    let task = Task {
-        id: TASK_ID.to_owned(),
-        context_id: CONTEXT_ID.to_owned(),
-        history,
-        ..Task::default()
-    };
+    let message = Arc::new(task.history.last().expect("a message").clone());
+    let follow_up = task.history.len() > 1;
     let reader = Arc::new(OneTask(task));
     let mut request = RequestContext::new(&call, Arc::from(TASK_ID), Arc::from(CONTEXT_ID), message, reader);
     request.follow_up = follow_up;

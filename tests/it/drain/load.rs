@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
-use super::Random;
 use crate::binary::Server;
+use crate::support::random::Random;
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(20);
 

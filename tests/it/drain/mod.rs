@@ -13,6 +13,7 @@ use a2ad::pb::TaskState;
 use tokio::task::JoinSet;
 
 use crate::binary::Server;
+use crate::support::random::Random;
 use load::{Client, Kind, Ledger, Outcome};
 
 /// Clients that load the server at the same time.
@@ -30,7 +31,7 @@ async fn a_drain_under_load_ends_well_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let database = dir.path().join("a2ad.db");
     let ledger = Ledger::default();
-    let mut random = Random::new();
+    let mut random = Random::from_environment();
     let server = start_draining(&database);
     let watched = Client::connect(&server).await;
     let (mut stream, _) = watched.stream("hold:600").await.expect("a stream begins");
@@ -107,34 +108,4 @@ fn load_of(server: &Server, ledger: &Ledger, random: &mut Random) -> JoinSet<Out
         load.spawn(load::until_cut(addr, ledger.clone(), random.fork()));
     }
     load
-}
-
-/// Splitmix64: enough to vary a test, and to run the same one again.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let seed = match std::env::var("A2AD_KILL_SEED") {
-            Ok(text) => text.parse().expect("A2AD_KILL_SEED is a number"),
-            Err(_) => u64::from(std::process::id()) << 32 | u64::from(uuid::Uuid::now_v7().as_fields().1),
-        };
-        eprintln!("A2AD_KILL_SEED={seed}");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn fork(&mut self) -> Self {
-        Self(self.next())
-    }
 }

@@ -47,6 +47,8 @@ fn event(generation: u64, state: Option<i32>, messages: &[&str]) -> Event {
         hash: format!("event {generation}"),
         state,
         messages: messages.iter().map(|id| (*id).to_owned()).collect(),
+        number: None,
+        tells_of_death: false,
     }
 }
 
@@ -123,6 +125,7 @@ fn dump() -> Dump {
         state: COMPLETED,
         generation,
         epoch,
+        attempt: 1,
     };
     let row = |task: &str, first, epoch, events: Vec<Event>| LogRow {
         task: task.to_owned(),
@@ -399,6 +402,71 @@ fn broken_cursors_are_noticed() {
     caught(Rule::CursorContinues, "a reader that never ended", |world| {
         world.history.pop();
     });
+}
+
+/// Task `b`, which nobody streamed, counted these numbers in its one event and before.
+fn counted(world: &mut World, numbers: &[u64]) {
+    let count = |number: &u64| Event {
+        number: Some(*number),
+        ..event(1, None, &[])
+    };
+    world.dump.log[3].events.splice(0..0, numbers.iter().map(count));
+    world.dump.log[3].last += numbers.len() as u64;
+    world.dump.tasks[1].generation += numbers.len() as u64;
+    world.dump.tasks[1].attempt = 3;
+}
+
+#[test]
+fn a_restart_that_does_not_go_on_is_noticed() {
+    let mut world = sound();
+    counted(&mut world, &[1, 2, 3]);
+    let report = world.check();
+    assert_eq!(report.problems, []);
+    assert_eq!((report.restarts, report.taken_over), (2, 2));
+    for (what, numbers) in [
+        ("a number twice", [1, 1, 2]),
+        ("a new beginning", [1, 2, 1]),
+        ("a number left out", [1, 3, 4]),
+        ("a beginning left out", [2, 3, 4]),
+    ] {
+        caught(Rule::RestartGoesOn, what, |world| counted(world, &numbers));
+    }
+}
+
+/// Task `b` was made old.
+fn aged() -> World {
+    let mut world = sound();
+    let task = "b".to_owned();
+    world.answer(What::Aged { task });
+    world.dump.keys.push(KeyRow {
+        key: "n".to_owned(),
+        task: "b".to_owned(),
+    });
+    world
+}
+
+#[test]
+fn what_is_old_may_go_as_a_whole_and_not_in_parts() {
+    assert_eq!(aged().check().problems, [], "it may stay too");
+    let mut world = aged();
+    world.dump.tasks.pop();
+    assert!(world.check().broken(Rule::LogIsDense) > 0, "a log without a task");
+    world.dump.log.pop();
+    assert!(world.check().broken(Rule::OnceAtMost) > 0, "a key without a task");
+    world.dump.keys.pop();
+    let report = world.check();
+    assert_eq!((report.problems, report.pruned), (Vec::new(), 1));
+    let mut world = aged();
+    world.dump.log.pop();
+    assert!(world.check().broken(Rule::LogIsDense) > 0, "a task without a log");
+    let mut world = aged();
+    let old = |row: &TaskRow| row.id == "a";
+    world.dump.tasks.retain(|row| !old(row));
+    world.dump.log.retain(|row| row.task != "a");
+    assert!(
+        world.check().broken(Rule::AcknowledgedIsStored) > 0,
+        "another task"
+    );
 }
 
 #[test]

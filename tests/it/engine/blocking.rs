@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use a2ad::agent::{Agent, AgentOptions};
+use a2ad::agent::{Agent, AgentOptions, CancelOutcome, run_blocking};
 use a2ad::execution::{ExecutionSettings, Wait};
 use a2ad::pb::TaskState;
 
@@ -112,6 +112,84 @@ async fn a_panic_on_a_thread_of_its_own_fails_the_task() {
     bed.quiet().await;
 }
 
+/// A cancel is answered in time, whatever thread the agent thinks about it on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_agent_that_blocks_in_its_cancel_holds_up_nobody() {
+    let settings = ExecutionSettings {
+        cancel_timeout: Duration::from_millis(50),
+        ..ExecutionSettings::default()
+    };
+    let (bed, dam, gate) = (Bed::with(settings), Dam::default(), Gate::closed());
+    let hold = dam.clone();
+    let agent = Scripted::new(completing_behind(&gate))
+        .on_cancel(move || {
+            hold.wait();
+            async { CancelOutcome::Refused("too late".to_owned()) }
+        })
+        .blocking()
+        .with(AgentOptions {
+            executions_max: 2,
+            ..AgentOptions::default()
+        });
+    // More than there may be threads: who gets none is taken for silent, like the others.
+    for round in 1..=4 {
+        let id = bed.accepted(&agent).await.id;
+        assert_eq!(state(&task(bed.cancel(&agent, &id).await)), TaskState::Canceled);
+        eventually(async || dam.waiting() == round.min(2)).await;
+    }
+    dam.allow(2);
+    eventually(async || dam.waiting() == 0).await;
+    bed.quiet().await;
+}
+
+/// A fault once: agents blocked on threads that the runtime needs for names and files, and there are only so many.
+#[test]
+fn a_full_house_of_blocking_agents_leaves_room_for_others() {
+    const HOUSE: usize = 24;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(4)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (bed, dam) = (Bed::new(), Dam::default());
+        let (agent, calling) = (blocking(&dam, HOUSE), calling(&dam));
+        let mut ids = Vec::new();
+        for agent in [&agent, &calling] {
+            for _ in 0..HOUSE {
+                ids.push(bed.accepted(agent).await.id);
+            }
+        }
+        eventually(async || dam.waiting() == 2 * HOUSE).await;
+        let found = patiently(tokio::net::lookup_host("localhost:1")).await;
+        assert!(found.unwrap().next().is_some());
+        let quick = Scripted::new(|_, updater| async move { Ok(updater.complete().await?) });
+        let other = bed.start(&quick.blocking().agent(), "go", Wait::Settled).await;
+        assert_eq!(state(&task(other)), TaskState::Completed);
+        dam.allow(2 * HOUSE);
+        for id in &ids {
+            bed.reaches(id, TaskState::Completed).await;
+        }
+        bed.quiet().await;
+    });
+}
+
+/// Blocks in one place only.
+fn calling(dam: &Dam) -> Arc<Agent> {
+    let dam = dam.clone();
+    Scripted::new(move |_, updater| {
+        let dam = dam.clone();
+        async move {
+            updater.working().await?;
+            run_blocking(move || dam.wait()).await?;
+            updater.complete().await?;
+            Ok(())
+        }
+    })
+    .agent()
+}
+
 /// An agent that blocks and does not say so is found out, and gets threads of its own from then on.
 #[tokio::test]
 async fn an_agent_that_holds_its_thread_gets_one_of_its_own() {
@@ -132,14 +210,15 @@ async fn an_agent_that_holds_its_thread_gets_one_of_its_own() {
         }
     })
     .agent();
-    for _ in 0..2 {
+    for _ in 0..4 {
         let done = task(bed.start(&agent, "go", Wait::Settled).await);
         assert_eq!(state(&done), TaskState::Completed);
     }
     bed.quiet().await;
     let threads = threads.lock().unwrap();
-    assert_eq!(threads[0], std::thread::current().id());
-    assert_ne!(threads[1], threads[0]);
+    // Once may be a pause of the whole process.
+    assert_eq!(threads[..3], [std::thread::current().id(); 3]);
+    assert_ne!(threads[3], threads[0]);
 }
 
 /// Until then it holds one thread of several, and the others go on.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use a2ad::config::DatabaseUrl;
 use a2ad::error::Kind;
@@ -16,7 +16,7 @@ use a2ad::repository::{Error, TaskRepository, TaskWrite};
 use super::proxy::{Break, Proxy};
 use super::{open, open_with};
 use crate::support::engine::{Bed, Gate, echo, eventually, gated, patiently, state, task};
-use crate::support::messages::{get, send, state as state_of, task as task_of};
+use crate::support::messages::{at_once, get, send, state as state_of, task as task_of};
 use crate::support::observed::Observed;
 use crate::support::postgres::{Database, Postgres, database};
 use crate::support::wire::Wire;
@@ -273,6 +273,23 @@ async fn callers_are_told_while_the_server_is_away() {
         assert_eq!(state_of(&found), TaskState::Completed);
         eventually(async || client.call(send("echo", "o", "hello")).await.is_ok()).await;
     }
+}
+
+/// A fault once: what stops at once waited for leases, the database and its tasks, five seconds each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stops_at_once_waits_for_no_database() {
+    let database = database();
+    let (proxy, url) = proxied(&database).await;
+    let scenario = Scenario::new().set(|config| config.database.url = DatabaseUrl::from(url.as_str()));
+    let mut world = scenario.start().await;
+    let client = world.client(Wire::Grpc);
+    task_of(client.call(at_once(send("puppet", "m", "hold"))).await.unwrap());
+    proxy.freeze(true);
+    let began = Instant::now();
+    world.shutdown.abort();
+    world.ended().await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
 async fn health(world: &World) -> u16 {

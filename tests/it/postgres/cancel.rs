@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use a2ad::execution::{Answer, ExecutionSettings, Wait};
 use a2ad::pb::TaskState;
@@ -17,6 +17,7 @@ use super::open_with;
 use crate::support::engine::{Bed, echo, eventually};
 use crate::support::observed::Observed;
 use crate::support::postgres::{Database, database, psql};
+use crate::support::random::Random;
 
 const REQUESTS: usize = 10_000;
 const AT_ONCE: usize = 50;
@@ -27,30 +28,6 @@ const LOOKS: usize = 12;
 
 /// A transaction of three statements is dropped at one of so many of its polls, or ends.
 const POLLS: u64 = 8;
-
-/// Random numbers from a seed that is printed: set A2AD_TEST_SEED to it to repeat a run.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let given = std::env::var("A2AD_TEST_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-            now.as_nanos() as u64 | 1
-        });
-        println!("A2AD_TEST_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
 
 /// Watches for connections that are stuck in a transaction until told to stop; how many there were.
 async fn stuck(url: &str, stop: &AtomicBool) -> usize {
@@ -135,7 +112,7 @@ async fn ten_thousand_canceled_requests_leave_no_trace() {
     warm(&bed).await;
     let before = sessions(&database);
     assert_eq!(before.len() as u32, settings.readers + settings.committers);
-    let mut dice = Dice::new();
+    let mut dice = Random::from_environment();
     let (stop, canceled) = (AtomicBool::new(false), AtomicUsize::new(0));
     let requests = async {
         let mut stored = Vec::new();
@@ -189,7 +166,7 @@ async fn requests_that_hold_connections_themselves_are_caught() {
     let mut options = ConnectOptions::new(database.url());
     options.max_connections(4).sqlx_logging(false);
     let pool = sea_orm::Database::connect(options).await.unwrap();
-    let mut dice = Dice::new();
+    let mut dice = Random::from_environment();
     let stop = AtomicBool::new(false);
     let requests = async {
         let mut acknowledged = Vec::new();

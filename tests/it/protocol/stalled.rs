@@ -85,13 +85,12 @@ async fn a_reader_whose_window_stays_full_is_reset_and_resumes(wire: Wire) {
 
 /// A window that is full of what has come is no stall while nothing more comes.
 async fn a_reader_that_only_pauses_is_not_closed(wire: Wire) {
-    let scenario = Scenario::new().set(|config| config.server.write_timeout_ms = 200);
-    let world = scenario.start().await;
+    let world = impatient().await;
     let client = world.client(wire);
     let (_, request) = begun(&client, "steps 2").await;
     let mut reader = client.stream(request).await.unwrap();
     reader.event().await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_millis(2 * WRITE_TIMEOUT_MS)).await;
     world.puppet.allow(3);
     let rest = labels(&reader.all().await);
     assert!(

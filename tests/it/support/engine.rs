@@ -210,6 +210,13 @@ impl Bed {
         Self::at(repository, ExecutionSettings::default(), clock)
     }
 
+    /// In memory, with leases that are measured by tokio's timers.
+    pub fn on_timers() -> Self {
+        let clock = Clock::of_timers(NOW_MS);
+        let repository = Observed::new(Arc::new(MemoryRepository::with_clock(clock.clone())));
+        Self::at(repository, ExecutionSettings::default(), clock)
+    }
+
     /// Another process on the same database.
     pub fn beside(&self) -> Self {
         Self::at(

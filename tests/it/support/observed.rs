@@ -14,7 +14,7 @@ use a2ad::repository::{
 };
 use a2ad::task::TaskEvent;
 
-use super::faulty::{FaultyRepository, Method, script};
+use super::faulty::{FaultyRepository, Method, Plan, script};
 
 pub use super::faulty::Fault;
 
@@ -41,6 +41,16 @@ impl Observed {
     /// How many commits succeeded.
     pub fn commits(&self) -> usize {
         self.inner.commits()
+    }
+
+    /// The next calls meet these faults.
+    pub fn plan(&self, plan: Plan) {
+        self.inner.plan(plan);
+    }
+
+    /// How often a method was called.
+    pub fn calls(&self, method: Method) -> usize {
+        self.inner.calls(method)
     }
 
     /// The next commits fail in this way, one after the other.

@@ -9,6 +9,16 @@ impl Random {
         Self(seed)
     }
 
+    /// The seed of `A2AD_TEST_SEED`, else a new one; printed, so that a failure can be repeated.
+    pub fn from_environment() -> Self {
+        let seed = match std::env::var("A2AD_TEST_SEED") {
+            Ok(text) => text.parse().expect("A2AD_TEST_SEED is a number"),
+            Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
+        };
+        eprintln!("A2AD_TEST_SEED={seed}");
+        Self(seed)
+    }
+
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let value = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
