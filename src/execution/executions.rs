@@ -266,6 +266,13 @@ impl From<crate::repository::Error> for Error {
                     "the database is not available; it is unknown whether a change took place",
                 )
             },
+            Repository::Unstorable(cause) => Self {
+                cause: Some(cause),
+                ..Self::new(
+                    Kind::Internal,
+                    "the database can't store this; the task ends",
+                )
+            },
             Repository::Expired { first } => Self::new(
                 Kind::NotFound,
                 format!("the events before {first} are past their retention; begin with the task"),

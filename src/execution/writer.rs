@@ -15,7 +15,7 @@ use crate::error::Violation;
 use crate::pb::inspect::{InspectLimits, inspect};
 use crate::pb::stream_response::Payload;
 use crate::pb::{
-    Message, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
+    Message, Role, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
     TaskStatusUpdateEvent, Timestamp,
 };
 use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
@@ -58,6 +58,8 @@ pub(super) struct Writer {
     /// The generation that is in the repository, or on its way there.
     written: u64,
     pending: Vec<Arc<TaskEvent>>,
+    /// The caller's messages in the history.
+    received: u32,
     fence: Fence,
     extras: Extras,
     tail: Tail,
@@ -106,6 +108,7 @@ impl Writer {
             status_ms,
             written: 0,
             pending: Vec::with_capacity(4),
+            received: 1,
             fence: Fence::new(settings.lease),
             extras: Extras::default(),
             tail: Tail::default(),
@@ -142,6 +145,8 @@ impl Writer {
         } = stored;
         let status = task.status.clone().unwrap_or_default();
         let bytes = task.encoded_len();
+        let received = task.history.iter().filter(|message| is_callers(message)).count();
+        let received = u32::try_from(received).unwrap_or(u32::MAX);
         Self {
             scope,
             task_id: Arc::from(task.id.as_str()),
@@ -154,6 +159,7 @@ impl Writer {
             clock,
             written: generation,
             pending: Vec::new(),
+            received,
             fence,
             extras: Extras::default(),
             // The stored snapshot stays where it is until a tail as heavy as the task has come.
@@ -196,9 +202,14 @@ impl Writer {
         &self.fence
     }
 
-    /// Counts an attempt with the next write.
-    pub(super) fn set_attempt(&mut self, attempt: u32) {
-        self.fence.set_attempt(attempt);
+    /// How many messages the caller has sent; the newest one has this number.
+    pub(super) fn received(&self) -> u32 {
+        self.received
+    }
+
+    /// Counts an attempt at a message with the next write.
+    pub(super) fn set_attempt(&mut self, message: u32, attempt: u32) {
+        self.fence.set_attempt(message, attempt);
     }
 
     /// The generation up to which events were handed to the repository.
@@ -231,9 +242,13 @@ impl Writer {
         match update {
             TaskUpdate::Status {
                 state,
-                message,
+                mut message,
                 metadata,
             } => {
+                // What an agent says is never counted as a message to it.
+                if let Some(message) = &mut message {
+                    message.role = Role::Agent.into();
+                }
                 let status_ms = self.now_ms();
                 let event = TaskStatusUpdateEvent {
                     task_id: self.task_id.to_string(),
@@ -280,13 +295,15 @@ impl Writer {
         }
         self.bytes += bytes;
         self.tail.bytes += bytes;
+        self.received += 1;
         receive(&mut self.cell.lock(), message);
         Ok(())
     }
 
     /// What the repository has to be told, if anything. The events count as written from here on: a writer whose
-    /// write fails for good writes no more.
-    pub(super) fn take_write(&mut self) -> Option<TaskWrite> {
+    /// write fails for good writes no more. `next` is the message that the agent gets when it has said its last word to
+    /// the one before, and has.
+    pub(super) fn take_write(&mut self, next: Option<u32>) -> Option<TaskWrite> {
         if self.pending.is_empty() {
             return None;
         }
@@ -295,7 +312,7 @@ impl Writer {
         self.written += events.len() as u64;
         let snapshot = self.snapshot();
         let extras = std::mem::take(&mut self.extras);
-        let claim = self.fence.claim(self.state);
+        let claim = self.fence.claim(self.state, next);
         Some(TaskWrite {
             scope: self.scope.clone(),
             task_id: self.task_id.clone(),
@@ -304,6 +321,7 @@ impl Writer {
             expected_epoch: claim.expected_epoch,
             epoch: claim.epoch,
             lease: claim.lease,
+            message: claim.message,
             attempt: claim.attempt,
             events,
             state: self.state,
@@ -374,6 +392,11 @@ impl Writer {
     fn now_ms(&self) -> i64 {
         self.clock.now_ms().max(self.status_ms)
     }
+}
+
+/// True for a message of the caller's. The engine sees to it that no other has this role.
+pub(super) fn is_callers(message: &Message) -> bool {
+    message.role() == Role::User
 }
 
 fn status(state: TaskState, message: Option<Message>, at_ms: i64) -> TaskStatus {

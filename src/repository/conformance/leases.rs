@@ -224,7 +224,7 @@ pub async fn a_lapsed_task_is_taken_over_once(repository: Repository) {
         repository.renew(&[lease_of(&old)], HOUR).await,
         Ok(vec![Arc::from("t")])
     );
-    new.attempt = 2;
+    (new.message, new.attempt) = (3, 2);
     commit(&repository, new.go(TaskState::Working)).await;
     assert_eq!(repository.get(&new.scope, "t").await, Ok(Some(new.stored())));
 }

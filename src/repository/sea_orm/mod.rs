@@ -244,6 +244,14 @@ impl TaskRepository for SeaOrmRepository {
         committer.run(|done| Work::TakeOver { lapsed, ttl, done }).await
     }
 
+    async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error> {
+        let committer = self.committers.of(task_id);
+        let task_id = task_id.to_owned();
+        committer
+            .run(|done| Work::Release { task_id, epoch, done })
+            .await
+    }
+
     async fn interrupted(
         &self,
         agent: &str,

@@ -48,6 +48,7 @@ pub enum Method {
     Renew,
     Lapsed,
     TakeOver,
+    Release,
     Interrupted,
     PutPushConfig,
     PushConfigs,
@@ -59,7 +60,7 @@ pub enum Method {
 }
 
 impl Method {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Commit,
         Self::Get,
         Self::Events,
@@ -68,6 +69,7 @@ impl Method {
         Self::Renew,
         Self::Lapsed,
         Self::TakeOver,
+        Self::Release,
         Self::Interrupted,
         Self::PutPushConfig,
         Self::PushConfigs,
@@ -369,6 +371,12 @@ impl TaskRepository for FaultyRepository {
         let (inner, lapsed) = (self.inner.clone(), lapsed.clone());
         let work = async move { inner.repository.take_over(&lapsed, ttl).await };
         self.write(Method::TakeOver, work).await
+    }
+
+    async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error> {
+        let (inner, task_id) = (self.inner.clone(), task_id.to_owned());
+        let work = async move { inner.repository.release(&task_id, epoch).await };
+        self.write(Method::Release, work).await
     }
 
     async fn interrupted(
