@@ -40,7 +40,7 @@ pub enum UpdateError {
     /// The task has ended: it was canceled, it failed, or the agent itself ended it before.
     #[error("the task has ended and takes no more updates; return from execute()")]
     Ended,
-    /// Fewer bytes than an update may have were promised, or none at all.
+    /// An artifact without an id, or without a part.
     #[error("an artifact needs an id and at least one part")]
     EmptyArtifact,
 }

@@ -82,8 +82,11 @@ impl Leases {
         all
     }
 
-    fn lose(&self, task_id: &str) {
-        if let Some(lease) = self.held.get(task_id) {
+    /// The database refused to renew the lease of this epoch. A later one of the same task is not meant: it began while
+    /// the heartbeat was under way.
+    fn lose(&self, task_id: &str, epoch: u64) {
+        let lease = self.held.get(task_id);
+        if let Some(lease) = lease.filter(|lease| lease.epoch == Some(epoch)) {
             lease.lost.cancel();
         }
     }
@@ -142,7 +145,10 @@ impl Executions {
         let leases = self.0.leases.all();
         for some in leases.chunks(RENEWED_AT_ONCE) {
             match self.0.repository.renew(some, self.0.settings.lease).await {
-                Ok(refused) => refused.iter().for_each(|task_id| self.0.leases.lose(task_id)),
+                Ok(refused) => some
+                    .iter()
+                    .filter(|(task_id, _)| refused.contains(task_id))
+                    .for_each(|(task_id, epoch)| self.0.leases.lose(task_id, *epoch)),
                 Err(error) => tracing::warn!(%error, tasks = some.len(), "leases could not be renewed"),
             }
         }

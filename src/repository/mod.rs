@@ -5,7 +5,7 @@
 //! the epoch that the writer believes in; a stale writer is refused by the store itself.
 //!
 //! - [`memory`]: for tests, demos and benches; nothing survives the process.
-//! - [`sea_orm`]: SQLite through SeaORM, with group commit; the only room that knows SQL.
+//! - [`sea_orm`]: SQLite and PostgreSQL through SeaORM, with group commit; the only room that knows SQL.
 
 pub mod conformance;
 mod log;

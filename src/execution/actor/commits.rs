@@ -96,8 +96,10 @@ impl Actor {
             repository::Error::KeyTaken(_) => self.commit = Some(commit.without_key(&repository)),
             repository::Error::Stale => {
                 tracing::warn!(task.id = %self.writer.task_id(), "another writer has taken the task over");
-                self.accepted.append(&mut commit.accepted);
-                self.lose(|| Err(repository::Error::Stale.into()));
+                for reply in commit.accepted.drain(..).chain(self.accepted.drain(..)) {
+                    let _ = reply.send(Err(repository::Error::Stale.into()));
+                }
+                self.lose(|| Err(taken_over()));
             }
             error @ repository::Error::Unavailable(_) => {
                 self.accepted.append(&mut commit.accepted);
@@ -133,7 +135,7 @@ impl Actor {
             self.accepted.append(&mut commit.accepted);
             self.repeated.append(&mut commit.repeated);
         }
-        self.lose(|| Err(repository::Error::Stale.into()));
+        self.lose(|| Err(taken_over()));
     }
 
     /// The task is not ours: stop, and say so to everybody who waits.
@@ -181,4 +183,12 @@ impl Actor {
     pub(super) fn answer(&self) -> Answer {
         Answer::Task(Box::new(self.writer.cell().lock().clone()), self.writer.written())
     }
+}
+
+/// What those are told who may or may not have been heard.
+fn taken_over() -> Error {
+    Error::unavailable(
+        "another process has taken the task over; get the task to see whether the request took effect, or repeat it \
+         under its idempotency key",
+    )
 }

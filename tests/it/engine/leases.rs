@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use a2ad::agent::{Agent, AgentOptions};
 use a2ad::error::Kind;
@@ -11,6 +12,7 @@ use a2ad::repository::TaskRepository as _;
 use futures_util::future::join_all;
 
 use crate::support::engine::*;
+use crate::support::faulty::Method;
 use crate::support::observed::Fault;
 
 /// The time after which a lease is over that nobody renews.
@@ -114,7 +116,7 @@ async fn a_holder_that_comes_back_too_late_gives_up() {
     let (told, ()) = tokio::join!(waiting, later);
     assert_eq!(
         told.unwrap_err().kind,
-        Kind::Conflict,
+        Kind::Unavailable,
         "whoever waited has to ask again"
     );
     one.quiet().await;
@@ -316,5 +318,69 @@ async fn a_quick_task_has_no_lease() {
     bed.start(&echo(), "go", Wait::Settled).await.unwrap();
     assert_eq!(bed.repository.commits(), 1);
     bed.clock.advance_ms(10 * LEASE_MS);
+    assert_eq!(bed.repository.lapsed(None, 9).await, Ok(Vec::new()));
+}
+
+/// A bug once: the heartbeat's news that an earlier lease of the task is over ended the execution that held the next one.
+#[tokio::test(start_paused = true)]
+async fn a_late_heartbeat_does_not_end_the_next_execution() {
+    let (bed, gate) = (Bed::timed(), Gate::closed());
+    let pass = gate.clone();
+    let agent = Scripted::new(move |request, updater| {
+        let gate = pass.clone();
+        async move {
+            updater.working().await?;
+            gate.pass().await;
+            match &*request.text() {
+                "go" => updater.ask_for_input("which one?").await?,
+                _ => updater.complete().await?,
+            }
+            Ok(())
+        }
+    })
+    .agent();
+    let id = bed.accepted(&agent).await.id;
+    bed.reaches(&id, TaskState::Working).await;
+    let minute = Duration::from_secs(60);
+    bed.repository.fail_in(Method::Renew, [Fault::Delay(minute)]);
+    let beat = bed.engine.renew_leases();
+    let next = async {
+        // The heartbeat is on its way.
+        tokio::task::yield_now().await;
+        gate.open();
+        bed.reaches(&id, TaskState::InputRequired).await;
+        bed.quiet().await;
+        bed.send(&agent, &id, "this one", Wait::Accepted).await.unwrap();
+        bed.reaches(&id, TaskState::Working).await;
+    };
+    tokio::join!(biased; beat, next);
+    gate.open();
+    bed.reaches(&id, TaskState::Completed).await;
+    bed.log(&id).await;
+    bed.quiet().await;
+}
+
+/// A bug once: a process took its own task from itself when the answer to the commit that began it took longer than the
+/// lease.
+#[tokio::test(start_paused = true)]
+async fn nobody_takes_a_task_from_himself() {
+    let (bed, gate) = (Bed::timed(), Gate::closed());
+    let agent = gated(&gate);
+    bed.repository.fail([Fault::Late(Duration::from_millis(1))]);
+    let lost = bed.start(&agent, "go", Wait::Accepted).await.unwrap_err();
+    assert_eq!(lost.kind, Kind::Unavailable);
+    // It is stored by now, and only its writer does not know.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    bed.clock.advance_ms(LEASE_MS);
+    assert_eq!(bed.repository.lapsed(None, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        bed.sweep(&agent).await,
+        Swept {
+            left: 1,
+            ..Swept::default()
+        }
+    );
+    gate.open();
+    bed.quiet().await;
     assert_eq!(bed.repository.lapsed(None, 9).await, Ok(Vec::new()));
 }

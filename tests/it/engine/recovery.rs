@@ -159,7 +159,7 @@ pub async fn a_writer_that_was_taken_over_gives_up() {
     gate.open();
     // The old writer learns it from the database; whoever waited is told to look again, or sees the true end.
     match waiting.await {
-        Err(error) => assert_eq!(error.kind, a2ad::error::Kind::Conflict),
+        Err(error) => assert_eq!(error.kind, a2ad::error::Kind::Unavailable),
         Ok(answer) => assert_eq!(state(&task(Ok(answer))), TaskState::Failed),
     }
     old.quiet().await;

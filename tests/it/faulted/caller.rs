@@ -8,7 +8,7 @@ use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::CallContext;
 use a2ad::error::{Error, Kind};
-use a2ad::execution::{EventStream, ExecutionSettings, Executions, Sweeper, Swept};
+use a2ad::execution::{EventStream, ExecutionSettings, Executions, Sweeper};
 use a2ad::pb::{SendMessageRequest, SubscribeToTaskRequest, Task};
 use a2ad::repository::conformance::{NOW_MS, scope};
 use a2ad::repository::memory::MemoryRepository;
@@ -27,8 +27,11 @@ use crate::support::messages::{Event, state, subscribe};
 /// Short beside the scenarios, so that heartbeats meet faults too.
 const LEASE: Duration = Duration::from_millis(90);
 
+/// Between two looks for tasks that others left.
+const SWEEP_PAUSE: Duration = Duration::from_millis(250);
+
 /// How long a caller may take to answer.
-pub const INTERRUPTED_TTL: Duration = Duration::from_secs(60);
+pub const INTERRUPTED_TTL: Duration = Duration::from_secs(4);
 
 pub struct Caller {
     memory: Arc<MemoryRepository>,
@@ -69,6 +72,8 @@ impl Caller {
             ServiceSettings::default(),
         );
         shutdown.spawn("leases", executions.clone().keep_leases());
+        let sweeper = Sweeper::new(executions.clone(), agents.clone());
+        shutdown.spawn("sweeper", sweeper.run(SWEEP_PAUSE));
         Self {
             memory,
             repository,
@@ -191,21 +196,8 @@ impl Caller {
         self.shutdown.abort();
         self.repository.crash();
         let next = Self::new(self.memory.clone(), self.repository.reconnect());
-        tokio::time::sleep(LEASE).await;
-        next.sweep().await;
         let acknowledged = std::mem::take(&mut self.acknowledged);
         *self = Self { acknowledged, ..next };
-    }
-
-    /// A round over what others left and what has waited too long, repeated until all of it is done.
-    pub async fn sweep(&self) -> Swept {
-        let sweeper = Sweeper::new(self.executions.clone(), self.agents.clone());
-        loop {
-            match sweeper.round().await {
-                Ok(swept) if swept.left == 0 => return swept,
-                _ => tokio::time::sleep(Duration::from_millis(40)).await,
-            }
-        }
     }
 
     /// Everything has ended, every log is sound, and what was acknowledged is there, once.

@@ -105,19 +105,26 @@ async fn heal(world: Rc<World>, mut random: Random) {
 /// Without faults, everything comes to rest: what does not end by itself is canceled, and then nothing is held any more.
 async fn settle(world: &Rc<World>, client: &mut Client) {
     world.end_zombies();
-    tokio::time::sleep(Duration::from_secs(120)).await;
-    for (scope, id) in unsettled(world) {
-        if !may_still_run(world, &scope, &id) {
-            let state = world.state(&scope, &id);
-            world.blame(format_args!("task {id} is {state:?} for ever"));
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        if stuck(world).is_empty() {
+            break;
         }
     }
-    for _ in 0..20 {
-        for (scope, id) in unsettled(world) {
+    for (scope, id) in stuck(world) {
+        let state = world.state(&scope, &id);
+        world.blame(format_args!("task {id} is {state:?} for ever"));
+    }
+    for _ in 0..40 {
+        let left = unsettled(world);
+        if left.is_empty() {
+            break;
+        }
+        for (scope, id) in left {
             client.principal = scope.owner.clone();
             client.cancel_task(&scope.agent, &id, true).await;
         }
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
     for (scope, id) in unsettled(world) {
         let state = world.state(&scope, &id);
@@ -136,6 +143,13 @@ async fn settle(world: &Rc<World>, client: &mut Client) {
 fn unsettled(world: &World) -> Vec<(Scope, String)> {
     let mut tasks = world.tasks();
     tasks.retain(|(scope, id)| !is_settled(world.state(scope, id)));
+    tasks
+}
+
+/// The tasks that somebody should bring to an end.
+fn stuck(world: &World) -> Vec<(Scope, String)> {
+    let mut tasks = unsettled(world);
+    tasks.retain(|(scope, id)| !may_still_run(world, scope, id));
     tasks
 }
 

@@ -45,9 +45,13 @@ impl Observed {
 
     /// The next commits fail in this way, one after the other.
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.fail_in(Method::Commit, faults);
+    }
+
+    /// The next calls of a method fail in this way, one after the other.
+    pub fn fail_in(&self, method: Method, faults: impl IntoIterator<Item = Fault>) {
         let faults = faults.into_iter().map(Some).collect();
-        self.inner
-            .plan(script(BTreeMap::from([(Method::Commit, faults)])));
+        self.inner.plan(script(BTreeMap::from([(method, faults)])));
     }
 }
 
