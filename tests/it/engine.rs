@@ -2,11 +2,15 @@
 
 pub mod blocking;
 pub mod cancel;
+pub mod damaged;
 pub mod deadlines;
 pub mod faults;
+pub mod foreign;
+pub mod inbox;
 pub mod leases;
 pub mod lines;
 pub mod messages;
 pub mod recovery;
 pub mod streams;
+mod timed;
 pub mod turns;

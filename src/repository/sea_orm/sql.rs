@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn only_the_first_row_names_types() {
         let text = UPDATE_TASK.text(DbBackend::Postgres, 2);
-        assert_eq!(text.matches("CAST($").count(), 12);
-        assert!(text.contains("$24"), "{text}");
+        assert_eq!(text.matches("CAST($").count(), 13);
+        assert!(text.contains("$26"), "{text}");
     }
 }

@@ -33,6 +33,8 @@ pub enum Fault {
     Delay(Duration),
     /// It is done when the faults end, and the caller is told so then.
     Hang,
+    /// Nothing is done, and the caller is told that it never can be.
+    Refuse,
     /// Nothing is done, and whoever waits for it panics.
     Panic,
 }
@@ -220,6 +222,7 @@ impl FaultyRepository {
                 self.inner.healed.cancelled().await;
                 work.await
             }
+            Some(Fault::Refuse) => Err(Error::Unstorable("injected".to_owned())),
             Some(Fault::Panic) => panic!("injected"),
         }
     }
@@ -258,6 +261,7 @@ impl FaultyRepository {
                 tokio::task::yield_now().await;
                 return Err(unknown());
             }
+            Some(Fault::Refuse) => return Err(Error::Unstorable("injected".to_owned())),
             Some(Fault::Panic) => panic!("injected"),
             _ => {}
         }
