@@ -12,13 +12,14 @@ use super::leases::Leases;
 use super::live::Hub;
 use super::registry::{Registry, Route};
 use super::subscription::{EventStream, Subscription};
-use crate::agent::{Agent, Full, Place};
+use crate::agent::{Agent, Place};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::context::{CallContext, Principal, Scope};
 use crate::error::{Error, Kind};
 use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
+use crate::slots::Full;
 
 /// Runs agents and keeps their tasks. Cheap to clone.
 #[derive(Clone)]
@@ -226,8 +227,11 @@ impl Shared {
                 ..Error::new(
                     Kind::ResourceExhausted,
                     format!(
-                        "agent {} runs {} executions, its limit (executions_max), and {waiting}; try again",
-                        agent.name, options.executions_max
+                        "agent {} runs as many executions as it may (executions_max: {}, of one owner \
+                         executions_per_owner_max: {}), and {waiting}; try again",
+                        agent.name,
+                        options.executions_max,
+                        options.executions_per_owner_max()
                     ),
                 )
             }
@@ -268,10 +272,7 @@ impl From<crate::repository::Error> for Error {
             },
             Repository::Unstorable(cause) => Self {
                 cause: Some(cause),
-                ..Self::new(
-                    Kind::Internal,
-                    "the database can't store this; the task ends",
-                )
+                ..Self::new(Kind::Internal, "the database can't store this; the task ends")
             },
             Repository::Expired { first } => Self::new(
                 Kind::NotFound,

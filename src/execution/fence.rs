@@ -165,6 +165,9 @@ mod tests {
         assert_eq!((claim.lease, claim.message, claim.attempt), (Lease::Kept, 2, 0));
         fence.set_attempt(2, 1);
         let claim = fence.claim(TaskState::InputRequired, None);
-        assert_eq!((claim.lease, claim.message, claim.attempt), (Lease::Released, 2, 1));
+        assert_eq!(
+            (claim.lease, claim.message, claim.attempt),
+            (Lease::Released, 2, 1)
+        );
     }
 }

@@ -16,7 +16,10 @@ impl Actor {
         if self.degraded {
             return command.refuse(Error::unavailable("the database is not available; try again"));
         }
-        if matches!(command, Command::Message { .. }) && self.is_foreign() && !is_terminal(self.writer.state()) {
+        if matches!(command, Command::Message { .. })
+            && self.is_foreign()
+            && !is_terminal(self.writer.state())
+        {
             return match self.cancel {
                 None => self.begin_claim(command),
                 Some(_) => command.refuse(Error::unavailable("the task is being canceled; try again")),

@@ -80,7 +80,11 @@ pub(super) async fn take_over(
 }
 
 /// Ends a lease for good; `false` if it is somebody else's by now.
-pub(super) async fn release(connection: &DatabaseConnection, task_id: &str, epoch: u64) -> Result<bool, Error> {
+pub(super) async fn release(
+    connection: &DatabaseConnection,
+    task_id: &str,
+    epoch: u64,
+) -> Result<bool, Error> {
     let values = [Value::from(task_id), number(epoch)];
     let done = connection
         .execute_raw(statement(connection, RELEASE, values))

@@ -34,10 +34,20 @@ pub async fn a_damaged_task_is_given_up_once() {
     };
     assert_eq!(two.sweep(&agent).await, swept);
     assert_eq!(two.repository.lapsed(None, 9).await, Ok(Vec::new()));
+    gate.open();
+    two.reaches(&sound, TaskState::Completed).await;
+    two.quiet().await;
     two.passes(LEASE_MS).await;
-    assert_eq!(two.sweep(&agent).await, Swept::default(), "it is not held any more");
+    assert_eq!(
+        two.sweep(&agent).await,
+        Swept::default(),
+        "it is not held any more"
+    );
     // Whoever asks is told.
-    let error = two.send(&agent, &damaged, "more", Wait::Accepted).await.unwrap_err();
+    let error = two
+        .send(&agent, &damaged, "more", Wait::Accepted)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, Kind::DataLoss);
     // Exactly one take-over was counted.
     let seen = Lapsed {
@@ -47,11 +57,11 @@ pub async fn a_damaged_task_is_given_up_once() {
         attempt: 1,
         lease_until_ms: 0,
     };
-    assert!(two.execute("UPDATE task SET lease_until_ms = 1 WHERE lease_until_ms = 0").await);
+    assert!(
+        two.execute("UPDATE task SET lease_until_ms = 1 WHERE lease_until_ms = 0")
+            .await
+    );
     assert_eq!(two.repository.take_over(&seen, Duration::ZERO).await, Ok(true));
-    gate.open();
-    two.reaches(&sound, TaskState::Completed).await;
-    two.quiet().await;
 }
 
 /// The same for whoever sends a message before the sweep comes.

@@ -67,7 +67,10 @@ pub async fn a_message_before_the_sweep_takes_the_task_up_first() {
     two.quiet().await;
     let words = words(&two, &id).await;
     let place = |text: &str| words.iter().position(|word| word == text);
-    assert!(place("stuck 2").is_some() && place("stuck 2") < place("two 1"), "{words:?}");
+    assert!(
+        place("stuck 2").is_some() && place("stuck 2") < place("two 1"),
+        "{words:?}"
+    );
     assert_eq!(begun.load(Ordering::Acquire), 3);
     assert_eq!(two.sweep(&agent).await.taken_up, 0);
     two.log(&id).await;
@@ -86,7 +89,11 @@ pub async fn a_message_before_the_sweep_does_not_revive_what_must_fail() {
     let two = one.beside();
     let refused = two.send(&agent, &id, "two", Wait::Accepted).await.unwrap_err();
     assert_eq!(refused.kind, Kind::UnsupportedOperation);
-    assert_eq!(two.state(&id).await, TaskState::Failed, "it is committed when it is told");
+    assert_eq!(
+        two.state(&id).await,
+        TaskState::Failed,
+        "it is committed when it is told"
+    );
     two.quiet().await;
     assert_eq!(begun.load(Ordering::Acquire), 1);
     two.log(&id).await;

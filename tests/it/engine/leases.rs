@@ -261,6 +261,7 @@ pub async fn a_round_takes_up_what_there_is_room_for() {
     let agent = |executions_max| {
         let options = AgentOptions {
             executions_max,
+            executions_per_owner_max: Some(executions_max),
             queue_max: 2,
             ..AgentOptions::default()
         };

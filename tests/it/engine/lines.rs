@@ -92,6 +92,57 @@ pub async fn owners_take_turns() {
     assert_eq!(order[..8], begun);
 }
 
+/// A fault once: one owner with endless tasks kept everybody else from the agent for ever.
+#[tokio::test]
+pub async fn an_owner_at_its_limit_waits_while_others_run() {
+    for (limit, greedy_runs) in [(None, 3), (Some(2), 2), (Some(usize::MAX), 4)] {
+        let (bed, gate) = (Bed::new(), Gate::closed());
+        let options = AgentOptions {
+            executions_max: 4,
+            executions_per_owner_max: limit,
+            ..AgentOptions::default()
+        };
+        let pass = gate.clone();
+        let agent = Scripted::new(move |request, updater| {
+            let gate = pass.clone();
+            async move {
+                updater.working().await?;
+                if request.text() == "endless" {
+                    gate.pass().await;
+                }
+                updater.complete().await?;
+                Ok(())
+            }
+        })
+        .with(options);
+        let mut greedy = Vec::new();
+        for _ in 0..6 {
+            greedy.push(start_as(&bed, &agent, "greedy", "endless").await.unwrap());
+        }
+        let owner = scope("greedy");
+        let working = async |id: &String| {
+            use a2ad::repository::TaskRepository as _;
+            let stored = bed.repository.get(&owner, id).await.unwrap();
+            stored.is_some_and(|stored| state(&stored.task) == TaskState::Working)
+        };
+        for (n, id) in greedy.iter().enumerate() {
+            if n < greedy_runs {
+                eventually(async || working(id).await).await;
+            } else {
+                assert!(!working(id).await, "{limit:?}: number {n} waits");
+            }
+        }
+        if greedy_runs < 4 {
+            let other = bed.start(&agent, "quick", Wait::Settled).await;
+            assert_eq!(state(&task(other)), TaskState::Completed, "at once");
+        }
+        for _ in 0..6 {
+            gate.open();
+        }
+        bed.quiet().await;
+    }
+}
+
 #[tokio::test]
 pub async fn the_line_is_bounded_and_says_by_what() {
     let (bed, gate) = (Bed::new(), Gate::closed());

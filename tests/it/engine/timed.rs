@@ -66,6 +66,7 @@ on_databases!(leases:
 on_databases!(lines:
     a_task_that_waits_is_stored_and_runs_when_its_turn_comes,
     owners_take_turns,
+    an_owner_at_its_limit_waits_while_others_run,
     the_line_is_bounded_and_says_by_what,
     a_task_that_waits_is_canceled_without_its_agent,
     messages_wait_in_line,
