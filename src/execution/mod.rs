@@ -25,6 +25,7 @@ mod settings;
 mod start;
 mod subscription;
 mod sweep;
+mod tail;
 mod turn;
 mod writer;
 

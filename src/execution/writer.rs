@@ -8,6 +8,7 @@ use prost::Message as _;
 use super::ExecutionSettings;
 use super::fence::Fence;
 use super::reader::TaskCell;
+use super::tail::Tail;
 use crate::agent::TaskUpdate;
 use crate::clock::Clock;
 use crate::context::Scope;
@@ -20,9 +21,6 @@ use crate::pb::{
 };
 use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
 use crate::task::{Refusal, TaskEvent, apply, is_terminal, receive};
-
-/// Behind this many events a snapshot is made when the task ends: ended tasks are read often and written never.
-const SNAPSHOT_AT_END_EVENTS: usize = 16;
 
 /// Side rows that go along with the next write.
 #[derive(Debug, Default)]
@@ -68,16 +66,6 @@ pub(super) struct Writer {
     artifacts_max: usize,
     inspect: InspectLimits,
     snapshot_every: usize,
-}
-
-/// What has come since the newest snapshot. A snapshot is due when the tail weighs as much as the snapshot itself, so
-/// that the cost of snapshots stays proportional to what was written, however long the history.
-#[derive(Debug, Default)]
-struct Tail {
-    events: usize,
-    bytes: usize,
-    snapshot_generation: u64,
-    snapshot_bytes: usize,
 }
 
 impl Writer {
@@ -163,12 +151,7 @@ impl Writer {
             fence,
             extras: Extras::default(),
             // The stored snapshot stays where it is until a tail as heavy as the task has come.
-            tail: Tail {
-                events: 0,
-                bytes: 0,
-                snapshot_generation,
-                snapshot_bytes: bytes,
-            },
+            tail: Tail::behind(snapshot_generation, bytes),
             bytes,
             bytes_max: settings.task_bytes_max,
             artifacts_max: settings.artifacts_max,
@@ -294,7 +277,7 @@ impl Writer {
                 .push(Arc::new((*event).clone().with_received(&message)));
         }
         self.bytes += bytes;
-        self.tail.bytes += bytes;
+        self.tail.weighs(bytes);
         self.received += 1;
         receive(&mut self.cell.lock(), message);
         Ok(())
@@ -328,7 +311,7 @@ impl Writer {
             status_ms: self.status_ms,
             at_ms: self.now_ms(),
             snapshot,
-            snapshot_generation: self.tail.snapshot_generation,
+            snapshot_generation: self.tail.snapshot_generation(),
             keys: extras.keys,
             push_configs: extras.push_configs,
         })
@@ -367,24 +350,16 @@ impl Writer {
 
     fn push(&mut self, event: TaskEvent) {
         self.bytes += event.payload.len();
-        self.tail.events += 1;
-        self.tail.bytes += event.payload.len();
+        self.tail.grows(event.payload.len());
         self.pending.push(Arc::new(event));
     }
 
     fn snapshot(&mut self) -> Option<Bytes> {
-        let heavy = self.tail.events >= self.snapshot_every && self.tail.bytes >= self.tail.snapshot_bytes;
-        let ended = is_terminal(self.state) && self.tail.events >= SNAPSHOT_AT_END_EVENTS;
-        if !heavy && !ended {
+        if !self.tail.is_due(self.snapshot_every, is_terminal(self.state)) {
             return None;
         }
         let snapshot = Bytes::from(self.cell.lock().encode_to_vec());
-        self.tail = Tail {
-            events: 0,
-            bytes: 0,
-            snapshot_generation: self.written,
-            snapshot_bytes: snapshot.len(),
-        };
+        self.tail = Tail::behind(self.written, snapshot.len());
         Some(snapshot)
     }
 

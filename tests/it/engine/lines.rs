@@ -87,7 +87,7 @@ pub async fn owners_take_turns() {
     bed.quiet().await;
     let order = order.lock().unwrap();
     let begun = [
-        "greedy 0", "greedy 1", "modest 0", "shy 0", "greedy 2", "modest 1", "greedy 3", "greedy 4",
+        "greedy 0", "modest 0", "shy 0", "greedy 1", "modest 1", "greedy 2", "greedy 3", "greedy 4",
     ];
     assert_eq!(order[..8], begun);
 }
