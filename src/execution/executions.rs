@@ -62,9 +62,14 @@ impl Executions {
 
     /// Sends a message to an existing task.
     ///
+    /// A task that another process holds is taken over first if that process is dead, which the database decides by the
+    /// end of its lease: the task is run again or failed as [`Executions::recover`] would do it, and the message finds
+    /// it so. While the other process lives, the message is refused.
+    ///
     /// # Errors
     /// TaskNotFound, UnsupportedOperation when the task is terminal, InvalidParams when it belongs to another context,
-    /// RESOURCE_EXHAUSTED when its inbox or the line of its agent is full.
+    /// RESOURCE_EXHAUSTED when its inbox or the line of its agent is full, UNAVAILABLE with a time to try again after
+    /// while another process works on the task.
     pub async fn send(
         &self,
         agent: &Arc<Agent>,
@@ -122,6 +127,11 @@ impl Executions {
     }
 
     /// Cancels a task: exactly one terminal state wins, and every caller sees the same one.
+    ///
+    /// It does not matter which process works on the task: the cancel is a write on the condition that nobody has written
+    /// meanwhile, and it raises the epoch. A process that holds the task is fenced off by it; its next write or heartbeat
+    /// is refused, and its execution is dropped. If the other process was quicker, the caller is told to ask again, and
+    /// a repeated cancel finds what the task is now.
     ///
     /// # Errors
     /// TaskNotFound; TaskNotCancelable when the task ended otherwise, or its agent refused.

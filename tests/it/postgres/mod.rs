@@ -8,6 +8,7 @@ mod opening;
 mod program;
 mod proxy;
 mod server;
+mod two_programs;
 
 use std::sync::Arc;
 
