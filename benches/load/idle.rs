@@ -24,6 +24,8 @@ const HOLD: &str = "hold:600";
 const LIMITS: [&str; 2] = [
     "limits.streams_per_caller_max=100000",
     "limits.executions_max=100000",
+    "--set",
+    "execution.executions_per_owner_max=0",
 ];
 /// Before memory is read, so that what is freed is freed.
 const SETTLE: Duration = Duration::from_millis(500);

@@ -79,6 +79,8 @@ fn task() -> TableCreateStatement {
         // The first event that is kept: greater than 1 once retention has taken the beginning of the log.
         .col(number("first_generation").default(1).take())
         .col(number("lease_until_ms").default(0))
+        // Which of the caller's messages the agent works on, from 1, and how often it has begun with it.
+        .col(number("message").default(1))
         .col(number("attempt").default(1))
         .to_owned()
 }

@@ -20,6 +20,11 @@ pub trait TaskReader: Send + Sync {
 }
 
 /// One message for an agent, with what came along. Cheap to clone.
+///
+/// The message is stored with the task; what came along is not. When the process dies and another one hands the message
+/// to the agent, `configuration`, `metadata` and `trace` are `None`, `extensions` is empty, `request_id` is a new one, and
+/// `principal` is the owner of the task. An agent that needs more after a crash writes it down with the task, as the
+/// metadata of a status or an artifact for example, or asks callers to put it into the message's own metadata.
 #[derive(Clone)]
 pub struct RequestContext {
     /// The task's id.
@@ -28,9 +33,9 @@ pub struct RequestContext {
     pub context_id: Arc<str>,
     /// The message to work on; it is already the last one of the task's history.
     pub message: Arc<Message>,
-    /// How the caller wants to be answered: accepted media types and the like.
+    /// How the caller wants to be answered: accepted media types and the like. `None` after a crash.
     pub configuration: Option<Arc<SendMessageConfiguration>>,
-    /// The request's metadata.
+    /// The request's metadata, not that of the message. `None` after a crash.
     pub metadata: Option<Arc<Struct>>,
     /// Who sent the message.
     pub principal: Principal,

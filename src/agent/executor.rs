@@ -30,11 +30,13 @@ use crate::pb::Message;
 /// ```
 #[async_trait]
 pub trait AgentExecutor: Send + Sync + 'static {
-    /// Works on one message of a task. It may be run again for the same message when [`AgentExecutor::recovery`] says
-    /// so and the process that ran it died or lost its lease: at least once, and only one of them can write. A process
-    /// that was cut off from its database learns when it is back that another one has taken the task over; its
-    /// execution is dropped then. Until then it runs on: a lease fences what is written to the task, not what the agent
-    /// does elsewhere, so for a while two of them may be at it. [`RequestContext::attempt`] counts.
+    /// Works on one message of a task; one that comes meanwhile is handed over when this execution has returned. It may
+    /// be run again for the same message when [`AgentExecutor::recovery`] says so and the process that ran it died or
+    /// lost its lease: at least once, and only one of them can write. A process that was cut off from its database
+    /// learns when it is back that another one has taken the task over; its execution is dropped then. Until then it
+    /// runs on: a lease fences what is written to the task, not what the agent does elsewhere, so for a while two of
+    /// them may be at it. [`RequestContext::attempt`] counts; what is left of the request in a later attempt says
+    /// [`RequestContext`].
     async fn execute(&self, request: RequestContext, updater: TaskUpdater) -> Result<(), AgentError>;
 
     /// Asked once when a caller cancels the task. The execution, if one runs, goes on until this answers; after
@@ -79,9 +81,12 @@ pub enum CancelOutcome {
 /// What happens to a task that ran when the process died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recovery {
-    /// The task fails with a message that says so.
+    /// The task fails with a message that says so, if the agent had begun to work on a message and not said its last
+    /// word to it. A message that had only been accepted is handed to the agent, as it would have been.
     Fail,
-    /// The agent runs again with the same message, at most `execution.attempts_max` times.
+    /// The agent runs again with the same message, at most `execution.attempts_max` times, and gets the messages that
+    /// were accepted behind it afterwards, in order. Only the messages are kept: what else the requests carried, their
+    /// `configuration` and `metadata` above all, is gone then (see [`RequestContext`]).
     Restart,
 }
 

@@ -8,14 +8,21 @@ mod context;
 mod executor;
 mod polls;
 mod registry;
-mod slots;
 mod threads;
 mod updater;
+
+use crate::context::Principal;
 
 pub use blocking::{BlockingError, run_blocking};
 pub use context::{RequestContext, TaskReader};
 pub use executor::{AgentError, AgentExecutor, CancelOutcome, Recovery};
 pub use registry::{Agent, AgentOptions, Agents, Idempotency, RegistryError};
-pub(crate) use slots::{Full, Place, Slot, Slots, Ticket};
 pub(crate) use threads::on_own_thread;
+
+/// The executions of an agent: who may run one, and who waits.
+pub(crate) type Slots = crate::slots::Slots<Principal>;
+pub(crate) type Slot = crate::slots::Slot<Principal>;
+pub(crate) type Place = crate::slots::Place<Principal>;
+pub(crate) type Ticket = crate::slots::Ticket<Principal>;
+
 pub use updater::{TaskUpdate, TaskUpdater, UpdateError, UpdateReceiver, channel};

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::polls::Polls;
 use super::{AgentExecutor, Slots};
 use crate::pb::AgentCard;
+use crate::slots::SlotLimits;
 
 /// Which sends of an agent count as repetitions of each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,18 +31,30 @@ pub struct AgentOptions {
     pub idempotency: Idempotency,
     /// How many executions may run at once; more wait in line.
     pub executions_max: usize,
+    /// How many of them may be of one owner, so that one whose tasks never end leaves some to the others; more wait in
+    /// line, even while others are free. `None` is three quarters of `executions_max`, one at least.
+    pub executions_per_owner_max: Option<usize>,
     /// How many tasks may wait for a free execution; more are refused with RESOURCE_EXHAUSTED.
     pub queue_max: usize,
     /// How many of them may be of one owner.
     pub queue_per_owner_max: usize,
     /// How often the agent may begin to work on one message when its process dies each time.
     pub attempts_max: u32,
-    /// How long one execution may run before its task fails; `None` for ever.
+    /// How long one execution may run before its task fails; `None` for ever. Every message of a task begins anew, and
+    /// so does every attempt at one.
     pub task_timeout: Option<Duration>,
     /// How long a task may wait for its caller (INPUT_REQUIRED, AUTH_REQUIRED) before it fails; `None` for ever.
     pub interrupted_ttl: Option<Duration>,
     /// The card for authenticated callers (specification 3.1.11).
     pub extended_card: Option<AgentCard>,
+}
+
+impl AgentOptions {
+    /// How many executions of one owner may run at once.
+    pub fn executions_per_owner_max(&self) -> usize {
+        let share = self.executions_max / 4 * 3 + self.executions_max % 4 * 3 / 4;
+        self.executions_per_owner_max.unwrap_or(share).max(1)
+    }
 }
 
 impl Default for AgentOptions {
@@ -50,6 +63,7 @@ impl Default for AgentOptions {
             close_on_interrupt: false,
             idempotency: Idempotency::Key,
             executions_max: 1_024,
+            executions_per_owner_max: None,
             queue_max: 1_024,
             queue_per_owner_max: 256,
             attempts_max: 3,
@@ -89,11 +103,12 @@ impl Agent {
         options: AgentOptions,
     ) -> Result<Self, RegistryError> {
         check_name(name)?;
-        let slots = Slots::new(
-            options.executions_max,
-            options.queue_max,
-            options.queue_per_owner_max,
-        );
+        let slots = Slots::new(SlotLimits {
+            slots: options.executions_max,
+            per_owner: options.executions_per_owner_max(),
+            queue: options.queue_max,
+            queue_per_owner: options.queue_per_owner_max,
+        });
         let cancels = options.executions_max.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             name: Arc::from(name),

@@ -58,6 +58,13 @@ fn limits(config: &Config, overrides: &config::AgentConfig) -> AgentOptions {
     let limited = |ms: u64| (ms > 0).then(|| Duration::from_millis(ms));
     AgentOptions {
         executions_max: overrides.executions_max.unwrap_or(config.limits.executions_max),
+        executions_per_owner_max: match overrides
+            .executions_per_owner_max
+            .or(execution.executions_per_owner_max)
+        {
+            Some(0) => Some(usize::MAX),
+            limit => limit,
+        },
         queue_max: overrides.queue_max.unwrap_or(execution.queue_max),
         queue_per_owner_max: execution.queue_per_owner_max,
         attempts_max: overrides.attempts_max.unwrap_or(execution.attempts_max),

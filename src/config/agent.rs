@@ -52,6 +52,9 @@ section! {
         retention: Option<AgentRetention> = None;
         /// Executions of this agent that run at once; absent: limits.executions_max.
         executions_max: Option<usize> = None, 1..=1_000_000;
+        /// Executions of this agent that run at once for one owner, 0: no limit; absent:
+        /// execution.executions_per_owner_max.
+        executions_per_owner_max: Option<usize> = None, 0..=1_000_000;
         /// Tasks that wait for a free execution of this agent; absent: execution.queue_max.
         queue_max: Option<usize> = None, 0..=1_000_000;
         /// Times that this agent begins to work on one message when its process dies; absent: execution.attempts_max.

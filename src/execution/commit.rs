@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::Reply;
-use crate::pb::{Task, TaskState};
-use crate::repository::{Error, TaskRepository, TaskWrite};
+use crate::pb::Task;
+use crate::repository::{Error, Lease, TaskRepository, TaskWrite};
 use crate::task::TaskEvent;
 
 /// The pause before the first repetition; it doubles up to the longest.
@@ -88,9 +88,9 @@ impl Commit {
         self.write.events.len() == 1
     }
 
-    /// The state of the task behind this write.
-    pub(super) fn state(&self) -> TaskState {
-        self.write.state
+    /// True if this writer holds the task behind this write.
+    pub(super) fn is_held(&self) -> bool {
+        self.write.lease != Lease::Released
     }
 
     pub(super) fn generation(&self) -> u64 {

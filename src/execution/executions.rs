@@ -12,13 +12,14 @@ use super::leases::Leases;
 use super::live::Hub;
 use super::registry::Registry;
 use super::subscription::{EventStream, Subscription};
-use crate::agent::{Agent, Full, Place};
+use crate::agent::{Agent, Place};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::context::{CallContext, Principal, Scope};
 use crate::error::{Error, Kind};
 use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
+use crate::slots::Full;
 
 /// Runs agents and keeps their tasks. Cheap to clone.
 #[derive(Clone)]
@@ -61,9 +62,14 @@ impl Executions {
 
     /// Sends a message to an existing task.
     ///
+    /// A task that another process holds is taken over first if that process is dead, which the database decides by the
+    /// end of its lease: the task is run again or failed as [`Executions::recover`] would do it, and the message finds
+    /// it so. While the other process lives, the message is refused.
+    ///
     /// # Errors
     /// TaskNotFound, UnsupportedOperation when the task is terminal, InvalidParams when it belongs to another context,
-    /// RESOURCE_EXHAUSTED when its inbox or the line of its agent is full.
+    /// RESOURCE_EXHAUSTED when its inbox or the line of its agent is full, UNAVAILABLE with a time to try again after
+    /// while another process works on the task.
     pub async fn send(
         &self,
         agent: &Arc<Agent>,
@@ -121,6 +127,11 @@ impl Executions {
     }
 
     /// Cancels a task: exactly one terminal state wins, and every caller sees the same one.
+    ///
+    /// It does not matter which process works on the task: the cancel is a write on the condition that nobody has written
+    /// meanwhile, and it raises the epoch. A process that holds the task is fenced off by it; its next write or heartbeat
+    /// is refused, and its execution is dropped. If the other process was quicker, the caller is told to ask again, and
+    /// a repeated cancel finds what the task is now.
     ///
     /// # Errors
     /// TaskNotFound; TaskNotCancelable when the task ended otherwise, or its agent refused.
@@ -215,8 +226,11 @@ impl Shared {
                 ..Error::new(
                     Kind::ResourceExhausted,
                     format!(
-                        "agent {} runs {} executions, its limit (executions_max), and {waiting}; try again",
-                        agent.name, options.executions_max
+                        "agent {} runs as many executions as it may (executions_max: {}, of one owner \
+                         executions_per_owner_max: {}), and {waiting}; try again",
+                        agent.name,
+                        options.executions_max,
+                        options.executions_per_owner_max()
                     ),
                 )
             }
@@ -254,6 +268,10 @@ impl From<crate::repository::Error> for Error {
                 ..Self::unavailable(
                     "the database is not available; it is unknown whether a change took place",
                 )
+            },
+            Repository::Unstorable(cause) => Self {
+                cause: Some(cause),
+                ..Self::new(Kind::Internal, "the database can't store this; the task ends")
             },
             Repository::Expired { first } => Self::new(
                 Kind::NotFound,

@@ -1,4 +1,4 @@
-//! What lets one writer of a task write and no other: its epoch, its lease, and the attempt that it is at.
+//! What lets one writer of a task write and no other: its epoch, its lease, and the message and attempt that it is at.
 
 use std::time::Duration;
 
@@ -12,7 +12,10 @@ pub(super) struct Fence {
     epoch: u64,
     /// The row says that this writer holds the task.
     leased: bool,
+    /// Somebody else held the task when it was read, and this writer has not written since.
+    foreign: bool,
     lease: Duration,
+    message: u32,
     attempt: u32,
 }
 
@@ -21,6 +24,7 @@ pub(super) struct Claim {
     pub(super) expected_epoch: u64,
     pub(super) epoch: u64,
     pub(super) lease: Lease,
+    pub(super) message: u32,
     pub(super) attempt: u32,
 }
 
@@ -31,7 +35,9 @@ impl Fence {
             expected_epoch: 0,
             epoch: 1,
             leased: false,
+            foreign: false,
             lease,
+            message: 1,
             attempt: 1,
         }
     }
@@ -41,6 +47,8 @@ impl Fence {
         Self {
             expected_epoch: stored.epoch,
             epoch: stored.epoch + 1,
+            foreign: stored.held,
+            message: stored.message,
             attempt: stored.attempt,
             ..Self::new(lease)
         }
@@ -50,25 +58,44 @@ impl Fence {
     pub(super) fn is_taken_over(&mut self) {
         self.epoch = self.expected_epoch;
         self.leased = true;
+        self.foreign = false;
     }
 
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// How often the agent has begun to work on the newest message; 0 while it waits for its turn.
+    /// The epoch that the row has, as far as this writer knows.
+    pub(super) fn epoch_found(&self) -> u64 {
+        self.expected_epoch
+    }
+
+    /// True if the task is held by somebody else, as far as this writer knows.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign
+    }
+
+    /// Which of the caller's messages the agent works on, or begins with when its turn comes.
+    pub(super) fn message(&self) -> u32 {
+        self.message
+    }
+
+    /// How often the agent has begun to work on that message; 0 while it waits for its turn.
     pub(super) fn attempt(&self) -> u32 {
         self.attempt
     }
 
     /// Counts with the next write.
-    pub(super) fn set_attempt(&mut self, attempt: u32) {
-        self.attempt = attempt;
+    pub(super) fn set_attempt(&mut self, message: u32, attempt: u32) {
+        (self.message, self.attempt) = (message, attempt);
     }
 
-    /// What the next write says; `state` is the one behind it. A task that has settled needs no lease.
-    pub(super) fn claim(&mut self, state: TaskState) -> Claim {
-        let runs = !is_settled(state);
+    /// What the next write says; `state` is the one behind it. A task that has settled needs no lease, unless a message
+    /// waits that is `next` for the agent: nothing has been done for that one yet.
+    pub(super) fn claim(&mut self, state: TaskState, next: Option<u32>) -> Claim {
+        let runs = !is_settled(state) || next.is_some();
+        self.foreign = false;
+        let (message, attempt) = next.map_or((self.message, self.attempt), |next| (next, 0));
         let lease = match (runs, std::mem::replace(&mut self.leased, runs)) {
             (false, _) => Lease::Released,
             (true, true) => Lease::Kept,
@@ -78,7 +105,8 @@ impl Fence {
             expected_epoch: std::mem::replace(&mut self.expected_epoch, self.epoch),
             epoch: self.epoch,
             lease,
-            attempt: self.attempt,
+            message,
+            attempt,
         }
     }
 }
@@ -93,7 +121,7 @@ mod tests {
     #[test]
     fn a_task_is_held_from_its_first_move_to_its_rest() {
         let mut fence = Fence::new(TTL);
-        let mut lease = |state| fence.claim(state).lease;
+        let mut lease = |state| fence.claim(state, None).lease;
         assert_eq!(lease(TaskState::Submitted), Lease::Held(TTL));
         assert_eq!(lease(TaskState::Working), Lease::Kept);
         assert_eq!(lease(TaskState::InputRequired), Lease::Released);
@@ -108,18 +136,38 @@ mod tests {
             generation: 3,
             snapshot_generation: 0,
             epoch: 7,
+            held: true,
+            message: 4,
             attempt: 2,
         };
         let mut fence = Fence::behind(&stored, TTL);
-        let epochs = |claim: Claim| (claim.expected_epoch, claim.epoch, claim.attempt);
-        assert_eq!(epochs(fence.claim(TaskState::Working)), (7, 8, 2));
-        fence.set_attempt(3);
-        assert_eq!(epochs(fence.claim(TaskState::Working)), (8, 8, 3));
+        let epochs = |claim: Claim| (claim.expected_epoch, claim.epoch, claim.message, claim.attempt);
+        assert!(fence.is_foreign());
+        assert_eq!(epochs(fence.claim(TaskState::Working, None)), (7, 8, 4, 2));
+        assert!(!fence.is_foreign());
+        fence.set_attempt(5, 3);
+        assert_eq!(epochs(fence.claim(TaskState::Working, None)), (8, 8, 5, 3));
 
         let mut taken = Fence::behind(&stored, TTL);
         taken.is_taken_over();
-        let claim = taken.claim(TaskState::Working);
+        assert!(!taken.is_foreign());
+        let claim = taken.claim(TaskState::Working, None);
         assert_eq!(claim.lease, Lease::Kept);
-        assert_eq!(epochs(claim), (7, 7, 2));
+        assert_eq!(epochs(claim), (7, 7, 4, 2));
+    }
+
+    /// A fault once: between the agent's last word to one message and its first to the next, nobody held the task.
+    #[test]
+    fn a_task_is_held_while_a_message_waits() {
+        let mut fence = Fence::new(TTL);
+        fence.claim(TaskState::Working, None);
+        let claim = fence.claim(TaskState::InputRequired, Some(2));
+        assert_eq!((claim.lease, claim.message, claim.attempt), (Lease::Kept, 2, 0));
+        fence.set_attempt(2, 1);
+        let claim = fence.claim(TaskState::InputRequired, None);
+        assert_eq!(
+            (claim.lease, claim.message, claim.attempt),
+            (Lease::Released, 2, 1)
+        );
     }
 }

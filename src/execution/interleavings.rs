@@ -146,7 +146,9 @@ impl Process {
         let Some(writer) = self.writer.as_mut().filter(|_| !self.lost) else {
             return;
         };
-        let Some(write) = writer.take_write() else { return };
+        let Some(write) = writer.take_write(None) else {
+            return;
+        };
         let generation = write.generation();
         match now(repository.commit(write)) {
             Ok(()) => self.told.push(generation),

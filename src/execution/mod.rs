@@ -28,6 +28,7 @@ mod start;
 mod subscription;
 mod sweep;
 mod sync;
+mod tail;
 mod threads;
 mod turn;
 mod writer;

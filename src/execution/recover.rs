@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::Executions;
 use super::command::{Answer, Command};
+use super::executions::Shared;
 use super::leases::Held;
 use crate::agent::{Agent, Place, Recovery};
-use crate::context::CallContext;
+use crate::context::{Binding, CallContext, Principal};
 use crate::error::Error;
 use crate::fault;
 use crate::pb::Task;
-use crate::repository::{Interrupted, Lapsed, StoredTask};
-use crate::task::is_terminal;
+use crate::repository::{self, Interrupted, Lapsed, StoredTask};
+use crate::task::{is_terminal, new_id};
 
 /// A task that was taken over, and what is to become of it.
 #[derive(Debug)]
@@ -30,10 +31,26 @@ pub(super) enum Fate {
     Fail(String),
 }
 
+/// The outcome of an attempt to take a task over.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// It is held here now.
+    Taken(Box<TakenOver>),
+    /// Nobody holds it; this is how it stands.
+    Free(Box<StoredTask>),
+    /// Somebody holds it, here or elsewhere.
+    Held,
+    /// There is no room for it here; this is what a caller is told.
+    NoRoom(Error),
+    /// It can't be read, and has been given up.
+    Damaged(Error),
+}
+
 impl Executions {
     /// Takes up a task whose lease ran out: runs or fails it, as its agent says. A task that still waited for a free
-    /// execution runs in any case. `false` if it was left alone: it is held here or by somebody else, or there is no
-    /// room for it now.
+    /// execution runs in any case. The agent begins again with the message that it was at; those behind it wait again.
+    /// `false` if the task was left alone: it is held here or by somebody else, there is no room for it now, or it is
+    /// damaged. A damaged one loses its lease, so that it is not found again, and stays as it is until it is restored.
     ///
     /// # Errors
     /// As the repository's.
@@ -43,30 +60,10 @@ impl Executions {
         left: &Lapsed,
         call: &CallContext,
     ) -> Result<bool, Error> {
-        let shared = &self.0;
-        if shared.leases.holds(&left.task_id) {
+        let Claim::Taken(taken) = self.claim(agent, left).await? else {
             return Ok(false);
-        }
-        let fate = match reason_to_fail(agent, left.attempt) {
-            Some(reason) => Fate::Fail(reason),
-            None => match agent.slots.enter(&left.scope.owner) {
-                Ok(place) => Fate::Run(place),
-                Err(_) => return Ok(false),
-            },
         };
-        if !shared.repository.take_over(left, shared.settings.lease).await? {
-            return Ok(false);
-        }
-        fault::point("lease_acquired");
         let task_id: Arc<str> = Arc::from(left.task_id.as_str());
-        let stored = shared.repository.get(&left.scope, &task_id).await?;
-        let stored = stored.ok_or_else(|| Error::task_not_found(&task_id))?;
-        if stored.epoch != left.epoch + 1 {
-            // The answer took so long that the lease ran out again, and somebody else has the task.
-            return Ok(false);
-        }
-        let lease = shared.leases.hold(&task_id, stored.epoch);
-        let taken = Box::new(TakenOver { stored, lease, fate });
         let call = Box::new(call.clone());
         self.ask(agent, &left.scope, &task_id, |reply| Command::Recover {
             call,
@@ -75,6 +72,70 @@ impl Executions {
         })
         .await
         .map(|_| true)
+    }
+
+    /// Takes a task over if its lease ran out; how it stands if nobody holds it any more.
+    pub(super) async fn claim_or_look(&self, agent: &Agent, left: &Lapsed) -> Result<Claim, Error> {
+        let claim = self.claim(agent, left).await?;
+        if !matches!(claim, Claim::Held) {
+            return Ok(claim);
+        }
+        let stored = self.0.repository.get(&left.scope, &left.task_id).await?;
+        let stored = stored.ok_or_else(|| Error::task_not_found(&left.task_id))?;
+        Ok(if stored.held {
+            Claim::Held
+        } else {
+            Claim::Free(Box::new(stored))
+        })
+    }
+
+    async fn claim(&self, agent: &Agent, left: &Lapsed) -> Result<Claim, Error> {
+        let shared = &self.0;
+        if shared.leases.holds(&left.task_id) {
+            return Ok(Claim::Held);
+        }
+        let place = match reason_to_fail(agent, left.attempt) {
+            Some(_) => None,
+            None => match Shared::place(agent, &left.scope.owner) {
+                Ok(place) => Some(place),
+                Err(error) => return Ok(Claim::NoRoom(error)),
+            },
+        };
+        if !shared.repository.take_over(left, shared.settings.lease).await? {
+            return Ok(Claim::Held);
+        }
+        fault::point("lease_acquired");
+        let task_id: Arc<str> = Arc::from(left.task_id.as_str());
+        let stored = match shared.repository.get(&left.scope, &task_id).await {
+            Err(error @ repository::Error::Corrupt { .. }) => return Ok(self.give_up(left, error).await),
+            stored => stored?.ok_or_else(|| Error::task_not_found(&task_id))?,
+        };
+        if stored.epoch != left.epoch + 1 {
+            // The answer took so long that the lease ran out again, and somebody else has the task.
+            return Ok(Claim::Held);
+        }
+        let lease = shared.leases.hold(&task_id, stored.epoch);
+        // Its holder may have gone on between the look and the end of its lease.
+        let fate = match (reason_to_fail(agent, stored.attempt), place) {
+            (Some(reason), _) => Fate::Fail(reason),
+            (None, Some(place)) => Fate::Run(place),
+            (None, None) => Fate::Run(agent.slots.enter_anyway(&left.scope.owner)),
+        };
+        Ok(Claim::Taken(Box::new(TakenOver { stored, lease, fate })))
+    }
+
+    /// Nothing can be done for a task that can't be read, and trying it in each round would only raise its epoch.
+    async fn give_up(&self, left: &Lapsed, error: repository::Error) -> Claim {
+        tracing::error!(
+            agent = %left.scope.agent,
+            task.id = %left.task_id,
+            %error,
+            "an unfinished task is damaged; it is given up and stays as it is until it is restored from a backup"
+        );
+        if let Err(error) = self.0.repository.release(&left.task_id, left.epoch + 1).await {
+            tracing::warn!(task.id = %left.task_id, %error, "the lease of a damaged task could not be ended; the next round tries again");
+        }
+        Claim::Damaged(error.into())
     }
 
     /// Fails a task that has waited for its caller longer than its agent allows. `false` if it was left alone: it goes on
@@ -111,5 +172,21 @@ fn reason_to_fail(agent: &Agent, attempt: u32) -> Option<String> {
             "the server stopped in each of {attempt} attempts of the agent, the limit (attempts_max)"
         )),
         Recovery::Restart => None,
+    }
+}
+
+/// A call that nobody made: by it a task goes on whose callers are gone.
+pub(super) fn call_of(owner: &Principal) -> CallContext {
+    CallContext {
+        principal: owner.clone(),
+        binding: Binding::Grpc,
+        peer: None,
+        request_id: Arc::from(new_id()),
+        trace: None,
+        version: None,
+        extensions: Arc::new([]),
+        path_agent: None,
+        idempotency_key: None,
+        last_generation: None,
     }
 }

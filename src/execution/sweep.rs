@@ -11,12 +11,11 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 
 use super::Executions;
+use super::recover::call_of;
 use crate::agent::{Agent, AgentError, AgentExecutor, AgentOptions, Agents, RequestContext, TaskUpdater};
-use crate::context::{Binding, CallContext};
 use crate::error::{Error, Kind};
 use crate::pb::AgentCard;
 use crate::repository::{self, Interrupted, Lapsed};
-use crate::task::new_id;
 
 /// Tasks that are read at once.
 const PAGE: usize = 256;
@@ -35,7 +34,8 @@ pub struct Sweeper {
 pub struct Swept {
     /// Tasks whose lease ran out and that were run again or failed.
     pub taken_up: usize,
-    /// Tasks whose lease ran out and that stay for the next round, because there was no room for them.
+    /// Tasks whose lease ran out and that were left alone: there was no room for them, they are damaged, or somebody
+    /// else was quicker.
     pub left: usize,
     /// Tasks that had waited for their callers too long.
     pub expired: usize,
@@ -105,7 +105,7 @@ impl Sweeper {
         let Some(agent) = agent.or_else(|| gone(&left.scope.agent)) else {
             return false;
         };
-        let call = call_of(&left);
+        let call = call_of(&left.scope.owner);
         let taken = self.executions.recover(&agent, &left, &call).await;
         taken.unwrap_or_else(|error| {
             tell(&left.task_id, &call.request_id, &error);
@@ -141,22 +141,6 @@ fn tell(task_id: &str, request_id: &str, error: &Error) {
     error.log(request_id);
     if !matches!(error.kind, Kind::Unavailable | Kind::Conflict) {
         tracing::error!(task.id = task_id, %error, "an unfinished task can't be taken up");
-    }
-}
-
-/// A call that nobody made.
-fn call_of(left: &Lapsed) -> CallContext {
-    CallContext {
-        principal: left.scope.owner.clone(),
-        binding: Binding::Grpc,
-        peer: None,
-        request_id: Arc::from(new_id()),
-        trace: None,
-        version: None,
-        extensions: Arc::new([]),
-        path_agent: None,
-        idempotency_key: None,
-        last_generation: None,
     }
 }
 

@@ -8,6 +8,7 @@ use prost::Message as _;
 use super::ExecutionSettings;
 use super::fence::Fence;
 use super::reader::TaskCell;
+use super::tail::Tail;
 use crate::agent::TaskUpdate;
 use crate::clock::Clock;
 use crate::context::Scope;
@@ -15,14 +16,11 @@ use crate::error::Violation;
 use crate::pb::inspect::{InspectLimits, inspect};
 use crate::pb::stream_response::Payload;
 use crate::pb::{
-    Message, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
+    Message, Role, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
     TaskStatusUpdateEvent, Timestamp,
 };
 use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
 use crate::task::{Refusal, TaskEvent, apply, is_terminal, receive};
-
-/// Behind this many events a snapshot is made when the task ends: ended tasks are read often and written never.
-const SNAPSHOT_AT_END_EVENTS: usize = 16;
 
 /// Side rows that go along with the next write.
 #[derive(Debug, Default)]
@@ -58,6 +56,8 @@ pub(super) struct Writer {
     /// The generation that is in the repository, or on its way there.
     written: u64,
     pending: Vec<Arc<TaskEvent>>,
+    /// The caller's messages in the history.
+    received: u32,
     fence: Fence,
     extras: Extras,
     tail: Tail,
@@ -66,16 +66,6 @@ pub(super) struct Writer {
     artifacts_max: usize,
     inspect: InspectLimits,
     snapshot_every: usize,
-}
-
-/// What has come since the newest snapshot. A snapshot is due when the tail weighs as much as the snapshot itself, so
-/// that the cost of snapshots stays proportional to what was written, however long the history.
-#[derive(Debug, Default)]
-struct Tail {
-    events: usize,
-    bytes: usize,
-    snapshot_generation: u64,
-    snapshot_bytes: usize,
 }
 
 impl Writer {
@@ -106,6 +96,7 @@ impl Writer {
             status_ms,
             written: 0,
             pending: Vec::with_capacity(4),
+            received: 1,
             fence: Fence::new(settings.lease),
             extras: Extras::default(),
             tail: Tail::default(),
@@ -142,6 +133,8 @@ impl Writer {
         } = stored;
         let status = task.status.clone().unwrap_or_default();
         let bytes = task.encoded_len();
+        let received = task.history.iter().filter(|message| is_callers(message)).count();
+        let received = u32::try_from(received).unwrap_or(u32::MAX);
         Self {
             scope,
             task_id: Arc::from(task.id.as_str()),
@@ -154,15 +147,11 @@ impl Writer {
             clock,
             written: generation,
             pending: Vec::new(),
+            received,
             fence,
             extras: Extras::default(),
             // The stored snapshot stays where it is until a tail as heavy as the task has come.
-            tail: Tail {
-                events: 0,
-                bytes: 0,
-                snapshot_generation,
-                snapshot_bytes: bytes,
-            },
+            tail: Tail::behind(snapshot_generation, bytes),
             bytes,
             bytes_max: settings.task_bytes_max,
             artifacts_max: settings.artifacts_max,
@@ -196,9 +185,14 @@ impl Writer {
         &self.fence
     }
 
-    /// Counts an attempt with the next write.
-    pub(super) fn set_attempt(&mut self, attempt: u32) {
-        self.fence.set_attempt(attempt);
+    /// How many messages the caller has sent; the newest one has this number.
+    pub(super) fn received(&self) -> u32 {
+        self.received
+    }
+
+    /// Counts an attempt at a message with the next write.
+    pub(super) fn set_attempt(&mut self, message: u32, attempt: u32) {
+        self.fence.set_attempt(message, attempt);
     }
 
     /// The generation up to which events were handed to the repository.
@@ -231,9 +225,13 @@ impl Writer {
         match update {
             TaskUpdate::Status {
                 state,
-                message,
+                mut message,
                 metadata,
             } => {
+                // What an agent says is never counted as a message to it.
+                if let Some(message) = &mut message {
+                    message.role = Role::Agent.into();
+                }
                 let status_ms = self.now_ms();
                 let event = TaskStatusUpdateEvent {
                     task_id: self.task_id.to_string(),
@@ -279,14 +277,16 @@ impl Writer {
                 .push(Arc::new((*event).clone().with_received(&message)));
         }
         self.bytes += bytes;
-        self.tail.bytes += bytes;
+        self.tail.weighs(bytes);
+        self.received += 1;
         receive(&mut self.cell.lock(), message);
         Ok(())
     }
 
     /// What the repository has to be told, if anything. The events count as written from here on: a writer whose
-    /// write fails for good writes no more.
-    pub(super) fn take_write(&mut self) -> Option<TaskWrite> {
+    /// write fails for good writes no more. `next` is the message that the agent gets when it has said its last word to
+    /// the one before, and has.
+    pub(super) fn take_write(&mut self, next: Option<u32>) -> Option<TaskWrite> {
         if self.pending.is_empty() {
             return None;
         }
@@ -295,7 +295,7 @@ impl Writer {
         self.written += events.len() as u64;
         let snapshot = self.snapshot();
         let extras = std::mem::take(&mut self.extras);
-        let claim = self.fence.claim(self.state);
+        let claim = self.fence.claim(self.state, next);
         Some(TaskWrite {
             scope: self.scope.clone(),
             task_id: self.task_id.clone(),
@@ -304,13 +304,14 @@ impl Writer {
             expected_epoch: claim.expected_epoch,
             epoch: claim.epoch,
             lease: claim.lease,
+            message: claim.message,
             attempt: claim.attempt,
             events,
             state: self.state,
             status_ms: self.status_ms,
             at_ms: self.now_ms(),
             snapshot,
-            snapshot_generation: self.tail.snapshot_generation,
+            snapshot_generation: self.tail.snapshot_generation(),
             keys: extras.keys,
             push_configs: extras.push_configs,
         })
@@ -349,24 +350,16 @@ impl Writer {
 
     fn push(&mut self, event: TaskEvent) {
         self.bytes += event.payload.len();
-        self.tail.events += 1;
-        self.tail.bytes += event.payload.len();
+        self.tail.grows(event.payload.len());
         self.pending.push(Arc::new(event));
     }
 
     fn snapshot(&mut self) -> Option<Bytes> {
-        let heavy = self.tail.events >= self.snapshot_every && self.tail.bytes >= self.tail.snapshot_bytes;
-        let ended = is_terminal(self.state) && self.tail.events >= SNAPSHOT_AT_END_EVENTS;
-        if !heavy && !ended {
+        if !self.tail.is_due(self.snapshot_every, is_terminal(self.state)) {
             return None;
         }
         let snapshot = Bytes::from(self.cell.lock().encode_to_vec());
-        self.tail = Tail {
-            events: 0,
-            bytes: 0,
-            snapshot_generation: self.written,
-            snapshot_bytes: snapshot.len(),
-        };
+        self.tail = Tail::behind(self.written, snapshot.len());
         Some(snapshot)
     }
 
@@ -374,6 +367,11 @@ impl Writer {
     fn now_ms(&self) -> i64 {
         self.clock.now_ms().max(self.status_ms)
     }
+}
+
+/// True for a message of the caller's. The engine sees to it that no other has this role.
+pub(super) fn is_callers(message: &Message) -> bool {
+    message.role() == Role::User
 }
 
 fn status(state: TaskState, message: Option<Message>, at_ms: i64) -> TaskStatus {

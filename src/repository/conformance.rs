@@ -66,6 +66,8 @@ macro_rules! repository_conformance {
             a_lease_that_is_held_or_released_has_not_lapsed,
             renewing_prolongs_what_is_held_and_names_what_is_lost,
             a_lapsed_task_is_taken_over_once,
+            a_released_task_is_taken_up_by_nobody,
+            the_message_that_a_task_is_at_is_kept,
             nobody_is_taken_over_who_came_back,
             waiting_tasks_are_found_by_the_time_they_wait,
             a_key_is_known_until_it_expires,

@@ -208,6 +208,11 @@ impl TaskRepository for MemoryRepository {
         Ok(self.take_lapsed(lapsed, ttl))
     }
 
+    async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error> {
+        self.open()?;
+        Ok(self.release_lease(task_id, epoch))
+    }
+
     async fn interrupted(
         &self,
         agent: &str,

@@ -41,7 +41,8 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Stale`] when generation or epoch are not the expected ones, [`Error::KeyTaken`] when an
     /// idempotency key is bound already and has not expired, be it to the same task, [`Error::Unavailable`] when it is
-    /// unknown whether the write took place. A refused write leaves nothing.
+    /// unknown whether the write took place, [`Error::Unstorable`] when no repetition can help. A refused write leaves
+    /// nothing.
     async fn commit(&self, write: TaskWrite) -> Result<(), Error>;
 
     /// The task as it stands, with the generation it was read at.
@@ -77,9 +78,14 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// own read, hence unscoped.
     async fn lapsed(&self, after: Option<&Lapsed>, limit: usize) -> Result<Vec<Lapsed>, Error>;
 
-    /// Takes a task over whose lease ran out: its epoch is one higher afterwards, and it is held for `ttl`. `false` if
-    /// its holder came back, or somebody else was quicker; nothing is changed then.
+    /// Takes a task over whose lease ran out: its epoch is one higher afterwards, and it is held for `ttl`. Whether it
+    /// ran out says the database, by its own clock; `lapsed` says whose the task is and with which epoch it was seen.
+    /// `false` if its holder came back, or somebody else was quicker; nothing is changed then.
     async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error>;
+
+    /// Ends the lease of a task for good, without a word in its log: nobody takes it up any more. For a task that can't
+    /// be read. `false` if it has another epoch by now, or is gone.
+    async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error>;
 
     /// At most `limit` tasks of an agent that have waited for their callers (INPUT_REQUIRED, AUTH_REQUIRED) since
     /// `until_ms` or longer, the oldest first, behind `after`. The runtime's own read, hence unscoped.

@@ -25,6 +25,10 @@ pub enum Error {
     /// The database can't be reached, is full or too slow. A write may or may not have taken place.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database can't store this write, however often it is tried: a value is too large for it, or breaks a rule of
+    /// its tables. Nothing of it is stored.
+    #[error("the database can't store this: {0}")]
+    Unstorable(String),
     /// Retention has removed the events that were asked for.
     #[error("the log begins with event {first}; what came before it is past its retention")]
     Expired {
@@ -91,7 +95,10 @@ pub struct TaskWrite {
     pub epoch: u64,
     /// What becomes of the lease.
     pub lease: Lease,
-    /// How often the agent has begun to work on the newest message; 0 while the task waits for a free execution.
+    /// Which of the caller's messages the agent works on, or begins with when its turn comes: a number from 1, counted
+    /// through the history. The later ones wait.
+    pub message: u32,
+    /// How often the agent has begun to work on that message; 0 while it waits for a free execution.
     pub attempt: u32,
     /// The new events, dense from `expected_generation + 1`.
     pub events: Vec<Arc<TaskEvent>>,
@@ -129,7 +136,11 @@ pub struct StoredTask {
     pub snapshot_generation: u64,
     /// The epoch of its last writer.
     pub epoch: u64,
-    /// How often the agent has begun to work on the newest message; 0 while the task waits for a free execution.
+    /// Somebody holds a lease on it, run out or not: it is not for others to write, but for whoever takes it over.
+    pub held: bool,
+    /// Which of the caller's messages the agent works on, as in [`TaskWrite::message`].
+    pub message: u32,
+    /// How often the agent has begun to work on that message; 0 while it waits for a free execution.
     pub attempt: u32,
 }
 
@@ -181,7 +192,7 @@ pub struct Lapsed {
     pub task_id: String,
     /// The epoch of whoever held it.
     pub epoch: u64,
-    /// How often the agent has begun to work on the newest message; 0 if it waited for a free execution.
+    /// How often the agent has begun to work on the message that it was at; 0 if that waited for a free execution.
     pub attempt: u32,
     /// When the lease ran out, in milliseconds since the epoch, by the clock of the database.
     pub lease_until_ms: i64,

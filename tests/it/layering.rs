@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// The rooms and their levels, as `src/lib.rs` documents them; a room uses rooms of lower levels, and those of its own
 /// level that are named for it.
-const ROOMS: [(&str, u8, &[&str]); 19] = [
+const ROOMS: [(&str, u8, &[&str]); 20] = [
     ("error", 0, &[]),
     ("clock", 0, &[]),
     ("fault", 0, &[]),
     ("shutdown", 0, &[]),
+    ("slots", 0, &[]),
     ("context", 0, &[]),
     ("config", 0, &[]),
     ("pb", 0, &["error"]),

@@ -22,14 +22,15 @@ impl Actor {
             return;
         }
         let wanted = !self.accepted.is_empty();
-        if let Some(write) = self.writer.take_write() {
+        let next = self.next_message();
+        if let Some(write) = self.writer.take_write(next) {
             let task = wanted.then(|| Box::new(self.writer.cell().lock().clone()));
             let accepted = std::mem::take(&mut self.accepted);
             // Whatever has come before this is committed already or goes along.
             let repeated = std::mem::take(&mut self.repeated);
             let mut commit = Commit::start(&self.executions.0.repository, write, accepted, task);
             commit.repeated = repeated;
-            if self.lease.is_none() && !is_settled(commit.state()) {
+            if self.lease.is_none() && commit.is_held() {
                 self.lease = Some(self.executions.0.leases.claim(self.writer.task_id()));
             }
             self.commit = Some(commit);
@@ -47,7 +48,7 @@ impl Actor {
         if let Some(live) = &self.live {
             live.keep(commit.events());
         }
-        self.keep_lease(is_settled(commit.state()));
+        self.keep_lease(commit.is_held());
         let task_id = self.writer.task_id().clone();
         for reply in commit.repeated {
             let _ = reply.send(Ok(Answer::Known(task_id.to_string())));
@@ -100,19 +101,27 @@ impl Actor {
                 }
                 self.lose(|| Err(taken_over()));
             }
-            error => {
+            error @ repository::Error::Unavailable(_) => {
                 self.accepted.append(&mut commit.accepted);
                 self.degraded = true;
                 let error = Error::from(error);
                 self.answer_all(|| Err(error.clone()));
                 self.commit = Some(commit.retry(&repository));
             }
+            error => self.refused(commit, error),
         }
     }
 
+    /// The message that the agent gets next, when it has said its last word to the one before and has not returned yet.
+    fn next_message(&self) -> Option<u32> {
+        let settled = self.turn.as_ref().is_some_and(|turn| turn.settled);
+        let waiting = u32::try_from(self.inbox.len()).unwrap_or(u32::MAX);
+        (settled && waiting > 0).then(|| self.writer.received() + 1 - waiting)
+    }
+
     /// A task is held from the write that sets it in motion to the one that settles it.
-    fn keep_lease(&mut self, settled: bool) {
-        if settled {
+    fn keep_lease(&mut self, held: bool) {
+        if !held {
             self.lease = None;
         } else if let Some(lease) = &self.lease {
             lease.begin(self.writer.fence().epoch());

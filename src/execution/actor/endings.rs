@@ -10,11 +10,11 @@ use super::Actor;
 use crate::agent::{Agent, CancelOutcome, RequestContext, TaskUpdate};
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
-use crate::execution::command::{Answer, Incoming, Reply};
+use crate::execution::command::{Answer, Reply};
 use crate::execution::outcome::fail;
 use crate::execution::threads::{off_thread, watched};
 use crate::execution::turn::Ended;
-use crate::pb::{Role, TaskState};
+use crate::pb::TaskState;
 use crate::task::{is_interrupted, is_terminal};
 
 impl Actor {
@@ -27,9 +27,10 @@ impl Actor {
             // There is nobody who could refuse.
             return self.cancel_answered(CancelOutcome::Canceled(None));
         }
-        let request = match &self.turn {
-            Some(turn) => turn.request.clone(),
-            None => self.last_request(call),
+        let request = match (&self.turn, &self.waiting) {
+            (Some(turn), _) => turn.request.clone(),
+            (None, Some(waiting)) => waiting.request.clone(),
+            (None, None) => self.present_request(call),
         };
         let settings = &self.shared().settings;
         let limit = settings.cancel_timeout;
@@ -80,10 +81,12 @@ impl Actor {
         self.end_turn();
     }
 
-    /// The caller has not answered for too long, if the task still waits since then and its execution is over.
+    /// The caller has not answered for too long, if the task still waits since then, its execution is over,
+    /// and no message waits for another process to take it up.
     pub(super) fn expire(&mut self, since_ms: i64) {
         let waits = is_interrupted(self.writer.state()) && self.writer.status_ms() <= since_ms;
-        if !waits || self.turn.is_some() || self.waiting.is_some() {
+        let is_busy = self.turn.is_some() || self.waiting.is_some();
+        if !waits || is_busy || self.is_foreign() {
             return;
         }
         let ttl = self.agent.options.interrupted_ttl.unwrap_or_default();
@@ -103,30 +106,6 @@ impl Actor {
                 Err(not_cancelable(self.writer.task_id(), &reason))
             }
         }
-    }
-
-    /// The request that the task was last asked to work on, as far as the history tells.
-    pub(super) fn last_request(&self, call: &CallContext) -> RequestContext {
-        let history = self.writer.cell().lock().history.clone();
-        let follow_up = history
-            .iter()
-            .filter(|message| message.role() == Role::User)
-            .count()
-            > 1;
-        let message = history
-            .into_iter()
-            .rev()
-            .find(|message| message.role() == Role::User)
-            .unwrap_or_default();
-        let incoming = Incoming {
-            message,
-            configuration: None,
-            metadata: None,
-            call: call.clone(),
-            key: None,
-            push_configs: Vec::new(),
-        };
-        self.request(incoming, follow_up)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::execution::command::{Answer, Command, Incoming};
 use crate::execution::executions::Shared;
 use crate::execution::writer::{Extras, Fault};
-use crate::pb::{Message, TaskPushNotificationConfig};
+use crate::pb::{Message, Role, TaskPushNotificationConfig};
 use crate::task::is_terminal;
 
 impl Actor {
@@ -15,6 +15,15 @@ impl Actor {
         let Some(command) = command else { return };
         if self.degraded {
             return command.refuse(Error::unavailable("the database is not available; try again"));
+        }
+        if matches!(command, Command::Message { .. })
+            && self.is_foreign()
+            && !is_terminal(self.writer.state())
+        {
+            return match self.cancel {
+                None => self.begin_claim(command),
+                Some(_) => command.refuse(Error::unavailable("the task is being canceled; try again")),
+            };
         }
         match command {
             Command::Message { incoming, reply, .. } if self.is_repeated(&incoming) => {
@@ -104,7 +113,7 @@ impl Actor {
         } else {
             Some(Shared::place(&self.agent, &self.scope.owner)?)
         };
-        name(&mut incoming.message, &task_id, &context_id);
+        receive_for(&mut incoming.message, &task_id, &context_id);
         let extras = extras(&mut incoming, &task_id);
         self.writer
             .receive(incoming.message.clone())
@@ -120,7 +129,14 @@ impl Actor {
     }
 }
 
-/// Puts the ids of the task into a caller's message.
+/// Puts the ids of the task into a caller's message. Whoever sends one is the user, whatever it says of itself: recovery
+/// tells by the role what the agent has to be handed.
+pub(super) fn receive_for(message: &mut Message, task_id: &Arc<str>, context_id: &Arc<str>) {
+    message.role = Role::User.into();
+    name(message, task_id, context_id);
+}
+
+/// Puts the ids of the task into a message.
 pub(super) fn name(message: &mut Message, task_id: &Arc<str>, context_id: &Arc<str>) {
     message.task_id = task_id.to_string();
     message.context_id = context_id.to_string();

@@ -7,6 +7,8 @@ mod commits;
 mod endings;
 mod messages;
 mod places;
+mod recovery;
+mod refused;
 mod turns;
 
 use std::collections::{HashSet, VecDeque};
@@ -16,8 +18,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::messages::{extras, name};
+use self::messages::{extras, receive_for};
 use self::places::Waiting;
+use self::recovery::Claiming;
 use crate::agent::{Agent, CancelOutcome, Place, RequestContext, Slot};
 use crate::context::Scope;
 use crate::error::Error;
@@ -27,6 +30,7 @@ use crate::execution::executions::{Executions, Shared};
 use crate::execution::leases::Held;
 use crate::execution::live::Live;
 use crate::execution::outcome::invalid_response;
+use crate::execution::recover::Claim;
 use crate::execution::registry::Mailbox;
 use crate::execution::turn::{Progress, Turn};
 use crate::execution::writer::{Fault, Writer};
@@ -53,6 +57,8 @@ pub(super) struct Actor {
     inbox: VecDeque<RequestContext>,
     commit: Option<Commit>,
     cancel: Option<Cancel>,
+    /// Somebody else held the task; a message waits until it is clear whether it can be taken over.
+    claiming: Option<Claiming>,
     accepted: Vec<Reply>,
     settlers: Vec<Reply>,
     cancelers: Vec<Reply>,
@@ -69,6 +75,8 @@ pub(super) struct Actor {
     degraded: bool,
     /// Somebody else owns the task now, or it was never made.
     lost: bool,
+    /// The database refused for good what was to be written; the stored task has to be failed.
+    is_refused: bool,
     /// The task has left the line without having run.
     left_line: bool,
     /// Others were woken since the runtime last had its thread back. The last of them waits for this very thread, and
@@ -87,6 +95,7 @@ enum Step {
     Committed(Result<(), repository::Error>),
     Progress(Progress),
     CancelAnswered(CancelOutcome),
+    Claimed(Result<Claim, Error>),
     Command(Option<Command>),
     LeaseLost,
     /// The process stops, and the turn has not come.
@@ -109,7 +118,7 @@ impl Actor {
         place: Place,
     ) -> Self {
         let (task_id, context_id) = ids;
-        name(&mut incoming.message, &task_id, &context_id);
+        receive_for(&mut incoming.message, &task_id, &context_id);
         let shared = &executions.0;
         let extras = extras(&mut incoming, &task_id);
         let gated = !extras.keys.is_empty();
@@ -163,6 +172,7 @@ impl Actor {
             inbox: VecDeque::new(),
             commit: None,
             cancel: None,
+            claiming: None,
             accepted: Vec::new(),
             settlers: Vec::new(),
             cancelers: Vec::new(),
@@ -174,6 +184,7 @@ impl Actor {
             live: None,
             degraded: false,
             lost: false,
+            is_refused: false,
             left_line: false,
             has_woken: false,
             lease: None,
@@ -229,7 +240,7 @@ impl Actor {
         }
         let repository = self.executions.0.repository.clone();
         let mut events = Vec::new();
-        if let Some(write) = self.writer.take_write() {
+        if let Some(write) = self.writer.take_write(None) {
             events.clone_from(&write.events);
             repository.commit(write).await?;
         }
@@ -260,7 +271,7 @@ impl Actor {
             let step = self.step(&mut mailbox).await;
             self.has_woken |= matches!(
                 step,
-                Step::Committed(_) | Step::CancelAnswered(_) | Step::Command(_)
+                Step::Committed(_) | Step::CancelAnswered(_) | Step::Claimed(_) | Step::Command(_)
             );
             match step {
                 Step::OthersRan => self.has_woken = false,
@@ -268,6 +279,7 @@ impl Actor {
                 Step::Committed(Err(error)) => self.not_committed(error),
                 Step::Progress(progress) => self.progress(progress),
                 Step::CancelAnswered(outcome) => self.cancel_answered(outcome),
+                Step::Claimed(outcome) => self.claimed(outcome),
                 Step::Command(command) => self.command(command),
                 Step::LeaseLost => self.lease_lost(),
                 Step::NoTurn => self.leave_line(),
@@ -282,6 +294,9 @@ impl Actor {
         }
         if self.left_line {
             self.hand_back().await;
+        }
+        if self.is_refused {
+            self.fail_what_is_stored().await;
         }
         // Who still waits is served by whoever reads the task as it is now, and so is what came too late.
         let waiting = std::mem::take(&mut self.settlers);
@@ -308,6 +323,7 @@ impl Actor {
             commit,
             turn,
             cancel,
+            claiming,
             lease,
             waiting,
             deadline,
@@ -319,8 +335,9 @@ impl Actor {
             Some(result) = optional(commit.as_mut().map(Commit::wait)) => Step::Committed(result),
             Some(outcome) = optional(cancel.as_mut()) => Step::CancelAnswered(outcome),
             Some(()) = optional(lease.as_mut().map(Held::lost)) => Step::LeaseLost,
+            Some(outcome) = optional(claiming.as_mut().map(|claiming| claiming.outcome.as_mut())) => Step::Claimed(outcome),
             // Before the agent, which may write without end: a cancel must get through.
-            command = mailbox.next() => Step::Command(command),
+            command = mailbox.next(), if claiming.is_none() => Step::Command(command),
             Some(()) = optional(deadline.map(tokio::time::sleep_until)) => Step::TimeUp,
             Some(()) = optional(waiting.as_ref().map(|_| executions.0.shutdown.draining())) => Step::NoTurn,
             Some(slot) = optional(waiting.as_mut().map(|waiting| waiting.ticket.ready())) => Step::SlotGiven(slot),
@@ -340,7 +357,7 @@ impl Actor {
     /// Somebody in this process moves the task on.
     fn is_working(&self) -> bool {
         let runs = self.turn.is_some() || self.waiting.is_some();
-        runs || self.cancel.is_some() || !self.inbox.is_empty()
+        runs || self.cancel.is_some() || self.claiming.is_some() || !self.inbox.is_empty()
     }
 
     /// The repository does not have everything yet.

@@ -1,31 +1,30 @@
-//! The actor in line: a message waits for its owner's turn, and tasks of others are taken up.
+//! The actor in line: a message waits for its owner's turn.
 
 use super::Actor;
 use super::turns::working;
 use crate::agent::{Place, RequestContext, Slot, Ticket};
-use crate::context::CallContext;
 use crate::error::Error;
-use crate::execution::outcome::{agent_message, fail};
-use crate::execution::recover::{Fate, TakenOver};
-use crate::execution::writer::Writer;
-use crate::repository;
+use crate::execution::outcome::agent_message;
 
 /// A message that waits for a free execution.
 pub(super) struct Waiting {
     pub(super) ticket: Ticket,
-    request: RequestContext,
+    pub(super) request: RequestContext,
 }
 
 impl Actor {
     /// Begins to work on a message that nobody has worked on, now or when the owner's turn comes.
     pub(super) fn take_place(&mut self, request: RequestContext, place: Place) {
+        // Behind it are those in the inbox, and no others.
+        let behind = u32::try_from(self.inbox.len()).unwrap_or(u32::MAX);
+        let message = self.writer.received().saturating_sub(behind);
         match place {
             Place::Free(slot) => {
-                self.writer.set_attempt(1);
+                self.writer.set_attempt(message, 1);
                 self.begin_turn(request, slot);
             }
             Place::Queued(ticket) => {
-                self.writer.set_attempt(0);
+                self.writer.set_attempt(message, 0);
                 self.waiting = Some(Waiting { ticket, request });
             }
         }
@@ -66,13 +65,13 @@ impl Actor {
 
     /// Lets the agent begin once more. That it does is committed first, as an event of its own: an agent that kills its
     /// process each time must not do so for ever.
-    fn begin_attempt(&mut self, request: RequestContext, slot: Slot) {
+    pub(super) fn begin_attempt(&mut self, request: RequestContext, slot: Slot) {
         let attempt = self.writer.fence().attempt() + 1;
         let words = (attempt > 1).then(|| {
             tracing::info!(agent = %self.agent.name, task.id = %self.writer.task_id(), attempt, "execution restarted");
             agent_message(&self.writer, "the server restarted and the agent begins again")
         });
-        self.writer.set_attempt(attempt);
+        self.writer.set_attempt(self.writer.fence().message(), attempt);
         match self.writer.update(working(words)) {
             Ok(()) => {
                 self.gated = true;
@@ -80,36 +79,5 @@ impl Actor {
             }
             Err(fault) => self.broken(fault),
         }
-    }
-
-    /// Takes up what another process left: the task says SUBMITTED or WORKING, and nobody works.
-    pub(super) fn recover(&mut self, call: &CallContext, taken: TakenOver) -> Result<(), Error> {
-        let is_busy = self.turn.is_some() || self.waiting.is_some() || self.commit.is_some();
-        if is_busy || !self.writer.pending().is_empty() {
-            // Whatever it does, the take-over has fenced it off.
-            return Err(repository::Error::Stale.into());
-        }
-        let shared = self.executions.0.clone();
-        self.writer = Writer::resume(
-            self.scope.clone(),
-            taken.stored,
-            shared.clock.clone(),
-            &shared.settings,
-        );
-        self.lease = Some(taken.lease);
-        match taken.fate {
-            Fate::Run(place) => {
-                let request = self.last_request(call);
-                match place {
-                    Place::Free(slot) => self.begin_attempt(request, slot),
-                    Place::Queued(ticket) => self.waiting = Some(Waiting { ticket, request }),
-                }
-            }
-            Fate::Fail(reason) => {
-                tracing::info!(agent = %self.agent.name, task.id = %self.writer.task_id(), reason, "interrupted execution failed");
-                fail(&mut self.writer, &reason);
-            }
-        }
-        Ok(())
     }
 }

@@ -9,7 +9,9 @@ use futures_util::future::join_all;
 
 use super::{NOW_MS, Sketch, key, ok, push_config, scope};
 use crate::pb::TaskState;
-use crate::repository::{Error, Interrupted, Lapsed, Lease, TaskRepository, TaskWrite};
+use crate::repository::{
+    Error, Interrupted, Lapsed, Lease, ListQuery, StoredTask, TaskRepository, TaskWrite,
+};
 
 type Repository = Arc<dyn TaskRepository>;
 
@@ -224,7 +226,7 @@ pub async fn a_lapsed_task_is_taken_over_once(repository: Repository) {
         repository.renew(&[lease_of(&old)], HOUR).await,
         Ok(vec![Arc::from("t")])
     );
-    new.attempt = 2;
+    (new.message, new.attempt) = (3, 2);
     commit(&repository, new.go(TaskState::Working)).await;
     assert_eq!(repository.get(&new.scope, "t").await, Ok(Some(new.stored())));
 }
@@ -248,6 +250,43 @@ pub async fn nobody_is_taken_over_who_came_back(repository: Repository) {
     }
     let stored = ok(repository.get(&renewed.scope, "renewed").await);
     assert_eq!(stored.map(|stored| stored.epoch), Some(1));
+}
+
+/// A lease that is ended for good is found no more, and only by who holds it.
+pub async fn a_released_task_is_taken_up_by_nobody(repository: Repository) {
+    let sketch = working(&repository, "t", Duration::ZERO).await;
+    let left = the_lapsed_one(&repository).await;
+    assert_eq!(repository.release("t", left.epoch + 1).await, Ok(false));
+    assert_eq!(repository.release("unknown", 1).await, Ok(false));
+    assert_eq!(the_lapsed_one(&repository).await, left);
+    assert_eq!(repository.release("t", left.epoch).await, Ok(true));
+    assert_eq!(lapsed(&repository).await, []);
+    assert_eq!(repository.take_over(&left, HOUR).await, Ok(false));
+    let stored = ok(repository.get(&sketch.scope, "t").await);
+    let expected = StoredTask {
+        held: false,
+        ..sketch.stored()
+    };
+    assert_eq!(stored, Some(expected));
+}
+
+/// Which message a task is at is kept with every write, from the first one on, and listed too.
+pub async fn the_message_that_a_task_is_at_is_kept(repository: Repository) {
+    let mut sketch = Sketch::new(&scope("ada"), "t");
+    (sketch.message, sketch.attempt) = (4, 0);
+    commit(&repository, sketch.create()).await;
+    assert_eq!(
+        repository.get(&sketch.scope, "t").await,
+        Ok(Some(sketch.stored()))
+    );
+    (sketch.message, sketch.attempt) = (5, 2);
+    commit(&repository, sketch.hear("more")).await;
+    let query = ListQuery {
+        limit: 9,
+        ..ListQuery::default()
+    };
+    let page = ok(repository.list(&sketch.scope, &query).await);
+    assert_eq!(page.tasks, [sketch.stored()]);
 }
 
 /// Tasks that wait for their callers, by agent and by the time that they have.

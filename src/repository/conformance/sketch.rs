@@ -69,6 +69,8 @@ pub struct Sketch {
     pub epoch: u64,
     /// How long each write that does not settle the task holds it; zero at first, so that every lease runs out at once.
     pub lease: Duration,
+    /// The message that the writer is at.
+    pub message: u32,
     /// The attempt that the writer is at.
     pub attempt: u32,
     /// The time of the newest status.
@@ -98,6 +100,7 @@ impl Sketch {
             generation: 0,
             epoch: 1,
             lease: Duration::ZERO,
+            message: 1,
             attempt: 1,
             status_ms,
             snapshot_generation: 0,
@@ -153,6 +156,8 @@ impl Sketch {
             generation: self.generation,
             snapshot_generation: self.snapshot_generation,
             epoch: self.epoch,
+            held: !is_settled(self.state()),
+            message: self.message,
             attempt: self.attempt,
         }
     }
@@ -220,6 +225,7 @@ impl Sketch {
             } else {
                 Lease::Held(self.lease)
             },
+            message: self.message,
             attempt: self.attempt,
             events,
             state: self.state(),

@@ -67,6 +67,16 @@ impl MemoryRepository {
         }
     }
 
+    pub(super) fn release_lease(&self, task_id: &str, epoch: u64) -> bool {
+        match self.tasks.get_mut(task_id).filter(|row| row.epoch == epoch) {
+            Some(mut row) => {
+                row.lease_until_ms = 0;
+                true
+            }
+            None => false,
+        }
+    }
+
     pub(super) fn find_interrupted(
         &self,
         agent: &str,

@@ -23,6 +23,7 @@ pub(super) struct Row {
     pub(super) epoch: u64,
     /// Until when somebody holds the task; 0 when nobody does.
     pub(super) lease_until_ms: i64,
+    pub(super) message: u32,
     pub(super) attempt: u32,
     pub(super) snapshot: Option<Bytes>,
     pub(super) snapshot_generation: u64,
@@ -53,6 +54,7 @@ impl Row {
             status_ms: write.status_ms,
             epoch: write.epoch,
             lease_until_ms: leased(write.lease, 0, now_ms),
+            message: write.message,
             attempt: write.attempt,
             snapshot: write.snapshot,
             snapshot_generation: write.snapshot_generation,
@@ -68,6 +70,7 @@ impl Row {
     pub(super) fn append(&mut self, write: TaskWrite, now_ms: i64) {
         self.commits.push(Packed::of(&write));
         self.lease_until_ms = leased(write.lease, self.lease_until_ms, now_ms);
+        self.message = write.message;
         self.attempt = write.attempt;
         self.generation = write.generation();
         self.epoch = write.epoch;
@@ -102,6 +105,8 @@ impl Row {
             generation: self.generation,
             snapshot_generation: self.snapshot_generation,
             epoch: self.epoch,
+            held: self.lease_until_ms > 0,
+            message: self.message,
             attempt: self.attempt,
         })
     }

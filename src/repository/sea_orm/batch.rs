@@ -7,7 +7,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait, Value,
 };
 
-use super::failure::is_of_the_rows;
+use super::failure::{is_final, is_of_the_rows};
 use super::sql::{
     INSERT_HELD_TASK, INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, KEPT, ManyRows, RELEASED,
     UPDATE_TASK,
@@ -64,6 +64,9 @@ pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]
             Err(failure) if range.len() > 1 && failure.is_of_one() => {
                 let middle = range.start + range.len() / 2;
                 left.extend([middle..range.end, range.start..middle]);
+            }
+            Err(Failure::Database(error)) if is_final(&error) => {
+                results[range].fill(Err(Error::Unstorable(error.to_string())));
             }
             Err(Failure::Database(error)) => results[range].fill(Err(unavailable(error))),
             Err(Failure::Conflict(conflict)) => {
@@ -183,7 +186,7 @@ fn task_row(write: &TaskWrite) -> [Value; 10] {
     ]
 }
 
-fn held_task_row(write: &TaskWrite) -> [Value; 12] {
+fn held_task_row(write: &TaskWrite) -> [Value; 13] {
     let [
         id,
         agent,
@@ -196,24 +199,25 @@ fn held_task_row(write: &TaskWrite) -> [Value; 12] {
         epoch,
         snapshot,
     ] = task_row(write);
-    let (attempt, lease) = lease(write);
+    let [message, attempt, lease] = standing(write);
     [
-        id, agent, owner, context, state, status, created, generation, epoch, snapshot, attempt, lease,
+        id, agent, owner, context, state, status, created, generation, epoch, snapshot, message, attempt,
+        lease,
     ]
 }
 
-/// The attempt, and the lease as milliseconds or one of the numbers that stand for something else.
-fn lease(write: &TaskWrite) -> (Value, Value) {
+/// The message and the attempt, and the lease as milliseconds or one of the numbers that stand for something else.
+fn standing(write: &TaskWrite) -> [Value; 3] {
     let lease = match write.lease {
         Lease::Released => RELEASED,
         Lease::Kept => KEPT,
         Lease::Held(ttl) => millis(ttl),
     };
-    (Value::from(i64::from(write.attempt)), Value::from(lease))
+    [i64::from(write.message), i64::from(write.attempt), lease].map(Value::from)
 }
 
-fn move_row(write: &TaskWrite) -> [Value; 12] {
-    let (attempt, lease) = lease(write);
+fn move_row(write: &TaskWrite) -> [Value; 13] {
+    let [message, attempt, lease] = standing(write);
     [
         text(&write.task_id),
         text(&write.scope.agent),
@@ -225,6 +229,7 @@ fn move_row(write: &TaskWrite) -> [Value; 12] {
         number(write.generation()),
         number(write.epoch),
         number(write.snapshot_generation),
+        message,
         attempt,
         lease,
     ]

@@ -50,6 +50,11 @@ pub(super) enum Work {
         ttl: Duration,
         done: Done<bool>,
     },
+    Release {
+        task_id: String,
+        epoch: u64,
+        done: Done<bool>,
+    },
     Remove(Removal, Done<()>),
     Close,
 }
@@ -264,6 +269,10 @@ impl Writer {
                 Work::TakeOver { lapsed, ttl, done } => {
                     let take_over = async |pool: Arc<_>| lease::take_over(&pool, &lapsed, ttl).await;
                     let _ = done.send(self.link.run(take_over).await);
+                }
+                Work::Release { task_id, epoch, done } => {
+                    let release = async |pool: Arc<_>| lease::release(&pool, &task_id, epoch).await;
+                    let _ = done.send(self.link.run(release).await);
                 }
                 Work::Remove(removal, done) => {
                     let remove = async |pool: Arc<_>| prune::remove(&pool, &removal).await;

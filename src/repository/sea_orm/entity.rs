@@ -23,7 +23,9 @@ pub(super) mod task {
         pub generation: i64,
         pub epoch: i64,
         pub snapshot_generation: i64,
+        pub message: i64,
         pub attempt: i64,
+        pub lease_until_ms: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, TransactionTrait, Value};
 
-use super::read::{attempt, unsigned};
+use super::read::{small, unsigned};
 use super::sql::{RENEW_LEASE, with_time};
 use super::unavailable;
 use crate::context::{Principal, Scope};
@@ -16,6 +16,8 @@ use crate::repository::{Error, Interrupted, Lapsed};
 
 const TAKE_OVER: &str = "UPDATE task SET epoch = epoch + 1, lease_until_ms = {now} + $5 \
      WHERE id = $1 AND agent = $2 AND owner = $3 AND epoch = $4 AND lease_until_ms > 0 AND lease_until_ms <= {now}";
+
+const RELEASE: &str = "UPDATE task SET lease_until_ms = 0 WHERE id = $1 AND epoch = $2";
 
 const LAPSED: &str = "SELECT id, agent, owner, epoch, attempt, lease_until_ms FROM task \
      WHERE lease_until_ms > 0 AND lease_until_ms <= {now} AND (lease_until_ms, id) > ($1, $2) \
@@ -79,6 +81,20 @@ pub(super) async fn take_over(
     Ok(done.rows_affected() == 1)
 }
 
+/// Ends a lease for good; `false` if it is somebody else's by now.
+pub(super) async fn release(
+    connection: &DatabaseConnection,
+    task_id: &str,
+    epoch: u64,
+) -> Result<bool, Error> {
+    let values = [Value::from(task_id), number(epoch)];
+    let done = connection
+        .execute_raw(statement(connection, RELEASE, values))
+        .await
+        .map_err(unavailable)?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Tasks whose lease ran out, by the time when it did.
 pub(super) async fn lapsed(
     connection: &DatabaseConnection,
@@ -92,7 +108,7 @@ pub(super) async fn lapsed(
             scope: scope(row)?,
             task_id: row.try_get("", "id")?,
             epoch: unsigned(row.try_get("", "epoch")?),
-            attempt: attempt(row.try_get("", "attempt")?),
+            attempt: small(row.try_get("", "attempt")?),
             lease_until_ms: row.try_get("", "lease_until_ms")?,
         })
     })

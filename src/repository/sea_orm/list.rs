@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::entity::task;
-use super::read::{Head, LogRow, attempt, fold, unsigned};
+use super::read::{Head, LogRow, fold, small, unsigned};
 use super::unavailable;
 use crate::context::Scope;
 use crate::pb::{self, Struct, Task, TaskStatus, Timestamp, value::Kind};
@@ -117,8 +117,8 @@ pub(super) fn statements(backend: DbBackend, scope: &Scope, query: &ListQuery) -
 fn load_statement<'a>(backend: DbBackend, ids: impl ExactSizeIterator<Item = &'a str>) -> Statement {
     let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
     let sql = format!(
-        "SELECT t.id, t.epoch, t.attempt, t.generation, t.snapshot_generation, l.last_generation, l.first_generation, \
-         l.events, l.snapshot FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
+        "SELECT t.id, t.epoch, t.message, t.attempt, t.lease_until_ms, t.generation, t.snapshot_generation, \
+         l.last_generation, l.first_generation, l.events, l.snapshot FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
          WHERE t.id IN ({}) ORDER BY t.id, l.last_generation",
         places.join(", ")
     );
@@ -189,6 +189,8 @@ fn damaged(row: &task::Model, damage: &Error) -> StoredTask {
         generation: unsigned(row.generation),
         snapshot_generation: unsigned(row.snapshot_generation),
         epoch: unsigned(row.epoch),
-        attempt: attempt(row.attempt),
+        held: row.lease_until_ms > 0,
+        message: small(row.message),
+        attempt: small(row.attempt),
     }
 }

@@ -194,9 +194,11 @@ impl TaskRepository for SeaOrmRepository {
     }
 
     async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error> {
-        let (scope, task_id) = (scope.clone(), task_id.to_owned());
+        let (owner, scope, task_id) = (scope, scope.clone(), task_id.to_owned());
         self.readers
-            .run(move |pool| async move { read::task(&pool, &scope, &task_id).await })
+            .run_for(owner, move |pool| async move {
+                read::task(&pool, &scope, &task_id).await
+            })
             .await
     }
 
@@ -207,23 +209,29 @@ impl TaskRepository for SeaOrmRepository {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Arc<TaskEvent>>, Error> {
-        let (scope, task_id) = (scope.clone(), task_id.to_owned());
+        let (owner, scope, task_id) = (scope, scope.clone(), task_id.to_owned());
         self.readers
-            .run(move |pool| async move { read::events(&pool, &scope, &task_id, after, limit).await })
+            .run_for(owner, move |pool| async move {
+                read::events(&pool, &scope, &task_id, after, limit).await
+            })
             .await
     }
 
     async fn list(&self, scope: &Scope, query: &ListQuery) -> Result<ListPage, Error> {
-        let (scope, query) = (scope.clone(), query.clone());
+        let (owner, scope, query) = (scope, scope.clone(), query.clone());
         self.readers
-            .run(move |pool| async move { list::page(&pool, &scope, &query).await })
+            .run_for(owner, move |pool| async move {
+                list::page(&pool, &scope, &query).await
+            })
             .await
     }
 
     async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {
-        let (scope, key) = (scope.clone(), key.to_owned());
+        let (owner, scope, key) = (scope, scope.clone(), key.to_owned());
         self.readers
-            .run(move |pool| async move { side::known_key(&pool, &scope, &key, now_ms).await })
+            .run_for(owner, move |pool| async move {
+                side::known_key(&pool, &scope, &key, now_ms).await
+            })
             .await
     }
 
@@ -242,6 +250,12 @@ impl TaskRepository for SeaOrmRepository {
         let committer = self.committers.of(&lapsed.task_id);
         let lapsed = Box::new(lapsed.clone());
         committer.run(|done| Work::TakeOver { lapsed, ttl, done }).await
+    }
+
+    async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error> {
+        let committer = self.committers.of(task_id);
+        let task_id = task_id.to_owned();
+        committer.run(|done| Work::Release { task_id, epoch, done }).await
     }
 
     async fn interrupted(
@@ -282,9 +296,11 @@ impl TaskRepository for SeaOrmRepository {
         scope: &Scope,
         task_id: &str,
     ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error> {
-        let (scope, task_id) = (scope.clone(), task_id.to_owned());
+        let (owner, scope, task_id) = (scope, scope.clone(), task_id.to_owned());
         self.readers
-            .run(move |pool| async move { side::push_configs(&pool, &scope, &task_id).await })
+            .run_for(owner, move |pool| async move {
+                side::push_configs(&pool, &scope, &task_id).await
+            })
             .await
     }
 

@@ -12,7 +12,7 @@ use crate::repository::{Error, StoredTask, log};
 use crate::task::{ReplayError, TaskEvent, replay};
 
 /// The join is an outer one: a task without a log is damaged, and not a task that does not exist.
-const TASK: &str = "SELECT t.epoch, t.attempt, t.generation, t.snapshot_generation, l.last_generation, \
+const TASK: &str = "SELECT t.epoch, t.message, t.attempt, t.lease_until_ms, t.generation, t.snapshot_generation, l.last_generation, \
      l.first_generation, l.events, l.snapshot \
      FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
      WHERE t.id = $1 AND t.agent = $2 AND t.owner = $3 ORDER BY l.last_generation";
@@ -50,6 +50,8 @@ pub(super) struct Head {
     pub(super) generation: u64,
     pub(super) snapshot_generation: u64,
     pub(super) epoch: u64,
+    pub(super) held: bool,
+    pub(super) message: u32,
     pub(super) attempt: u32,
 }
 
@@ -59,7 +61,9 @@ impl Head {
             generation: unsigned(row.try_get("", "generation")?),
             snapshot_generation: unsigned(row.try_get("", "snapshot_generation")?),
             epoch: unsigned(row.try_get("", "epoch")?),
-            attempt: attempt(row.try_get("", "attempt")?),
+            held: row.try_get::<i64>("", "lease_until_ms")? > 0,
+            message: small(row.try_get("", "message")?),
+            attempt: small(row.try_get("", "attempt")?),
         })
     }
 }
@@ -68,7 +72,7 @@ pub(super) fn unsigned(number: i64) -> u64 {
     number.max(0).unsigned_abs()
 }
 
-pub(super) fn attempt(number: i64) -> u32 {
+pub(super) fn small(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
@@ -98,6 +102,8 @@ pub(super) fn fold(task_id: &str, head: Head, rows: Vec<LogRow>) -> Result<Store
         generation,
         snapshot_generation,
         epoch,
+        held,
+        message,
         attempt,
     } = head;
     let damaged = |generation: u64, cause: String| log::damaged(task_id, generation, cause);
@@ -125,6 +131,8 @@ pub(super) fn fold(task_id: &str, head: Head, rows: Vec<LogRow>) -> Result<Store
         generation,
         snapshot_generation,
         epoch,
+        held,
+        message,
         attempt,
     })
 }

@@ -30,8 +30,8 @@ pub(super) const INSERT_TASK: ManyRows = ManyRows {
 /// say that nobody does.
 pub(super) const INSERT_HELD_TASK: ManyRows = ManyRows {
     before: "INSERT INTO task (id, agent, owner, context_id, state, status_ms, created_ms, generation, epoch, \
-             snapshot_generation, attempt, lease_until_ms) VALUES ",
-    types: &["", "", "", "", "", "", "", "", "", "", "", "{now} + ?"],
+             snapshot_generation, message, attempt, lease_until_ms) VALUES ",
+    types: &["", "", "", "", "", "", "", "", "", "", "", "", "{now} + ?"],
     after: " ON CONFLICT (id) DO NOTHING",
 };
 
@@ -42,11 +42,12 @@ pub(super) const RELEASED: i64 = -2;
 /// Moves a task on, if it is whose and where the writer believes it to be.
 pub(super) const UPDATE_TASK: ManyRows = ManyRows {
     before: "UPDATE task SET state = v.column6, status_ms = v.column7, generation = v.column8, epoch = v.column9, \
-             snapshot_generation = v.column10, attempt = v.column11, lease_until_ms = CASE v.column12 \
-             WHEN -1 THEN task.lease_until_ms WHEN -2 THEN 0 ELSE {now} + v.column12 END FROM (VALUES ",
+             snapshot_generation = v.column10, message = v.column11, attempt = v.column12, \
+             lease_until_ms = CASE v.column13 \
+             WHEN -1 THEN task.lease_until_ms WHEN -2 THEN 0 ELSE {now} + v.column13 END FROM (VALUES ",
     types: &[
         "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
-        "BIGINT", "BIGINT",
+        "BIGINT", "BIGINT", "BIGINT",
     ],
     after: ") AS v WHERE task.id = v.column1 AND task.agent = v.column2 AND task.owner = v.column3 \
             AND task.generation = v.column4 AND task.epoch = v.column5",
@@ -196,7 +197,7 @@ mod tests {
     #[test]
     fn only_the_first_row_names_types() {
         let text = UPDATE_TASK.text(DbBackend::Postgres, 2);
-        assert_eq!(text.matches("CAST($").count(), 12);
-        assert!(text.contains("$24"), "{text}");
+        assert_eq!(text.matches("CAST($").count(), 13);
+        assert!(text.contains("$26"), "{text}");
     }
 }

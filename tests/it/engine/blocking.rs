@@ -47,6 +47,7 @@ fn blocking(dam: &Dam, executions_max: usize) -> Arc<Agent> {
     let dam = dam.clone();
     let options = AgentOptions {
         executions_max,
+        executions_per_owner_max: Some(executions_max),
         ..AgentOptions::default()
     };
     Scripted::new(move |_, updater| {

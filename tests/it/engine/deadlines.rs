@@ -23,7 +23,7 @@ fn at_most(task_timeout: Duration) -> AgentOptions {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_takes_too_long_fails_its_task() {
+pub async fn an_execution_that_takes_too_long_fails_its_task() {
     let bed = Bed::new();
     let limit = Duration::from_secs(60);
     let agent = Scripted::new(|_, updater| async move {
@@ -47,7 +47,7 @@ async fn an_execution_that_takes_too_long_fails_its_task() {
 
 /// What it has said stands; only its lingering ends.
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_lingers_behind_its_question_is_dropped() {
+pub async fn an_execution_that_lingers_behind_its_question_is_dropped() {
     let bed = Bed::new();
     let agent = Scripted::new(|_, updater| async move {
         updater.ask_for_input("more?").await?;
@@ -78,7 +78,7 @@ fn expired(expired: usize) -> Swept {
 }
 
 #[tokio::test]
-async fn a_task_whose_caller_says_nothing_fails_in_the_end() {
+pub async fn a_task_whose_caller_says_nothing_fails_in_the_end() {
     let bed = Bed::timed();
     let options = AgentOptions {
         interrupted_ttl: Some(Duration::from_millis(DAY_MS as u64)),
@@ -87,10 +87,10 @@ async fn a_task_whose_caller_says_nothing_fails_in_the_end() {
     let agent = asking().with(options);
     let ask = async |text: &str| task(bed.start(&agent, text, Wait::Settled).await).id;
     let (input, auth) = (ask("go").await, ask("sign in").await);
-    bed.clock.advance_ms(DAY_MS - 1);
+    bed.passes(DAY_MS - 1).await;
     let answered = ask("go").await;
     assert_eq!(bed.sweep(&agent).await, expired(0));
-    bed.clock.advance_ms(1);
+    bed.passes(1).await;
     // Whoever finds it need not be the one that it waited at.
     bed.dies().await;
     let next = bed.beside();
@@ -101,10 +101,10 @@ async fn a_task_whose_caller_says_nothing_fails_in_the_end() {
         assert!(why.contains("interrupted_ttl_ms"), "{why}");
         next.log(id).await;
     }
-    next.clock.advance_ms(DAY_MS - 2);
+    next.passes(DAY_MS - 2).await;
     assert_eq!(next.sweep(&agent).await, expired(0));
     next.send(&agent, &answered, "done", Wait::Settled).await.unwrap();
-    next.clock.advance_ms(DAY_MS);
+    next.passes(DAY_MS).await;
     assert_eq!(next.sweep(&agent).await, expired(0));
     assert_eq!(next.state(&answered).await, TaskState::Completed);
     next.quiet().await;
@@ -112,7 +112,7 @@ async fn a_task_whose_caller_says_nothing_fails_in_the_end() {
 
 /// More of them than are read at once.
 #[tokio::test]
-async fn many_waiting_tasks_are_failed_in_batches() {
+pub async fn many_waiting_tasks_are_failed_in_batches() {
     let bed = Bed::timed();
     let agent = |ttl: Option<u64>| {
         asking().with(AgentOptions {
@@ -124,7 +124,7 @@ async fn many_waiting_tasks_are_failed_in_batches() {
     for _ in 0..600 {
         bed.start(&patient, "go", Wait::Settled).await.unwrap();
     }
-    bed.clock.advance_ms(DAY_MS);
+    bed.passes(DAY_MS).await;
     assert_eq!(
         bed.sweep(&patient).await,
         expired(0),
@@ -136,7 +136,7 @@ async fn many_waiting_tasks_are_failed_in_batches() {
 
 /// An execution that has asked and not returned yet may have more to say.
 #[tokio::test]
-async fn a_task_that_is_worked_on_does_not_expire() {
+pub async fn a_task_that_is_worked_on_does_not_expire() {
     let (bed, gate) = (Bed::timed(), Gate::closed());
     let options = AgentOptions {
         interrupted_ttl: Some(Duration::from_secs(1)),
@@ -154,7 +154,7 @@ async fn a_task_that_is_worked_on_does_not_expire() {
     })
     .with(options);
     let asked = task(bed.start(&agent, "go", Wait::Settled).await).id;
-    bed.clock.advance_ms(DAY_MS);
+    bed.passes(DAY_MS).await;
     assert_eq!(bed.sweep(&agent).await, expired(0));
     gate.open();
     bed.reaches(&asked, TaskState::Completed).await;

@@ -15,9 +15,6 @@ use crate::support::engine::*;
 use crate::support::faulty::Method;
 use crate::support::observed::Fault;
 
-/// The time after which a lease is over that nobody renews.
-const LEASE_MS: i64 = 30_000;
-
 /// Works for ever in its first attempt, and says in the next one which it is.
 fn second_time_lucky(alive: &Arc<AtomicUsize>) -> Arc<Agent> {
     struct Alive(Arc<AtomicUsize>);
@@ -62,7 +59,7 @@ async fn words(bed: &Bed, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_task_is_taken_up_when_its_process_died_and_not_before() {
+pub async fn a_task_is_taken_up_when_its_process_died_and_not_before() {
     let (one, alive) = (Bed::timed(), Arc::default());
     let agent = second_time_lucky(&alive);
     let two = one.beside();
@@ -72,15 +69,15 @@ async fn a_task_is_taken_up_when_its_process_died_and_not_before() {
     }
     assert_eq!(two.sweep(&agent).await, taken_up(0));
     for _ in 0..3 {
-        one.clock.advance_ms(LEASE_MS - 1);
+        one.passes(ALMOST_A_LEASE_MS).await;
         one.engine.renew_leases().await;
         assert_eq!(two.sweep(&agent).await, taken_up(0), "the process lives");
     }
     one.dies().await;
     assert_eq!(alive.load(Ordering::Acquire), 0);
-    one.clock.advance_ms(LEASE_MS - 1);
+    one.passes(ALMOST_A_LEASE_MS).await;
     assert_eq!(two.sweep(&agent).await, taken_up(0), "it might come back");
-    one.clock.advance_ms(1);
+    one.passes(LEASE_MS - ALMOST_A_LEASE_MS).await;
     assert_eq!(two.sweep(&agent).await, taken_up(10));
     for id in &ids {
         two.reaches(id, TaskState::Completed).await;
@@ -93,7 +90,7 @@ async fn a_task_is_taken_up_when_its_process_died_and_not_before() {
 
 /// A process that was paused, or cut off, finds its lease gone: its execution is dropped, and nothing of it is written.
 #[tokio::test]
-async fn a_holder_that_comes_back_too_late_gives_up() {
+pub async fn a_holder_that_comes_back_too_late_gives_up() {
     let (one, alive) = (Bed::timed(), Arc::default());
     let agent = second_time_lucky(&alive);
     let two = one.beside();
@@ -102,7 +99,7 @@ async fn a_holder_that_comes_back_too_late_gives_up() {
     let waiting = one.settled(&agent, &id);
     let later = async {
         eventually(async || one.engine.running() == 1).await;
-        one.clock.advance_ms(LEASE_MS);
+        one.passes(LEASE_MS).await;
         assert_eq!(two.sweep(&agent).await, taken_up(1));
         two.reaches(&id, TaskState::Completed).await;
         two.quiet().await;
@@ -127,14 +124,14 @@ async fn a_holder_that_comes_back_too_late_gives_up() {
 
 /// Of many processes that look at the same time, one takes a task up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_that_look_at_once_take_each_task_once() {
+pub async fn many_that_look_at_once_take_each_task_once() {
     let (one, alive) = (Bed::timed(), Arc::default());
     let agent = second_time_lucky(&alive);
     for _ in 0..20 {
         one.accepted(&agent).await;
     }
     one.dies().await;
-    one.clock.advance_ms(LEASE_MS);
+    one.passes(LEASE_MS).await;
     let others: Vec<Bed> = (0..4).map(|_| one.beside()).collect();
     let swept = join_all(others.iter().map(|other| other.sweep(&agent))).await;
     assert_eq!(
@@ -149,7 +146,7 @@ async fn many_that_look_at_once_take_each_task_once() {
 }
 
 #[tokio::test]
-async fn what_is_handed_back_is_taken_up_at_once() {
+pub async fn what_is_handed_back_is_taken_up_at_once() {
     let (one, alive) = (Bed::timed(), Arc::default());
     let agent = second_time_lucky(&alive);
     let two = one.beside();
@@ -163,7 +160,7 @@ async fn what_is_handed_back_is_taken_up_at_once() {
 
 /// An agent that takes its process along each time is not run for ever.
 #[tokio::test]
-async fn a_poison_task_fails_after_so_many_attempts() {
+pub async fn a_poison_task_fails_after_so_many_attempts() {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = runs.clone();
     let options = AgentOptions {
@@ -181,7 +178,7 @@ async fn a_poison_task_fails_after_so_many_attempts() {
     for runs_so_far in 1..=3 {
         eventually(async || runs.load(Ordering::Acquire) == runs_so_far).await;
         bed.dies().await;
-        bed.clock.advance_ms(LEASE_MS);
+        bed.passes(LEASE_MS).await;
         bed = bed.beside();
         assert_eq!(bed.sweep(&agent).await, taken_up(1));
     }
@@ -198,7 +195,7 @@ async fn a_poison_task_fails_after_so_many_attempts() {
 
 /// A new message is a new beginning: attempts at the one before do not count.
 #[tokio::test]
-async fn attempts_are_counted_per_message() {
+pub async fn attempts_are_counted_per_message() {
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let notes = seen.clone();
     let agent = Scripted::new(move |request, updater| {
@@ -216,7 +213,7 @@ async fn attempts_are_counted_per_message() {
     let one = Bed::timed();
     let id = one.accepted(&agent).await.id;
     one.dies().await;
-    one.clock.advance_ms(LEASE_MS);
+    one.passes(LEASE_MS).await;
     let two = one.beside();
     two.sweep(&agent).await;
     two.reaches(&id, TaskState::InputRequired).await;
@@ -227,7 +224,7 @@ async fn attempts_are_counted_per_message() {
 
 /// A task that never had its turn runs when it is taken up, also when its agent can't restart.
 #[tokio::test]
-async fn tasks_that_waited_for_their_turn_are_taken_up() {
+pub async fn tasks_that_waited_for_their_turn_are_taken_up() {
     let (one, gate) = (Bed::timed(), Gate::closed());
     let options = AgentOptions {
         executions_max: 1,
@@ -239,12 +236,12 @@ async fn tasks_that_waited_for_their_turn_are_taken_up() {
         ids.push(one.accepted(&agent).await.id);
     }
     one.reaches(&ids[0], TaskState::Working).await;
-    one.clock.advance_ms(LEASE_MS - 1);
+    one.passes(ALMOST_A_LEASE_MS).await;
     one.engine.renew_leases().await;
     let two = one.beside();
     assert_eq!(two.sweep(&agent).await, taken_up(0), "waiting tasks are held too");
     one.dies().await;
-    one.clock.advance_ms(LEASE_MS);
+    one.passes(LEASE_MS).await;
     assert_eq!(two.sweep(&agent).await, taken_up(4));
     two.reaches(&ids[0], TaskState::Failed).await;
     for _ in &ids[1..] {
@@ -259,11 +256,12 @@ async fn tasks_that_waited_for_their_turn_are_taken_up() {
 
 /// More tasks than there is room for stay where they are until the next round.
 #[tokio::test]
-async fn a_round_takes_up_what_there_is_room_for() {
+pub async fn a_round_takes_up_what_there_is_room_for() {
     let (one, gate) = (Bed::timed(), Gate::closed());
     let agent = |executions_max| {
         let options = AgentOptions {
             executions_max,
+            executions_per_owner_max: Some(executions_max),
             queue_max: 2,
             ..AgentOptions::default()
         };
@@ -274,7 +272,7 @@ async fn a_round_takes_up_what_there_is_room_for() {
         one.accepted(&many).await;
     }
     one.dies().await;
-    one.clock.advance_ms(LEASE_MS);
+    one.passes(LEASE_MS).await;
     let two = one.beside();
     let few = agent(1);
     let mut taken = 0;
@@ -293,7 +291,7 @@ async fn a_round_takes_up_what_there_is_room_for() {
 
 /// A fault of our own: the writer of a task panics. Its place is free again, and the task is taken up like any other.
 #[tokio::test]
-async fn a_writer_that_panics_leaves_nothing_behind() {
+pub async fn a_writer_that_panics_leaves_nothing_behind() {
     let (bed, alive) = (Bed::timed(), Arc::default());
     let agent = second_time_lucky(&alive);
     let id = bed.accepted(&agent).await.id;
@@ -305,7 +303,7 @@ async fn a_writer_that_panics_leaves_nothing_behind() {
     patiently(bed.engine.idle()).await;
     assert_eq!(alive.load(Ordering::Acquire), 0);
     assert_eq!(bed.sweep(&agent).await, taken_up(0));
-    bed.clock.advance_ms(LEASE_MS);
+    bed.passes(LEASE_MS).await;
     assert_eq!(bed.sweep(&agent).await, taken_up(1));
     bed.reaches(&id, TaskState::Completed).await;
     bed.quiet().await;
@@ -313,17 +311,17 @@ async fn a_writer_that_panics_leaves_nothing_behind() {
 
 /// A task that is done within its request is never held.
 #[tokio::test]
-async fn a_quick_task_has_no_lease() {
+pub async fn a_quick_task_has_no_lease() {
     let bed = Bed::timed();
     bed.start(&echo(), "go", Wait::Settled).await.unwrap();
     assert_eq!(bed.repository.commits(), 1);
-    bed.clock.advance_ms(10 * LEASE_MS);
+    bed.passes(10 * LEASE_MS).await;
     assert_eq!(bed.repository.lapsed(None, 9).await, Ok(Vec::new()));
 }
 
 /// A bug once: the heartbeat's news that an earlier lease of the task is over ended the execution that held the next one.
 #[tokio::test(start_paused = true)]
-async fn a_late_heartbeat_does_not_end_the_next_execution() {
+pub async fn a_late_heartbeat_does_not_end_the_next_execution() {
     let (bed, gate) = (Bed::timed(), Gate::closed());
     let pass = gate.clone();
     let agent = Scripted::new(move |request, updater| {
@@ -363,7 +361,7 @@ async fn a_late_heartbeat_does_not_end_the_next_execution() {
 /// A bug once: a process took its own task from itself when the answer to the commit that began it took longer than the
 /// lease.
 #[tokio::test(start_paused = true)]
-async fn nobody_takes_a_task_from_himself() {
+pub async fn nobody_takes_a_task_from_himself() {
     let (bed, gate) = (Bed::timed(), Gate::closed());
     let agent = gated(&gate);
     bed.repository.fail([Fault::Late(Duration::from_millis(1))]);
@@ -371,7 +369,7 @@ async fn nobody_takes_a_task_from_himself() {
     assert_eq!(lost.kind, Kind::Unavailable);
     // It is stored by now, and only its writer does not know.
     tokio::time::sleep(Duration::from_millis(2)).await;
-    bed.clock.advance_ms(LEASE_MS);
+    bed.passes(LEASE_MS).await;
     assert_eq!(bed.repository.lapsed(None, 9).await.unwrap().len(), 1);
     assert_eq!(
         bed.sweep(&agent).await,

@@ -27,7 +27,7 @@ async fn start_as(bed: &Bed, agent: &Arc<Agent>, owner: &str, text: &str) -> Res
 }
 
 #[tokio::test]
-async fn a_task_that_waits_is_stored_and_runs_when_its_turn_comes() {
+pub async fn a_task_that_waits_is_stored_and_runs_when_its_turn_comes() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = Scripted::new(completing_behind(&gate)).with(one_at_once());
     let first = bed.accepted(&agent).await.id;
@@ -55,7 +55,7 @@ async fn a_task_that_waits_is_stored_and_runs_when_its_turn_comes() {
 
 /// One owner with twenty tasks in line delays another one's first by one turn.
 #[tokio::test]
-async fn owners_take_turns() {
+pub async fn owners_take_turns() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let order = Arc::new(Mutex::new(Vec::new()));
     let (pass, note) = (gate.clone(), order.clone());
@@ -87,13 +87,64 @@ async fn owners_take_turns() {
     bed.quiet().await;
     let order = order.lock().unwrap();
     let begun = [
-        "greedy 0", "greedy 1", "modest 0", "shy 0", "greedy 2", "modest 1", "greedy 3", "greedy 4",
+        "greedy 0", "modest 0", "shy 0", "greedy 1", "modest 1", "greedy 2", "greedy 3", "greedy 4",
     ];
     assert_eq!(order[..8], begun);
 }
 
+/// A fault once: one owner with endless tasks kept everybody else from the agent for ever.
 #[tokio::test]
-async fn the_line_is_bounded_and_says_by_what() {
+pub async fn an_owner_at_its_limit_waits_while_others_run() {
+    for (limit, greedy_runs) in [(None, 3), (Some(2), 2), (Some(usize::MAX), 4)] {
+        let (bed, gate) = (Bed::new(), Gate::closed());
+        let options = AgentOptions {
+            executions_max: 4,
+            executions_per_owner_max: limit,
+            ..AgentOptions::default()
+        };
+        let pass = gate.clone();
+        let agent = Scripted::new(move |request, updater| {
+            let gate = pass.clone();
+            async move {
+                updater.working().await?;
+                if request.text() == "endless" {
+                    gate.pass().await;
+                }
+                updater.complete().await?;
+                Ok(())
+            }
+        })
+        .with(options);
+        let mut greedy = Vec::new();
+        for _ in 0..6 {
+            greedy.push(start_as(&bed, &agent, "greedy", "endless").await.unwrap());
+        }
+        let owner = scope("greedy");
+        let working = async |id: &String| {
+            use a2ad::repository::TaskRepository as _;
+            let stored = bed.repository.get(&owner, id).await.unwrap();
+            stored.is_some_and(|stored| state(&stored.task) == TaskState::Working)
+        };
+        for (n, id) in greedy.iter().enumerate() {
+            if n < greedy_runs {
+                eventually(async || working(id).await).await;
+            } else {
+                assert!(!working(id).await, "{limit:?}: number {n} waits");
+            }
+        }
+        if greedy_runs < 4 {
+            let other = bed.start(&agent, "quick", Wait::Settled).await;
+            assert_eq!(state(&task(other)), TaskState::Completed, "at once");
+        }
+        for _ in 0..6 {
+            gate.open();
+        }
+        bed.quiet().await;
+    }
+}
+
+#[tokio::test]
+pub async fn the_line_is_bounded_and_says_by_what() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let options = AgentOptions {
         queue_max: 3,
@@ -126,7 +177,7 @@ async fn the_line_is_bounded_and_says_by_what() {
 
 /// Nobody has begun, so nobody can refuse; and whoever is next in line is not held up.
 #[tokio::test]
-async fn a_task_that_waits_is_canceled_without_its_agent() {
+pub async fn a_task_that_waits_is_canceled_without_its_agent() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
@@ -158,7 +209,7 @@ async fn a_task_that_waits_is_canceled_without_its_agent() {
 
 /// An answer to a question waits in line as well, and so does the next message of a task that works.
 #[tokio::test]
-async fn messages_wait_in_line() {
+pub async fn messages_wait_in_line() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let pass = gate.clone();
     let agent = Scripted::new(move |request, updater| {
@@ -202,7 +253,7 @@ async fn messages_wait_in_line() {
 }
 
 #[tokio::test]
-async fn a_key_is_known_while_its_task_waits() {
+pub async fn a_key_is_known_while_its_task_waits() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let agent = Scripted::new(completing_behind(&gate)).with(one_at_once());
     bed.accepted(&agent).await;
@@ -221,7 +272,7 @@ async fn a_key_is_known_while_its_task_waits() {
 
 /// Such an agent has no task otherwise; one that waits must be stored.
 #[tokio::test]
-async fn a_direct_answer_from_the_line_completes_the_task() {
+pub async fn a_direct_answer_from_the_line_completes_the_task() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let pass = gate.clone();
     let agent = Scripted::new(move |_, updater| {
@@ -254,7 +305,7 @@ async fn a_direct_answer_from_the_line_completes_the_task() {
 
 /// Whoever has not begun when the server drains is left to the next one: begun now, it would be cut off in the middle.
 #[tokio::test]
-async fn who_waits_in_line_when_the_server_drains_is_left_to_the_next() {
+pub async fn who_waits_in_line_when_the_server_drains_is_left_to_the_next() {
     let (bed, gate) = (Bed::timed(), Gate::closed());
     let agent = Scripted::new(completing_behind(&gate)).with(one_at_once());
     let running = bed.accepted(&agent).await.id;

@@ -19,7 +19,7 @@ async fn crash(agent: &Arc<Agent>, tasks: usize) -> Bed {
     }
     bed.shutdown.abort();
     eventually(async || bed.shutdown.running() == 0).await;
-    Bed::over(bed.repository.clone(), ExecutionSettings::default())
+    bed.beside()
 }
 
 /// Settings under which a lease is over as soon as it begins.

@@ -235,6 +235,7 @@ pub async fn executions_are_bounded_per_agent() {
     let (bed, gate) = (Bed::new(), Gate::closed());
     let options = AgentOptions {
         executions_max: 2,
+        executions_per_owner_max: Some(2),
         queue_max: 0,
         ..AgentOptions::default()
     };

@@ -37,7 +37,7 @@ async fn a_row_that_cant_be_stored_does_not_hurt_its_neighbours() {
     for (n, result) in results.iter().enumerate() {
         let stored = repository.get(&scope, &format!("t{n:03}")).await.unwrap();
         if n % 25 == 7 {
-            assert!(matches!(result, Err(Error::Unavailable(_))), "{n}: {result:?}");
+            assert!(matches!(result, Err(Error::Unstorable(_))), "{n}: {result:?}");
             assert_eq!(stored, None);
         } else {
             assert_eq!(*result, Ok(()), "{n}");

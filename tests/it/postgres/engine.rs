@@ -1,4 +1,6 @@
-//! The tests of the engine whose clock runs, over PostgreSQL: all but two that open hundreds of databases.
+//! The tests of the engine that look at no lease, over PostgreSQL; `engine::timed` has those that do. Tests that pause
+//! the clock of their runtime stay in memory, because a database has its own, and so do two that open hundreds of
+//! databases.
 
 /// Makes a test of each test of a module of the engine's.
 macro_rules! on_postgres {
@@ -7,7 +9,7 @@ macro_rules! on_postgres {
             $(
                 #[test]
                 fn $test() {
-                    crate::support::engine::on_postgres(crate::engine::$module::$test);
+                    crate::support::backend::on_postgres(crate::engine::$module::$test);
                 }
             )*
         }
@@ -33,13 +35,6 @@ on_postgres!(messages:
     an_answer_may_come_before_the_asking_execution_is_over,
     a_repeated_message_is_heard_once,
     commands_find_a_writer_whenever_they_come,
-);
-on_postgres!(recovery:
-    an_agent_that_can_restart_runs_again_with_the_same_message,
-    the_task_of_any_other_agent_fails_and_says_why,
-    restarts_wait_for_a_free_execution,
-    recovering_what_runs_or_has_settled_changes_nothing,
-    a_writer_that_was_taken_over_gives_up,
 );
 on_postgres!(streams:
     a_stream_begins_with_the_task_and_ends_with_it,

@@ -8,13 +8,13 @@ mod opening;
 mod program;
 mod proxy;
 mod server;
+mod two_programs;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use a2ad::repository::TaskRepository;
 use a2ad::repository::sea_orm::{DatabaseSettings, SeaOrmRepository};
 use a2ad::shutdown::Shutdown;
-use tokio::runtime::Runtime;
 
 use crate::support::observed::Observed;
 use crate::support::postgres::database;
@@ -26,13 +26,6 @@ pub async fn fresh_postgres() -> Arc<Observed> {
     let database = database();
     let repository = open(database.url()).await;
     Observed::holding(Arc::new(repository), database)
-}
-
-/// The same for callers that can't wait, whatever runtime they are in.
-pub fn fresh_in_the_background() -> Arc<Observed> {
-    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-    let open = || RUNTIME.block_on(fresh_postgres());
-    std::thread::scope(|scope| scope.spawn(open).join()).unwrap()
 }
 
 pub async fn open(url: &str) -> SeaOrmRepository {

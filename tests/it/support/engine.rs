@@ -1,6 +1,5 @@
 //! An engine on a test bed, and agents made of closures.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
+use super::backend::{Kept, still};
 use super::observed::Observed;
 
 /// The longest that anything may take before a test gives up.
@@ -163,26 +163,22 @@ pub fn completing_behind(
     }
 }
 
-std::thread_local! {
-    static POSTGRES: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs a test whose beds keep their tasks in PostgreSQL, each in a database of its own, unless they choose.
-pub fn on_postgres(test: fn()) {
-    POSTGRES.set(true);
-    test();
-    POSTGRES.set(false);
-}
-
 /// An engine over a repository that the test can look into.
 pub struct Bed {
     pub engine: Executions,
     pub repository: Arc<Observed>,
     pub shutdown: Shutdown,
     pub scope: Scope,
-    /// The engine's clock, and in [`Bed::timed`] that of leases too. It stands still.
+    /// The engine's clock, and in [`Bed::timed`] that of leases in memory too. It stands still.
     pub clock: Clock,
+    kept: Kept,
 }
+
+/// The time after which a lease of [`Bed::timed`] is over that nobody renews.
+pub const LEASE_MS: i64 = 60 * 60 * 1_000;
+
+/// So much later it is still held, however slow the machine is.
+pub const ALMOST_A_LEASE_MS: i64 = LEASE_MS - 10 * 60 * 1_000;
 
 impl Bed {
     pub fn new() -> Self {
@@ -190,10 +186,7 @@ impl Bed {
     }
 
     pub fn with(settings: ExecutionSettings) -> Self {
-        if POSTGRES.get() {
-            return Self::over(crate::postgres::fresh_in_the_background(), settings);
-        }
-        Self::over(Observed::new(Arc::new(MemoryRepository::new())), settings)
+        Self::at(Kept::fresh(None), settings, still())
     }
 
     pub async fn sqlite() -> Self {
@@ -203,35 +196,35 @@ impl Bed {
         )
     }
 
-    /// In memory, with leases that are measured by the bed's clock.
+    /// With leases that end when the test says so: see [`Bed::passes`].
     pub fn timed() -> Self {
-        let clock = Clock::manual(NOW_MS);
-        let repository = Observed::new(Arc::new(MemoryRepository::with_clock(clock.clone())));
-        Self::at(repository, ExecutionSettings::default(), clock)
+        let clock = still();
+        Self::at(Kept::fresh(Some(&clock)), timed(), clock)
     }
 
     /// In memory, with leases that are measured by tokio's timers.
     pub fn on_timers() -> Self {
         let clock = Clock::of_timers(NOW_MS);
         let repository = Observed::new(Arc::new(MemoryRepository::with_clock(clock.clone())));
-        Self::at(repository, ExecutionSettings::default(), clock)
+        Self::at(Kept::hidden(repository), ExecutionSettings::default(), clock)
     }
 
     /// Another process on the same database.
     pub fn beside(&self) -> Self {
-        Self::at(
-            self.repository.clone(),
-            ExecutionSettings::default(),
-            self.clock.clone(),
-        )
+        self.beside_with(timed())
+    }
+
+    /// The same with other settings.
+    pub fn beside_with(&self, settings: ExecutionSettings) -> Self {
+        Self::at(self.kept.clone(), settings, self.clock.clone())
     }
 
     pub fn over(repository: Arc<Observed>, settings: ExecutionSettings) -> Self {
-        Self::at(repository, settings, Clock::manual(NOW_MS))
+        Self::at(Kept::hidden(repository), settings, still())
     }
 
-    fn at(repository: Arc<Observed>, settings: ExecutionSettings, clock: Clock) -> Self {
-        let shutdown = Shutdown::new();
+    fn at(kept: Kept, settings: ExecutionSettings, clock: Clock) -> Self {
+        let (shutdown, repository) = (Shutdown::new(), kept.repository.clone());
         let engine = Executions::new(
             repository.clone(),
             Arc::new(LocalBus::new()),
@@ -245,7 +238,18 @@ impl Bed {
             shutdown,
             scope: scope("ada"),
             clock,
+            kept,
         }
+    }
+
+    /// So much time passes, for leases and for the engine.
+    pub async fn passes(&self, ms: i64) {
+        self.kept.passes(&self.clock, ms).await;
+    }
+
+    /// Changes rows behind everybody's back; false in memory, where there are none.
+    pub async fn execute(&self, statement: &str) -> bool {
+        self.kept.execute(statement).await
     }
 
     /// The process dies: nothing of it runs any more.
@@ -360,6 +364,14 @@ impl Bed {
     /// Waits until no task has a writer any more.
     pub async fn quiet(&self) {
         eventually(async || self.engine.running() == 0 && self.shutdown.running() == 0).await;
+    }
+}
+
+/// Settings of [`Bed::timed`].
+pub fn timed() -> ExecutionSettings {
+    ExecutionSettings {
+        lease: Duration::from_millis(LEASE_MS.unsigned_abs()),
+        ..ExecutionSettings::default()
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Fault {
     Delay(Duration),
     /// It is done when the faults end, and the caller is told so then.
     Hang,
+    /// Nothing is done, and the caller is told that it never can be.
+    Refuse,
     /// Nothing is done, and whoever waits for it panics.
     Panic,
 }
@@ -48,6 +50,7 @@ pub enum Method {
     Renew,
     Lapsed,
     TakeOver,
+    Release,
     Interrupted,
     PutPushConfig,
     PushConfigs,
@@ -59,7 +62,7 @@ pub enum Method {
 }
 
 impl Method {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Commit,
         Self::Get,
         Self::Events,
@@ -68,6 +71,7 @@ impl Method {
         Self::Renew,
         Self::Lapsed,
         Self::TakeOver,
+        Self::Release,
         Self::Interrupted,
         Self::PutPushConfig,
         Self::PushConfigs,
@@ -218,6 +222,7 @@ impl FaultyRepository {
                 self.inner.healed.cancelled().await;
                 work.await
             }
+            Some(Fault::Refuse) => Err(Error::Unstorable("injected".to_owned())),
             Some(Fault::Panic) => panic!("injected"),
         }
     }
@@ -256,6 +261,7 @@ impl FaultyRepository {
                 tokio::task::yield_now().await;
                 return Err(unknown());
             }
+            Some(Fault::Refuse) => return Err(Error::Unstorable("injected".to_owned())),
             Some(Fault::Panic) => panic!("injected"),
             _ => {}
         }
@@ -369,6 +375,12 @@ impl TaskRepository for FaultyRepository {
         let (inner, lapsed) = (self.inner.clone(), lapsed.clone());
         let work = async move { inner.repository.take_over(&lapsed, ttl).await };
         self.write(Method::TakeOver, work).await
+    }
+
+    async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error> {
+        let (inner, task_id) = (self.inner.clone(), task_id.to_owned());
+        let work = async move { inner.repository.release(&task_id, epoch).await };
+        self.write(Method::Release, work).await
     }
 
     async fn interrupted(

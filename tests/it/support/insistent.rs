@@ -133,6 +133,10 @@ impl TaskRepository for Insistent {
         self.repository.take_over(lapsed, ttl).await
     }
 
+    async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error> {
+        insist!(self.repository.release(task_id, epoch))
+    }
+
     async fn interrupted(
         &self,
         agent: &str,

@@ -1,5 +1,6 @@
 //! What several tests need.
 
+pub mod backend;
 pub mod database;
 pub mod engine;
 pub mod faulty;

@@ -110,6 +110,10 @@ impl TaskRepository for Observed {
         self.inner.take_over(lapsed, ttl).await
     }
 
+    async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error> {
+        self.inner.release(task_id, epoch).await
+    }
+
     async fn interrupted(
         &self,
         agent: &str,

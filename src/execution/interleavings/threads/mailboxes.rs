@@ -98,7 +98,7 @@ const ELSEWHERE: Play = |world| {
     let mut writer = world.load().expect("the task is there");
     writer.receive(message("elsewhere")).expect("the task goes on");
     step();
-    let write = writer.take_write().expect("there is something to write");
+    let write = writer.take_write(None).expect("there is something to write");
     let written = now(world.repository.commit(write)).is_ok();
     assert_eq!(world.heard("elsewhere"), usize::from(written));
 };

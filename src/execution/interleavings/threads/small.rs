@@ -285,7 +285,7 @@ impl Small {
 
     /// Commits what is pending and answers; false if another process has taken the task over.
     fn commit(&mut self, world: &World) -> bool {
-        if let Some(write) = self.writer.take_write() {
+        if let Some(write) = self.writer.take_write(None) {
             step();
             match now(world.repository.commit(write)) {
                 Ok(()) => {}
