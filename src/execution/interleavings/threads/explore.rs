@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shuttle::scheduler::{RandomScheduler, Schedule, Scheduler, Task, TaskId};
-use shuttle::{Config, FailurePersistence, Runner};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 /// Depth first through all schedules with at most so many deviations.
 struct Bounded {
@@ -43,6 +43,11 @@ impl Bounded {
 impl Scheduler for Bounded {
     fn new_execution(&mut self) -> Option<Schedule> {
         if self.begun {
+            assert_eq!(
+                self.step,
+                self.levels.len(),
+                "the same choices lead to the same end"
+            );
             while self.levels.last().is_some_and(|level| level.left.is_empty()) {
                 self.levels.pop();
             }
@@ -79,6 +84,8 @@ fn config() -> Config {
     let mut config = Config::new();
     // Futures that were not optimized are large.
     config.stack_size = 1 << 19;
+    // Whoever asks again and again for ever is noticed like whoever sleeps for ever.
+    config.max_steps = MaxSteps::FailAfter(20_000);
     config.failure_persistence = FailurePersistence::Print;
     config
 }
