@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// What the process gets beyond the time that a drain may take, to hand over what it holds.
 const SPARE: Duration = Duration::from_secs(20);
-/// What it gets after the second signal.
-const LAST_MOMENT: Duration = Duration::from_secs(2);
+/// What it gets after the second signal: many times what it needs on an idle machine.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
 
 /// Begins to watch over a process whose drain takes at most `drain`.
 ///
