@@ -293,6 +293,26 @@ mod tests {
     use crate::repository::conformance::{Sketch, scope};
     use crate::repository::sea_orm::read;
 
+    /// A row that breaks a rule of the tables is refused for good, whatever is in the same batch.
+    #[tokio::test]
+    async fn what_cant_be_stored_is_told_from_an_outage() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = connect::sqlite(&folder.path().join("tasks.db"), 1, false)
+            .await
+            .unwrap();
+        connect::migrate(&writer).await.unwrap();
+        let rule = "CREATE TRIGGER rule BEFORE INSERT ON task_log WHEN NEW.task_id = 'bad' \
+                    BEGIN SELECT RAISE(ABORT, 'against the rule'); END";
+        writer.execute_unprepared(rule).await.unwrap();
+        let create = |id: &str| Sketch::new(&scope("ada"), id).create();
+        let writes = [create("a"), create("bad"), create("b")];
+        let results = write(&writer, &writes.iter().collect::<Vec<_>>()).await;
+        assert!(
+            matches!(&results[..], [Ok(()), Err(Error::Unstorable(why)), Ok(())] if why.contains("rule")),
+            "{results:?}"
+        );
+    }
+
     /// SQLite ends the transaction by itself when it is full, which the driver does not notice: a later conflict then
     /// left a transaction open in which everything else was "committed" that came behind it.
     #[tokio::test]

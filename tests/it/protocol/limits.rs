@@ -2,7 +2,7 @@
 
 use a2ad::config::AgentConfig;
 use a2ad::error::Kind;
-use a2ad::pb::{Message, TaskState, Value, value};
+use a2ad::pb::{Message, Task, TaskState, Value, value};
 
 use crate::sockets::soon;
 use crate::support::messages::{at_once, get, message, send, send_of, state, subscribe, task, text};
@@ -15,6 +15,7 @@ for_each_binding!(
     ids_have_a_length,
     a_caller_has_so_many_streams,
     an_agent_runs_so_many_executions,
+    an_owner_has_a_share_of_the_executions,
     tasks_wait_for_an_execution,
     an_execution_and_a_question_last_so_long,
     so_many_requests_are_in_flight,
@@ -188,6 +189,36 @@ async fn an_agent_runs_so_many_executions(wire: Wire) {
     client.call(send("echo", "m", "x")).await.unwrap();
     world.puppet.allow(1);
     until(async || client.call(send("puppet", "m", "seen")).await.ok()).await;
+}
+
+async fn an_owner_has_a_share_of_the_executions(wire: Wire) {
+    for (limit, share) in [(None, 3), (Some(1), 1), (Some(0), 4)] {
+        let few = AgentConfig {
+            executions_max: Some(4),
+            executions_per_owner_max: limit,
+            ..AgentConfig::default()
+        };
+        let scenario = Scenario::new().set(|config| {
+            config.agents.insert("puppet".to_owned(), few);
+        });
+        let world = scenario.start().await;
+        let client = world.client(wire);
+        let mut tasks = Vec::new();
+        for _ in 0..4 {
+            tasks.push(task(client.call(at_once(send("puppet", "m", "hold"))).await.unwrap()));
+        }
+        let is = async |task: &Task, wanted: TaskState| {
+            let now = client.call(get("puppet", &task.id)).await.unwrap();
+            state(&now) == wanted
+        };
+        for running in &tasks[..share] {
+            until(async || is(running, TaskState::Working).await.then_some(())).await;
+        }
+        for waiting in &tasks[share..] {
+            assert!(is(waiting, TaskState::Submitted).await, "{limit:?}");
+        }
+        world.puppet.allow(4);
+    }
 }
 
 async fn tasks_wait_for_an_execution(wire: Wire) {
