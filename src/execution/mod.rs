@@ -30,6 +30,7 @@ mod writer;
 
 pub use command::{Answer, Incoming, Wait};
 pub use executions::Executions;
+pub(crate) use executions::of_write;
 pub use settings::ExecutionSettings;
 pub use start::NewTask;
 pub use subscription::EventStream;

@@ -37,3 +37,4 @@ mod simulation;
 mod sockets;
 mod support;
 mod task_machine;
+mod upkeep_plans;

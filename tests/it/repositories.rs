@@ -209,3 +209,28 @@ async fn batches_of_every_size_write_everything() {
         repository.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_does_not_overtake_the_write_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = open(&folder.path().join("tasks.db")).await;
+    renewals_stay_behind(&repository).await;
+    repository.close().await;
+}
+
+/// Heartbeats that are asked for right behind the writes that create their tasks find them.
+pub async fn renewals_stay_behind(repository: &dyn TaskRepository) {
+    let ttl = std::time::Duration::from_secs(60);
+    let renewed = join_all((0..200).map(async |n| {
+        let mut sketch = Sketch::new(&scope("ada"), &format!("t{n:03}"));
+        sketch.lease = ttl;
+        let create = sketch.create();
+        let lease = [(create.task_id.clone(), create.epoch)];
+        let (written, refused) =
+            tokio::join!(biased; repository.commit(create), repository.renew(&lease, ttl));
+        written.and(refused)
+    }));
+    for refused in renewed.await {
+        assert_eq!(refused, Ok(Vec::new()));
+    }
+}

@@ -141,3 +141,11 @@ async fn a_reopened_database_has_everything() {
     repository.commit(sketch.go(TaskState::Completed)).await.unwrap();
     repository.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_does_not_overtake_the_write_before_it() {
+    let database = database();
+    let repository = open(database.url()).await;
+    crate::repositories::renewals_stay_behind(&repository).await;
+    repository.close().await;
+}
