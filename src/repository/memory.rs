@@ -87,7 +87,7 @@ impl MemoryRepository {
             return Ok(());
         }
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        keys.bind(write)
+        keys.bind(write, self.clock.now_ms())
     }
 
     fn visible<T>(&self, scope: &Scope, task_id: &str, read: impl FnOnce(&Row) -> T) -> Option<T> {

@@ -28,8 +28,8 @@ struct Bound {
 }
 
 impl Keys {
-    /// Binds all keys of a write, or none.
-    pub(super) fn bind(&mut self, write: &TaskWrite) -> Result<(), Error> {
+    /// Binds all keys of a write, or none; then some that have expired at `now_ms` are forgotten.
+    pub(super) fn bind(&mut self, write: &TaskWrite, now_ms: i64) -> Result<(), Error> {
         let place = |key: &IdempotencyKey| (write.scope.clone(), key.key.clone());
         for key in &write.keys {
             if let Some(known) = self.known(&place(key), write.status_ms) {
@@ -50,7 +50,7 @@ impl Keys {
             of_task.insert(place.clone());
             self.bound.insert(place, Bound { known, expiry });
         }
-        self.forget_expired(write.status_ms, FORGOTTEN_FOR_EACH * write.keys.len());
+        self.forget_expired(now_ms, FORGOTTEN_FOR_EACH * write.keys.len());
         Ok(())
     }
 
@@ -118,7 +118,7 @@ mod tests {
     fn expired_keys_go_while_others_come() {
         let mut keys = Keys::default();
         for n in 0..10_000 {
-            assert_eq!(keys.bind(&write(n)), Ok(()));
+            assert_eq!(keys.bind(&write(n), NOW_MS + n), Ok(()));
         }
         assert_eq!(sizes(&keys), [100, 100, 100]);
     }
@@ -127,7 +127,7 @@ mod tests {
     fn the_keys_of_a_task_go_with_it() {
         let mut keys = Keys::default();
         for n in 0..10 {
-            keys.bind(&write(n)).unwrap();
+            keys.bind(&write(n), NOW_MS + n).unwrap();
         }
         // Bound anew by another task once it has expired.
         let again = TaskWrite {
@@ -136,7 +136,7 @@ mod tests {
             keys: vec![key("k0")],
             ..write(0)
         };
-        keys.bind(&again).unwrap();
+        keys.bind(&again, NOW_MS + 100).unwrap();
         assert_eq!(sizes(&keys), [10, 10, 10]);
         keys.remove_task("t0");
         assert_eq!(sizes(&keys), [10, 10, 10]);

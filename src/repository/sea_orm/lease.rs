@@ -173,7 +173,10 @@ pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, 
         ("tasks whose lease ran out", own(LAPSED, &[one(), text(), one()])),
         (
             "tasks that wait for their callers",
-            own(INTERRUPTED, &[text(), one(), one(), text(), one()]),
+            own(
+                INTERRUPTED,
+                &[Value::from("echo"), number(u64::MAX), one(), text(), number(100)],
+            ),
         ),
         (
             "take a task over",

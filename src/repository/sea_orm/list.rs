@@ -65,6 +65,11 @@ fn filtered(scope: &Scope, query: &ListQuery) -> Select<task::Entity> {
     select
 }
 
+/// A limit as databases take it: they count with a sign.
+fn bound(limit: usize) -> u64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).unsigned_abs()
+}
+
 /// One row more than the page holds, to see whether another page follows.
 fn page_select(scope: &Scope, query: &ListQuery) -> Select<task::Entity> {
     let mut select = filtered(scope, query);
@@ -76,14 +81,14 @@ fn page_select(scope: &Scope, query: &ListQuery) -> Select<task::Entity> {
     select
         .order_by_desc(task::Column::StatusMs)
         .order_by_desc(task::Column::Id)
-        .limit(query.limit as u64 + 1)
+        .limit(bound(query.limit.saturating_add(1)))
 }
 
 /// Counts the tasks that match, no further than the limit: the cost of a page must not grow with the table.
 fn count_select(scope: &Scope, query: &ListQuery) -> SelectStatement {
     // A constant, because to hand on the ids would cost more than to find them.
     let mut matching = filtered(scope, query).select_only().into_query();
-    matching.expr(Expr::cust("1")).limit(query.count_limit as u64);
+    matching.expr(Expr::cust("1")).limit(bound(query.count_limit));
     Query::select()
         .expr_as(Expr::cust("COUNT(*)"), "total")
         .from_subquery(matching, "matching")

@@ -105,7 +105,7 @@ async fn ended(connection: &DatabaseConnection, query: &PruneQuery) -> Result<Ve
         Value::from(&*query.agent),
         Value::from(i64::from(i32::from(query.state))),
         Value::from(query.before_ms),
-        number(query.limit as u64 + 1),
+        number((query.limit as u64).saturating_add(1)),
     ];
     let old = statement(connection, OLD_TASKS, values);
     let rows = connection.query_all_raw(old).await.map_err(unavailable)?;
@@ -125,7 +125,10 @@ pub(super) async fn old_beginnings(
     connection: &DatabaseConnection,
     query: &CompactQuery,
 ) -> Result<(Removal, Compacted), Error> {
-    let values = [Value::from(query.after.as_str()), number(query.limit as u64 + 1)];
+    let values = [
+        Value::from(query.after.as_str()),
+        number((query.limit as u64).saturating_add(1)),
+    ];
     let with_snapshot = statement(connection, WITH_SNAPSHOT, values);
     let rows = connection
         .query_all_raw(with_snapshot)
@@ -182,7 +185,7 @@ async fn beginning_of(
         Value::from(task_id),
         number(snapshot),
         // A commit has one event or more: one commit more than fits shows that there is more.
-        number(limit as u64 + 1),
+        number((limit as u64).saturating_add(1)),
     ];
     let commits = statement(connection, COMMITS, values);
     let rows = connection.query_all_raw(commits).await.map_err(unavailable)?;
