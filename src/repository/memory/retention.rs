@@ -12,7 +12,10 @@ use crate::task::is_terminal;
 
 /// Ended tasks by age: those of each agent that ended in one state.
 #[derive(Debug, Default)]
-pub(super) struct EndedTasks(HashMap<(Arc<str>, TaskState), BTreeSet<(i64, Arc<str>)>>);
+pub(super) struct EndedTasks(HashMap<(Arc<str>, TaskState), ByAge>);
+
+/// Ids behind the times of their last status.
+type ByAge = BTreeSet<(i64, Arc<str>)>;
 
 impl EndedTasks {
     /// The ids of the oldest tasks, at most `limit`.

@@ -224,6 +224,7 @@ mod tests {
             .await
             .unwrap();
 
+        assert_eq!(batch::write(&writer, &[&create]).await, [Err(Error::Stale)]);
         assert_eq!(batch::write(&writer, &[&write]).await, [Ok(())]);
         assert_eq!(
             renew(&writer, &leases, Duration::from_secs(60)).await,
