@@ -141,7 +141,7 @@ fn task_by_age() -> IndexCreateStatement {
         .col("state")
         .col("status_ms")
         .col("id")
-        .cond_where(Expr::cust("state IN (3, 4, 5, 7)"))
+        .and_where(Expr::col("state").is_in([3, 4, 5, 7]))
         .to_owned()
 }
 
@@ -151,7 +151,7 @@ fn task_with_snapshot() -> IndexCreateStatement {
         .name("task_with_snapshot")
         .table("task")
         .col("id")
-        .cond_where(Expr::cust("snapshot_generation > first_generation"))
+        .and_where(Expr::col("snapshot_generation").gt(Expr::col("first_generation")))
         .to_owned()
 }
 

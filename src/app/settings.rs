@@ -73,7 +73,8 @@ pub(super) fn api(config: &Config) -> ApiSettings {
     }
 }
 
-pub(super) fn database(config: &Config) -> DatabaseSettings {
+/// How `[database]` of a configuration says that its database is used.
+pub fn database(config: &Config) -> DatabaseSettings {
     let database = &config.database;
     DatabaseSettings {
         readers: database.readers,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use a2ad::app::{RetentionPolicy, open_repository, prune};
+use a2ad::app::{RetentionPolicy, database_settings, open_repository, prune};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
 use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
@@ -19,7 +19,8 @@ pub enum Db {
     Stats(StatsCommand),
     /// Remove what is past its retention; the server must not run, because it does so itself
     Prune(Prune),
-    /// Copy a SQLite database into a new file and verify the copy; works while a server runs
+    /// Copy a SQLite database into a new file and verify the copy; works while a server runs, whose write-ahead log
+    /// can't shrink until the copy is made
     Backup(Backup),
     /// Check every log, checksum and snapshot; works while a server runs
     Verify(Verify),
@@ -68,7 +69,9 @@ async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>
         Backend::Memory => {
             Err("a database in memory ends with its server; name another with --database".into())
         }
-        Backend::Postgres(url) => Ok(Maintenance::open_postgres(url.expose()).await?),
+        Backend::Postgres(url) => {
+            Ok(Maintenance::open_postgres(url.expose(), &database_settings(config)).await?)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `a2ad migrate`.
 
+use a2ad::app::database_settings;
 use a2ad::config::{Backend, DatabaseUrl};
 use a2ad::repository::sea_orm::{migrate_postgres, migrate_sqlite};
 use clap::Args;
@@ -23,7 +24,8 @@ impl Migrate {
         if let Some(url) = self.database {
             loader = loader.set_text("database.url", url);
         }
-        match loader.load()?.config.database.backend()? {
+        let config = loader.load()?.config;
+        match config.database.backend()? {
             Backend::Sqlite(path) => {
                 let applied = migrate_sqlite(&path).await?;
                 println!("{}: {applied} migrations applied", path.display());
@@ -33,7 +35,7 @@ impl Migrate {
                 Err("a database in memory has nothing to migrate; name one with --database".into())
             }
             Backend::Postgres(url) => {
-                let applied = migrate_postgres(url.expose()).await?;
+                let applied = migrate_postgres(url.expose(), &database_settings(&config)).await?;
                 println!("{}: {applied} migrations applied", DatabaseUrl::new(url.expose()));
                 Ok(())
             }

@@ -247,6 +247,18 @@ pub(super) async fn answered(answer: oneshot::Receiver<Result<Answer, Error>>) -
     })
 }
 
+/// The error of a write: other than a read, it may have taken place all the same.
+pub(crate) fn of_write(error: crate::repository::Error) -> Error {
+    let error = Error::from(error);
+    match error.kind {
+        Kind::Unavailable => Error {
+            message: "the database is not available; it is unknown whether the change took place".into(),
+            ..error
+        },
+        _ => error,
+    }
+}
+
 impl From<crate::repository::Error> for Error {
     fn from(error: crate::repository::Error) -> Self {
         use crate::repository::Error as Repository;
@@ -265,9 +277,7 @@ impl From<crate::repository::Error> for Error {
             ),
             Repository::Unavailable(cause) => Self {
                 cause: Some(cause),
-                ..Self::unavailable(
-                    "the database is not available; it is unknown whether a change took place",
-                )
+                ..Self::unavailable("the database is not available; try again")
             },
             Repository::Unstorable(cause) => Self {
                 cause: Some(cause),

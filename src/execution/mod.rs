@@ -35,6 +35,7 @@ mod writer;
 
 pub use command::{Answer, Incoming, Wait};
 pub use executions::Executions;
+pub(crate) use executions::of_write;
 pub use settings::ExecutionSettings;
 pub use start::NewTask;
 pub use subscription::EventStream;

@@ -3,13 +3,14 @@
 //! What is kept is touched once and then lies there, and fresh memory costs more than computing: so the events of a
 //! commit are kept packed, as a database keeps them, and not as the live objects that streams share.
 
+mod keys;
 mod lease;
 mod retention;
 mod row;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,11 +18,13 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use foldhash::fast::RandomState;
 
+use self::keys::Keys;
+use self::retention::EndedTasks;
 use self::row::Row;
 use super::types::take_while_they_fit;
 use super::{
-    CompactQuery, Compacted, Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, ListCursor, ListPage,
-    ListQuery, PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
+    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListCursor, ListPage, ListQuery,
+    PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
 };
 use crate::clock::Clock;
 use crate::context::Scope;
@@ -37,16 +40,12 @@ pub struct MemoryRepository {
     /// Boxed, so that a growing table moves pointers and not tasks. Ids are made here and not by callers, so that the
     /// hash needs to be quick and no more.
     tasks: DashMap<Arc<str>, Box<Row>, RandomState>,
-    keys: RwLock<HashMap<(Scope, Arc<str>), BoundKey>>,
+    keys: RwLock<Keys>,
+    /// Locked while a task is, and never the other way round.
+    ended: Mutex<EndedTasks>,
     closed: AtomicBool,
     /// What leases are measured by.
     clock: Clock,
-}
-
-#[derive(Debug)]
-struct BoundKey {
-    known: KnownKey,
-    expires_ms: i64,
 }
 
 impl Default for MemoryRepository {
@@ -54,6 +53,7 @@ impl Default for MemoryRepository {
         Self {
             tasks: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
             keys: RwLock::default(),
+            ended: Mutex::default(),
             closed: AtomicBool::default(),
             clock: Clock::default(),
         }
@@ -87,29 +87,7 @@ impl MemoryRepository {
             return Ok(());
         }
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let place = |key: &IdempotencyKey| (write.scope.clone(), key.key.clone());
-        for key in &write.keys {
-            if let Some(bound) = keys
-                .get(&place(key))
-                .filter(|bound| bound.expires_ms > write.status_ms)
-            {
-                return Err(Error::KeyTaken(bound.known.task_id.clone()));
-            }
-        }
-        for key in &write.keys {
-            let known = KnownKey {
-                task_id: write.task_id.to_string(),
-                fingerprint: key.fingerprint,
-            };
-            keys.insert(
-                place(key),
-                BoundKey {
-                    known,
-                    expires_ms: key.expires_ms,
-                },
-            );
-        }
-        Ok(())
+        keys.bind(write, self.clock.now_ms())
     }
 
     fn visible<T>(&self, scope: &Scope, task_id: &str, read: impl FnOnce(&Row) -> T) -> Option<T> {
@@ -125,7 +103,8 @@ impl TaskRepository for MemoryRepository {
         match self.tasks.entry(write.task_id.clone()) {
             Entry::Vacant(place) if write.expected_generation == 0 => {
                 self.bind_keys(&write)?;
-                place.insert(Box::new(Row::create(write, self.clock.now_ms())));
+                let row = place.insert(Box::new(Row::create(write, self.clock.now_ms())));
+                self.note_end(row.key(), &row);
             }
             Entry::Occupied(mut row)
                 if row.get().generation == write.expected_generation
@@ -133,7 +112,9 @@ impl TaskRepository for MemoryRepository {
                     && row.get().scope == write.scope =>
             {
                 self.bind_keys(&write)?;
+                self.forget_end(row.key(), row.get());
                 row.get_mut().append(write, self.clock.now_ms());
+                self.note_end(row.key(), row.get());
             }
             Entry::Vacant(_) | Entry::Occupied(_) => return Err(Error::Stale),
         }
@@ -188,10 +169,7 @@ impl TaskRepository for MemoryRepository {
 
     async fn known_key(&self, scope: &Scope, key: &str, now_ms: i64) -> Result<Option<KnownKey>, Error> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let bound = keys.get(&(scope.clone(), Arc::from(key)));
-        Ok(bound
-            .filter(|bound| bound.expires_ms > now_ms)
-            .map(|bound| bound.known.clone()))
+        Ok(keys.known(&(scope.clone(), Arc::from(key)), now_ms).cloned())
     }
 
     async fn renew(&self, leases: &[(Arc<str>, u64)], ttl: Duration) -> Result<Vec<Arc<str>>, Error> {

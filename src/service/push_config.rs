@@ -4,6 +4,7 @@ use super::guard::Admission;
 use super::{Inner, ServiceSettings, push_url};
 use crate::context::Scope;
 use crate::error::{Error, Violation};
+use crate::execution::of_write;
 use crate::pb::inspect::inspect;
 use crate::pb::{
     DeleteTaskPushNotificationConfigRequest, GetTaskPushNotificationConfigRequest,
@@ -69,7 +70,8 @@ impl Inner {
         if !self
             .repository
             .put_push_config(&admission.scope, &config, limit)
-            .await?
+            .await
+            .map_err(of_write)?
         {
             return Err(Error::task_not_found(&config.task_id));
         }
@@ -155,7 +157,8 @@ impl Inner {
         if !self
             .repository
             .delete_push_config(&admission.scope, &request.task_id, &request.id)
-            .await?
+            .await
+            .map_err(of_write)?
         {
             return Err(Error::task_not_found(&request.task_id));
         }

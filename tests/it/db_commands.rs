@@ -147,6 +147,13 @@ async fn a_backup_is_made_while_a_server_writes() {
     let again = db("backup", &database, &[copy.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again.stderr).contains("never replaces"), "{again:?}");
+    let nowhere = folder.path().join("no/folder/copy.db");
+    let nowhere = db("backup", &database, &[nowhere.to_str().unwrap()]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(
+        text(&nowhere.stderr).contains("check that its folder exists"),
+        "{nowhere:?}"
+    );
     drop(server);
     printed(&db("verify", &copy, &[]));
     let server = Server::start(&["--database", &url(&copy)]);

@@ -9,13 +9,28 @@ use std::time::{Duration, Instant};
 
 use a2ad::error::Kind;
 use a2ad::pb::{ListTasksRequest, TaskState};
+use a2ad::task::is_settled;
 
 use crate::binary::{PROGRAM, Server};
-use crate::support::messages::{get, message, send_of, state, task};
+use crate::support::messages::{at_once, get, message, send_of, state, task};
 use crate::support::wire::{TestClient, Wire};
 
 /// Longer than anything should take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The shortest that there is: three heartbeats a second.
+const LEASE: &str = "execution.lease_ms=1000";
+
+/// The disk stays full for some heartbeats at least.
+const FULL: Duration = Duration::from_secs(3);
+
+/// Begins a task that goes on by itself; its id.
+async fn begin(client: &TestClient, text: &str) -> String {
+    let request = at_once(send_of("bench", message("running", text)));
+    let begun = task(client.call(request).await.expect("there is space"));
+    assert!(!is_settled(state(&begun)), "{begun:?}");
+    begun.id
+}
 
 fn limit_files(server: &Server, bytes: &str) {
     let limited = Command::new("prlimit")
@@ -76,16 +91,18 @@ async fn a_full_disk_stops_writes_and_nothing_else() {
     let database = folder.path().join("a2ad.db");
     let url = format!("sqlite://{}", database.display());
     // Beyond the limit there is a signal, which would end the process; a full disk sends none.
-    let server = Server::start_after("trap '' XFSZ", &["--database", &url]);
+    let server = Server::start_after("trap '' XFSZ", &["--database", &url, "--set", LEASE]);
     let client = TestClient::new(server.addr, Wire::Grpc);
     let mut acknowledged = Vec::new();
+    // Its heartbeats meet the full disk, between the writes of others.
+    let running = begin(&client, "hold:600").await;
     for n in 0..10 {
         acknowledged.push(send(&client, n).await.expect("there is space"));
     }
 
     limit_files(&server, "400000");
     let (mut n, mut refused, started) = (10, 0, Instant::now());
-    while refused < REFUSED {
+    while refused < REFUSED || started.elapsed() < FULL {
         assert!(
             started.elapsed() < PATIENCE,
             "{refused} of {n} sends refused on a full disk"
@@ -126,10 +143,12 @@ async fn a_full_disk_stops_writes_and_nothing_else() {
     all_are_there(&client, &acknowledged).await;
     verify(&database);
 
+    assert!(client.call(get("bench", &running)).await.is_ok());
     server.kill();
-    let server = Server::start(&["--database", &url]);
+    let server = Server::start(&["--database", &url, "--set", LEASE]);
     let client = TestClient::new(server.addr, Wire::Grpc);
     all_are_there(&client, &acknowledged).await;
+    assert!(client.call(get("bench", &running)).await.is_ok());
     verify(&database);
     eprintln!(
         "{} tasks acknowledged, {refused} sends refused, 0 lost; writes were back {back:?} after the space",

@@ -110,11 +110,11 @@ fn sqlite_plans_are_good(query: &ListQuery, plans: &ListPlans) {
     if query.status_after_ms.is_some() {
         assert!(plans.total.contains("status_ms>?"), "{query:?}: {}", plans.total);
     }
-    assert!(!plans.task.contains("SCAN"), "{}", plans.task);
+    assert!(!plans.tasks.contains("SCAN"), "{}", plans.tasks);
     assert!(
-        plans.task.contains("(task_id=? AND last_generation>?)"),
+        plans.tasks.contains("(task_id=? AND last_generation>?)"),
         "{}",
-        plans.task
+        plans.tasks
     );
 }
 
@@ -149,12 +149,16 @@ fn postgres_plans_are_good(query: &ListQuery, plans: &ListPlans) {
             || plans.page.contains(&format!("Scan on {name} "))
     };
     assert!(is_scan_of(index), "{query:?}: {}", plans.page);
-    for plan in [&plans.page, &plans.total, &plans.task] {
+    for plan in [&plans.page, &plans.total, &plans.tasks] {
         assert!(!plan.contains("Seq Scan"), "{query:?}: {plan}");
     }
     assert!(!plans.page.contains("Sort"), "{query:?}: {}", plans.page);
     assert!(plans.total.contains("task_by_"), "{query:?}: {}", plans.total);
-    assert!(plans.task.contains("task_log_pkey"), "{query:?}: {}", plans.task);
+    assert!(
+        plans.tasks.contains("task_log_pkey"),
+        "{query:?}: {}",
+        plans.tasks
+    );
 }
 
 #[tokio::test]

@@ -38,3 +38,4 @@ mod simulation;
 mod sockets;
 mod support;
 mod task_machine;
+mod upkeep_plans;

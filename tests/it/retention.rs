@@ -10,10 +10,10 @@ use a2ad::clock::Clock;
 use a2ad::config::{AgentConfig, AgentRetention, Config};
 use a2ad::error::Kind;
 use a2ad::pb::TaskState;
-use a2ad::repository::conformance::{NOW_MS, Sketch, scope};
+use a2ad::repository::conformance::{NOW_MS, Sketch, key, scope};
 use a2ad::repository::memory::MemoryRepository;
 use a2ad::repository::sea_orm::{DatabaseSettings, Maintenance, SeaOrmRepository};
-use a2ad::repository::{Error, TaskRepository};
+use a2ad::repository::{Error, IdempotencyKey, TaskRepository, TaskWrite};
 use a2ad::shutdown::Shutdown;
 
 use crate::support::engine::eventually;
@@ -340,4 +340,40 @@ async fn the_log_is_cut_when_a_long_reader_lets_go() {
         repository.get(&sketch.scope, "t").await,
         Ok(Some(sketch.stored()))
     );
+}
+
+/// The log is cut, and expired keys go, though nobody writes any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn care_does_not_wait_for_a_write() {
+    const LIMIT: u64 = 256 * 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.db");
+    let settings = DatabaseSettings {
+        wal_bytes_max: LIMIT,
+        ..DatabaseSettings::default()
+    };
+    let repository = open(&path, &settings).await;
+    let reader = Raw::open(&path).await;
+    reader.execute("BEGIN").await;
+    assert_eq!(reader.count("task").await, 0);
+    let mut sketch = Sketch::new(&scope("ada"), "t");
+    let expired = IdempotencyKey {
+        expires_ms: Clock::system().now_ms() + 2_000,
+        ..key("k")
+    };
+    let create = TaskWrite {
+        keys: vec![expired],
+        status_ms: Clock::system().now_ms(),
+        ..sketch.create()
+    };
+    repository.commit(create).await.unwrap();
+    let text = "x".repeat(64 * 1024);
+    while wal_of(&path) < 4 * LIMIT {
+        repository.commit(sketch.chunks(&[&text])).await.unwrap();
+    }
+    reader.execute("COMMIT").await;
+    eventually(async || wal_of(&path) <= LIMIT).await;
+    eventually(async || reader.count("idempotency_key").await == 0).await;
+    reader.close().await;
+    repository.close().await;
 }

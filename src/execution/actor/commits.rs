@@ -5,6 +5,7 @@ use crate::bus::Doorbell;
 use crate::error::Error;
 use crate::execution::command::Answer;
 use crate::execution::commit::Commit;
+use crate::execution::executions::of_write;
 use crate::execution::outcome::invalid_response;
 use crate::fault;
 use crate::repository;
@@ -104,7 +105,7 @@ impl Actor {
             error @ repository::Error::Unavailable(_) => {
                 self.accepted.append(&mut commit.accepted);
                 self.degraded = true;
-                let error = Error::from(error);
+                let error = of_write(error);
                 self.answer_all(|| Err(error.clone()));
                 self.commit = Some(commit.retry(&repository));
             }

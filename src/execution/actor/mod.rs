@@ -26,7 +26,7 @@ use crate::context::Scope;
 use crate::error::Error;
 use crate::execution::command::{Answer, Command, Incoming, Reply, Wait};
 use crate::execution::commit::Commit;
-use crate::execution::executions::{Executions, Shared};
+use crate::execution::executions::{Executions, Shared, of_write};
 use crate::execution::leases::Held;
 use crate::execution::live::Live;
 use crate::execution::outcome::invalid_response;
@@ -242,7 +242,7 @@ impl Actor {
         let mut events = Vec::new();
         if let Some(write) = self.writer.take_write(None) {
             events.clone_from(&write.events);
-            repository.commit(write).await?;
+            repository.commit(write).await.map_err(of_write)?;
         }
         if let (Some(fault), Wait::Settled) = (&self.fault, wait) {
             return Ok((Err(invalid_response(self.writer.task_id(), fault)), events));

@@ -1,29 +1,69 @@
 //! Retention in memory: the same turns as in a database.
 
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use super::MemoryRepository;
 use super::row::Row;
+use crate::pb::TaskState;
 use crate::repository::retention::{Ended, fitting};
 use crate::repository::{CompactQuery, Compacted, PruneQuery, Pruned};
 use crate::task::is_terminal;
 
+/// Ended tasks by age: those of each agent that ended in one state.
+#[derive(Debug, Default)]
+pub(super) struct EndedTasks(HashMap<(Arc<str>, TaskState), ByAge>);
+
+/// Ids behind the times of their last status.
+type ByAge = BTreeSet<(i64, Arc<str>)>;
+
+impl EndedTasks {
+    /// The ids of the oldest tasks, at most `limit`.
+    fn oldest(&self, query: &PruneQuery, limit: usize) -> Vec<Arc<str>> {
+        let tasks = self.0.get(&(query.agent.clone(), query.state));
+        let old = tasks
+            .into_iter()
+            .flatten()
+            .take_while(|(status_ms, _)| *status_ms < query.before_ms);
+        old.take(limit).map(|(_, id)| id.clone()).collect()
+    }
+}
+
 impl MemoryRepository {
+    /// Takes note of a task that has ended; of others there is nothing to note.
+    pub(super) fn note_end(&self, task_id: &Arc<str>, row: &Row) {
+        if is_terminal(row.state) {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_agent = ended.0.entry((row.scope.agent.clone(), row.state)).or_default();
+            of_agent.insert((row.status_ms, task_id.clone()));
+        }
+    }
+
+    /// The task changes or goes.
+    pub(super) fn forget_end(&self, task_id: &Arc<str>, row: &Row) {
+        if is_terminal(row.state) {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = (row.scope.agent.clone(), row.state);
+            if let Some(of_agent) = ended.0.get_mut(&place) {
+                of_agent.remove(&(row.status_ms, task_id.clone()));
+                if of_agent.is_empty() {
+                    ended.0.remove(&place);
+                }
+            }
+        }
+    }
+
     pub(super) fn remove_old_tasks(&self, query: &PruneQuery) -> Pruned {
-        let old = |row: &Row| {
-            row.scope.agent == query.agent
-                && row.state == query.state
-                && is_terminal(row.state)
-                && row.status_ms < query.before_ms
-        };
-        let mut found: Vec<(i64, Ended)> = self
-            .tasks
+        // One more than a turn can take, to see whether another turn follows.
+        let oldest = self
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .oldest(query, query.limit.saturating_add(1));
+        let ended: Vec<Ended> = oldest
             .iter()
-            .filter(|row| old(row))
-            .map(|row| (row.status_ms, row.ended(row.key())))
+            .filter_map(|id| Some(self.tasks.get(id)?.ended(id)))
             .collect();
-        found.sort_unstable_by(|(a_ms, a), (b_ms, b)| (a_ms, &a.task_id).cmp(&(b_ms, &b.task_id)));
-        let ended: Vec<Ended> = found.into_iter().map(|(_, ended)| ended).collect();
         let Some(first) = ended.first() else {
             return Pruned::default();
         };
@@ -51,15 +91,13 @@ impl MemoryRepository {
     }
 
     pub(super) fn remove_old_beginnings(&self, query: &CompactQuery) -> Compacted {
-        let mut ids: Vec<Arc<str>> = self
-            .tasks
-            .iter()
-            .filter(|row| {
-                row.snapshot_generation > row.first_generation && &**row.key() > query.after.as_str()
-            })
-            .map(|row| row.key().clone())
-            .collect();
-        ids.sort_unstable();
+        let with_snapshot = self.tasks.iter().filter(|row| {
+            row.snapshot_generation > row.first_generation && &**row.key() > query.after.as_str()
+        });
+        let ids = smallest(
+            with_snapshot.map(|row| row.key().clone()),
+            query.limit.saturating_add(1),
+        );
         let mut done = Compacted::default();
         let mut after = query.after.clone();
         for id in ids.iter().take(query.limit) {
@@ -80,8 +118,70 @@ impl MemoryRepository {
 
     /// Removes a task and everything that points to it.
     fn remove(&self, task_id: &str) {
-        self.tasks.remove(task_id);
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        keys.retain(|_, bound| bound.known.task_id != task_id);
+        if let Some((id, row)) = self.tasks.remove(task_id) {
+            self.forget_end(&id, &row);
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            keys.remove_task(task_id);
+        }
+    }
+}
+
+/// The `limit` smallest in order, without keeping more than those at a time.
+fn smallest<T: Ord>(all: impl Iterator<Item = T>, limit: usize) -> Vec<T> {
+    let mut kept = BinaryHeap::new();
+    for item in all {
+        kept.push(item);
+        if kept.len() > limit {
+            kept.pop();
+        }
+    }
+    kept.into_sorted_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::TaskRepository as _;
+    use crate::repository::conformance::{NOW_MS, Sketch, scope};
+
+    #[test]
+    fn the_smallest_come_in_order() {
+        assert_eq!(smallest([5, 3, 9, 1, 4].into_iter(), 3), [1, 3, 4]);
+        assert_eq!(smallest([2, 1].into_iter(), 3), [1, 2]);
+        assert!(smallest([2, 1].into_iter(), 0).is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_tasks_that_went() {
+        let repository = MemoryRepository::new();
+        let ada = scope("ada");
+        for n in 0..50 {
+            let mut sketch = Sketch::new(&ada, &format!("t{n}"));
+            repository.commit(sketch.create()).await.unwrap();
+            let ended = sketch.go_at(TaskState::Completed, NOW_MS + n);
+            repository.commit(ended).await.unwrap();
+        }
+        let query = PruneQuery {
+            agent: ada.agent.clone(),
+            state: TaskState::Completed,
+            before_ms: NOW_MS + 30,
+            limit: 20,
+        };
+        let mut turns = 0;
+        while repository.prune(&query).await.unwrap().more {
+            turns += 1;
+        }
+        assert_eq!((turns, repository.tasks.len()), (2, 20));
+        let left = |repository: &MemoryRepository| {
+            let ended = repository.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.0.values().map(BTreeSet::len).sum::<usize>()
+        };
+        assert_eq!(left(&repository), 20);
+        let all = PruneQuery {
+            before_ms: i64::MAX,
+            ..query
+        };
+        while repository.prune(&all).await.unwrap().more {}
+        assert_eq!((left(&repository), repository.tasks.len()), (0, 0));
     }
 }

@@ -2,47 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Value};
 
 use super::failure::{is_final, is_of_the_rows};
 use super::sql::{
     INSERT_HELD_TASK, INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, KEPT, ManyRows, RELEASED,
-    UPDATE_TASK,
+    UPDATE_TASK, number,
 };
-use super::{connect, side, unavailable};
+use super::transaction::{self, Failure};
+use super::{side, unavailable};
 use crate::fault;
 use crate::repository::types::millis;
 use crate::repository::{Error, IdempotencyKey, Lease, TaskWrite, log};
 
-/// Why a transaction was rolled back.
-enum Failure {
-    /// A row was not where its writer believed it to be, or a key is taken.
-    Conflict(Conflict),
-    Database(DbErr),
-}
-
+/// A row was not where its writer believed it to be, or a key is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Conflict {
     Task,
     Key,
 }
 
-impl Failure {
+impl Failure<Conflict> {
     /// True if one write may be to blame, and the others would do better without it.
     fn is_of_one(&self) -> bool {
         match self {
-            Self::Conflict(_) => true,
+            Self::Refused(_) => true,
             Self::Database(error) => is_of_the_rows(error),
         }
-    }
-}
-
-impl From<DbErr> for Failure {
-    fn from(error: DbErr) -> Self {
-        Self::Database(error)
     }
 }
 
@@ -55,11 +41,7 @@ pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]
     let mut left = Vec::with_capacity(16);
     left.push(0..writes.len());
     while let Some(range) = left.pop() {
-        let outcome = transaction(connection, &writes[range.clone()]).await;
-        if matches!(outcome, Err(Failure::Database(_))) {
-            connect::discard(connection).await;
-        }
-        match outcome {
+        match write_all(connection, &writes[range.clone()]).await {
             Ok(()) => {}
             Err(failure) if range.len() > 1 && failure.is_of_one() => {
                 let middle = range.start + range.len() / 2;
@@ -69,7 +51,7 @@ pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]
                 results[range].fill(Err(Error::Unstorable(error.to_string())));
             }
             Err(Failure::Database(error)) => results[range].fill(Err(unavailable(error))),
-            Err(Failure::Conflict(conflict)) => {
+            Err(Failure::Refused(conflict)) => {
                 results[range.start] = Err(conflicting(connection, writes[range.start], conflict).await);
             }
         }
@@ -95,28 +77,20 @@ async fn key_taken(connection: &DatabaseConnection, write: &TaskWrite) -> Error 
     Error::Stale
 }
 
-async fn transaction(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Result<(), Failure> {
-    // SQLite would take its write lock with the first statement, where it can't wait for it.
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    let transaction = connection.begin_with_options(options).await?;
-    match fill(&transaction, writes).await {
-        Ok(()) => {
-            fault::point("before_commit");
-            Ok(transaction.commit().await?)
-        }
-        Err(failure) => {
-            transaction.rollback().await?;
-            Err(failure)
-        }
+async fn write_all(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Result<(), Failure<Conflict>> {
+    let transaction = transaction::begin(connection).await?;
+    let filled = fill(&transaction, writes).await;
+    if filled.is_ok() {
+        fault::point("before_commit");
     }
+    transaction::end(connection, transaction, filled).await
 }
 
-async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Result<(), Failure> {
-    let (created, moved): (Vec<&TaskWrite>, Vec<&TaskWrite>) =
+/// Tasks that others may know come before keys, and both in an order of their own that all processes share.
+async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Result<(), Failure<Conflict>> {
+    let (created, mut moved): (Vec<&TaskWrite>, Vec<&TaskWrite>) =
         writes.iter().partition(|write| write.expected_generation == 0);
+    moved.sort_unstable_by(|a, b| a.task_id.cmp(&b.task_id));
     let (held, settled): (Vec<&TaskWrite>, Vec<&TaskWrite>) = created
         .iter()
         .partition(|write| matches!(write.lease, Lease::Held(_)));
@@ -153,11 +127,11 @@ async fn execute(
     many: &ManyRows,
     values: Vec<Value>,
     conflict: Conflict,
-) -> Result<(), Failure> {
+) -> Result<(), Failure<Conflict>> {
     for statement in many.statements(transaction.get_database_backend(), values) {
         let rows = many.rows(&statement);
         if transaction.execute_raw(statement).await?.rows_affected() != rows {
-            return Err(Failure::Conflict(conflict));
+            return Err(Failure::Refused(conflict));
         }
     }
     Ok(())
@@ -165,10 +139,6 @@ async fn execute(
 
 fn text(text: &str) -> Value {
     Value::from(text)
-}
-
-fn number(number: u64) -> Value {
-    Value::from(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn task_row(write: &TaskWrite) -> [Value; 10] {
@@ -291,7 +261,7 @@ mod tests {
 
     use super::*;
     use crate::repository::conformance::{Sketch, scope};
-    use crate::repository::sea_orm::read;
+    use crate::repository::sea_orm::{connect, read};
 
     /// A row that breaks a rule of the tables is refused for good, whatever is in the same batch.
     #[tokio::test]

@@ -2,6 +2,9 @@
 //!
 //! While one transaction is on its way to the disk, the changes of all other tasks queue up; so the number of syncs
 //! follows the disk's speed, not the number of tasks. The committer is a background task that nobody can cancel.
+//!
+//! What else changes a task (its holder, its push configurations, its removal) takes its turn in the same queue, in a
+//! transaction of its own between those of the commits that came before it and those that came after it.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
-use super::prune::{self, Removal};
+use super::removal::{self, Gone, Removal};
 use super::wal::Wal;
 use super::{DatabaseSettings, batch, lease, side};
 use crate::context::Scope;
@@ -22,17 +25,27 @@ use crate::shutdown::Shutdown;
 
 /// How often the size of the log is looked at and expired idempotency keys are removed, and how many of them at once:
 /// the writer is held up for milliseconds, and keys still go faster than callers can make them.
-const KEY_CARE_EVERY: Duration = Duration::from_secs(1);
+const CARE_EVERY: Duration = Duration::from_secs(1);
 const KEYS_AT_ONCE: u64 = 5_000;
 
 /// Heartbeats that wait for the writer connection; more wait for room.
 const BEATS_MAX: usize = 64;
 
+/// The same while nobody writes: keys expire and readers let go of the log by then too.
+const IDLE_CARE_EVERY: Duration = Duration::from_secs(5);
+
 type Done<T> = oneshot::Sender<Result<T, Error>>;
 
-/// A change that waits for the writer connection.
+/// What waits for the writer connection.
 pub(super) enum Work {
+    /// Goes into one transaction with others of its kind.
     Task(Box<TaskWrite>, Done<()>),
+    Change(Change),
+    Close,
+}
+
+/// What takes its turn alone.
+pub(super) enum Change {
     PutPushConfig {
         scope: Scope,
         config: Box<TaskPushNotificationConfig>,
@@ -55,8 +68,7 @@ pub(super) enum Work {
         epoch: u64,
         done: Done<bool>,
     },
-    Remove(Removal, Done<()>),
-    Close,
+    Remove(Removal, Done<Gone>),
 }
 
 /// Leases to be prolonged. They don't stand in line with the changes: a lease must not run out because there is much to
@@ -67,7 +79,15 @@ struct Beat {
     done: Done<Vec<Arc<str>>>,
 }
 
-/// All committers. Whatever concerns one task goes through the same one, so it happens in order.
+impl From<Change> for Work {
+    fn from(change: Change) -> Self {
+        Self::Change(change)
+    }
+}
+
+/// All committers. Whatever changes one task goes through the same one of them and happens in the order in which it was
+/// asked for. So two of them never want the rows of one task; rows that they may both want (idempotency keys) each of
+/// them takes in the same order.
 #[derive(Debug)]
 pub(super) struct Committers(Vec<Committer>);
 
@@ -93,8 +113,7 @@ impl Committers {
         usize::try_from(number).unwrap_or(0)
     }
 
-    /// Prolongs leases, each through its task's committer: two of them that changed the same rows could lock each
-    /// other out.
+    /// Prolongs leases, each through its task's committer.
     pub(super) async fn renew(
         &self,
         leases: &[(Arc<str>, u64)],
@@ -107,6 +126,18 @@ impl Committers {
         let wanted = self.0.iter().zip(shares).filter(|(_, leases)| !leases.is_empty());
         let renewed = wanted.map(|(committer, leases)| committer.renew(leases, ttl));
         Ok(futures_util::future::try_join_all(renewed).await?.concat())
+    }
+
+    /// Removes rows, each through its task's committer; a part of them may be gone when another fails.
+    pub(super) async fn remove(&self, removal: Removal) -> Result<Gone, Error> {
+        let mut shares: Vec<Removal> = self.0.iter().map(|_| Removal::default()).collect();
+        for part in removal.0 {
+            shares[self.number_of(&part.task_id)].0.push(part);
+        }
+        let wanted = self.0.iter().zip(shares).filter(|(_, share)| !share.0.is_empty());
+        let removed = wanted.map(|(committer, share)| committer.run(move |done| Change::Remove(share, done)));
+        let gone = futures_util::future::try_join_all(removed).await?;
+        Ok(gone.into_iter().fold(Gone::default(), Gone::and))
     }
 
     /// Lets everything that is queued finish, then closes the connections.
@@ -158,9 +189,9 @@ impl Committer {
     }
 
     /// Queues a change and waits until it is durable. Waits while the queue is full.
-    pub(super) async fn run<T>(&self, work: impl FnOnce(Done<T>) -> Work) -> Result<T, Error> {
+    pub(super) async fn run<T, W: Into<Work>>(&self, work: impl FnOnce(Done<T>) -> W) -> Result<T, Error> {
         let (done, result) = oneshot::channel();
-        self.queue.send(work(done)).await.map_err(|_| gone())?;
+        self.queue.send(work(done).into()).await.map_err(|_| gone())?;
         result.await.unwrap_or_else(|_| Err(gone()))
     }
 
@@ -217,14 +248,16 @@ impl Writer {
             if let Ok(beat) = self.beats.try_recv() {
                 self.renew(beat).await;
             }
+            let rest = IDLE_CARE_EVERY.saturating_sub(self.cared.elapsed());
             tokio::select! {
                 biased;
                 count = self.waiting.recv_many(&mut batch, self.batch_max) => {
                     open = count > 0 && self.serve(&mut batch).await;
                 }
                 Some(beat) = self.beats.recv() => self.renew(beat).await,
+                () = tokio::time::sleep(rest), if self.cares => self.care().await,
             }
-            if self.cares && self.cared.elapsed() > KEY_CARE_EVERY {
+            if self.cares && self.cared.elapsed() > CARE_EVERY {
                 self.care().await;
             }
         }
@@ -240,51 +273,59 @@ impl Writer {
         let _ = done.send(self.link.run(renew).await);
     }
 
-    /// Serves one batch; false when it asked to close.
+    /// Serves one batch in order; false when it asked to close.
     async fn serve(&mut self, batch: &mut Vec<Work>) -> bool {
         let mut tasks = Vec::with_capacity(batch.len());
         let mut open = true;
         for work in batch.drain(..) {
             match work {
                 Work::Task(write, done) => tasks.push((write, done)),
-                Work::PutPushConfig {
-                    scope,
-                    config,
-                    limit,
-                    done,
-                } => {
-                    let put = async |pool: Arc<_>| side::put_push_config(&pool, &scope, &config, limit).await;
-                    let _ = done.send(self.link.run(put).await);
-                }
-                Work::DeletePushConfig {
-                    scope,
-                    task_id,
-                    id,
-                    done,
-                } => {
-                    let delete =
-                        async |pool: Arc<_>| side::delete_push_config(&pool, &scope, &task_id, &id).await;
-                    let _ = done.send(self.link.run(delete).await);
-                }
-                Work::TakeOver { lapsed, ttl, done } => {
-                    let take_over = async |pool: Arc<_>| lease::take_over(&pool, &lapsed, ttl).await;
-                    let _ = done.send(self.link.run(take_over).await);
-                }
-                Work::Release { task_id, epoch, done } => {
-                    let release = async |pool: Arc<_>| lease::release(&pool, &task_id, epoch).await;
-                    let _ = done.send(self.link.run(release).await);
-                }
-                Work::Remove(removal, done) => {
-                    let remove = async |pool: Arc<_>| prune::remove(&pool, &removal).await;
-                    let _ = done.send(self.link.run(remove).await);
+                Work::Change(change) => {
+                    self.commit(std::mem::take(&mut tasks)).await;
+                    self.change(change).await;
                 }
                 Work::Close => open = false,
             }
         }
-        if !tasks.is_empty() {
-            self.commit(tasks).await;
-        }
+        self.commit(tasks).await;
         open
+    }
+
+    /// A caller that went away does not need its answer; the change stands.
+    async fn change(&self, change: Change) {
+        match change {
+            Change::PutPushConfig {
+                scope,
+                config,
+                limit,
+                done,
+            } => {
+                let put = async |pool: Arc<_>| side::put_push_config(&pool, &scope, &config, limit).await;
+                let _ = done.send(self.link.run(put).await);
+            }
+            Change::DeletePushConfig {
+                scope,
+                task_id,
+                id,
+                done,
+            } => {
+                let delete =
+                    async |pool: Arc<_>| side::delete_push_config(&pool, &scope, &task_id, &id).await;
+                let _ = done.send(self.link.run(delete).await);
+            }
+            Change::Release { task_id, epoch, done } => {
+                let release = async |pool: Arc<_>| lease::release(&pool, &task_id, epoch).await;
+                let _ = done.send(self.link.run(release).await);
+            }
+            Change::TakeOver { lapsed, ttl, done } => {
+                let take_over = async |pool: Arc<_>| lease::take_over(&pool, &lapsed, ttl).await;
+                let _ = done.send(self.link.run(take_over).await);
+            }
+            Change::Remove(removal, done) => {
+                let remove = async |pool: Arc<_>| removal::remove(&pool, &removal).await;
+                let _ = done.send(self.link.run(remove).await);
+            }
+        }
     }
 
     /// One task may be in a batch several times; its changes build on each other, so only the first goes along and

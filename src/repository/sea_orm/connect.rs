@@ -9,6 +9,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, TransactionTrait,
 };
 
+use super::schema;
 use crate::fault;
 
 /// The oldest SQLite without the defect that a WAL reset could corrupt the database (3.7.0 to 3.51.2).
@@ -58,8 +59,17 @@ pub enum OpenError {
         /// The oldest that will do.
         min: u32,
     },
+    /// The tables are not those of this program.
+    #[error(
+        "the database was not made by this version of a2ad: {0}; an earlier development version may have made it, and \
+         nothing brings it up to date: name another database, or move this one away"
+    )]
+    Schema(String),
     /// The database refuses to open or to migrate.
-    #[error("the database can't be opened or migrated: {0}")]
+    #[error(
+        "the database can't be opened or migrated: {0}; check that it is one of a2ad, that it may be read and written, \
+         and that there is space"
+    )]
     Database(#[from] DbErr),
 }
 
@@ -130,7 +140,8 @@ pub(super) async fn migrate(writer: &DatabaseConnection) -> Result<(), OpenError
     let transaction = writer.begin().await?;
     Migrator::up(&transaction, None).await?;
     fault::point("migration_step");
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    schema::check(writer).await
 }
 
 /// Applies the missing migrations to the SQLite database at `path` and closes it again; the number applied.

@@ -1,10 +1,10 @@
-//! How the database would read: the plans of the statements behind a listing.
+//! How the database would run the statements behind a listing, and those that run without a caller.
 //!
-//! For operators who wonder why a listing is slow, and for the tests that keep every listing on its index.
+//! For operators who wonder why something is slow, and for the tests that keep every statement on its index.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use super::{SeaOrmRepository, list, unavailable};
+use super::{SeaOrmRepository, lease, list, prune, removal, side, unavailable};
 use crate::context::Scope;
 use crate::repository::{Error, ListQuery};
 
@@ -15,8 +15,17 @@ pub struct ListPlans {
     pub page: String,
     /// How many there are.
     pub total: String,
-    /// The snapshot and the events of a task on it.
-    pub task: String,
+    /// The snapshots and the events of the tasks that are loaded at once.
+    pub tasks: String,
+}
+
+/// How the database would run one statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementPlan {
+    /// What the statement is for.
+    pub purpose: &'static str,
+    /// The plan, in the database's own words, one step a line.
+    pub plan: String,
 }
 
 impl SeaOrmRepository {
@@ -30,6 +39,14 @@ impl SeaOrmRepository {
             .run(|pool| async move { plans(&pool, &scope, &query).await })
             .await
     }
+
+    /// How the database would run what happens without a caller: leases, retention and care. Nothing of it is run.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn explain_upkeep(&self) -> Result<Vec<StatementPlan>, Error> {
+        self.readers.run(|pool| async move { upkeep(&pool).await }).await
+    }
 }
 
 async fn plans(
@@ -37,12 +54,25 @@ async fn plans(
     scope: &Scope,
     query: &ListQuery,
 ) -> Result<ListPlans, Error> {
-    let [page, total, task] = list::statements(connection.get_database_backend(), scope, query);
+    let [page, total, tasks] = list::statements(connection.get_database_backend(), scope, query);
     Ok(ListPlans {
         page: plan(connection, page).await?,
         total: plan(connection, total).await?,
-        task: plan(connection, task).await?,
+        tasks: plan(connection, tasks).await?,
     })
+}
+
+async fn upkeep(connection: &DatabaseConnection) -> Result<Vec<StatementPlan>, Error> {
+    let mut statements = lease::statements(connection);
+    statements.extend(prune::statements(connection));
+    statements.extend(removal::statements(connection));
+    statements.extend(side::statements(connection));
+    let mut plans = Vec::with_capacity(statements.len());
+    for (purpose, statement) in statements {
+        let plan = plan(connection, statement).await?;
+        plans.push(StatementPlan { purpose, plan });
+    }
+    Ok(plans)
 }
 
 async fn plan(connection: &DatabaseConnection, statement: Statement) -> Result<String, Error> {

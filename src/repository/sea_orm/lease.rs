@@ -4,10 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, TransactionTrait, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
+};
 
 use super::read::{small, unsigned};
-use super::sql::{RENEW_LEASE, with_time};
+use super::sql::{RENEW_LEASE, number, statement};
+use super::transaction::{self, Failure};
 use super::unavailable;
 use crate::context::{Principal, Scope};
 use crate::fault;
@@ -35,21 +38,29 @@ pub(super) async fn renew(
     leases: &[(Arc<str>, u64)],
     ttl: Duration,
 ) -> Result<Vec<Arc<str>>, Error> {
-    let rows = leases
-        .iter()
-        .flat_map(|(task_id, epoch)| [Value::from(&**task_id), number(*epoch), Value::from(millis(ttl))]);
-    let statements = RENEW_LEASE.statements(connection.get_database_backend(), rows.collect());
-    let renewed = renew_all(connection, statements).await.map_err(unavailable)?;
+    let statements = renewing(connection.get_database_backend(), leases, ttl);
+    // In one transaction, because each statement would be synced to the disk by itself otherwise.
+    let transaction = transaction::begin(connection).await.map_err(unavailable)?;
+    let renewed = renew_all(&transaction, statements).await.map_err(Failure::from);
+    let renewed = transaction::end(connection, transaction, renewed).await?;
     let refused = leases.iter().filter(|(task_id, _)| !renewed.contains(&**task_id));
     Ok(refused.map(|(task_id, _)| task_id.clone()).collect())
 }
 
-/// All of them in one transaction, because each would be synced to the disk by itself otherwise.
+/// In the order of the ids, as everything that takes several tasks.
+fn renewing(backend: DbBackend, leases: &[(Arc<str>, u64)], ttl: Duration) -> Vec<Statement> {
+    let mut leases: Vec<&(Arc<str>, u64)> = leases.iter().collect();
+    leases.sort_unstable();
+    let rows = leases
+        .into_iter()
+        .flat_map(|(task_id, epoch)| [Value::from(&**task_id), number(*epoch), Value::from(millis(ttl))]);
+    RENEW_LEASE.statements(backend, rows.collect())
+}
+
 async fn renew_all(
-    connection: &DatabaseConnection,
+    transaction: &DatabaseTransaction,
     statements: Vec<Statement>,
 ) -> Result<HashSet<String>, DbErr> {
-    let transaction = connection.begin().await?;
     let mut renewed = HashSet::new();
     for statement in statements {
         for row in transaction.query_all_raw(statement).await? {
@@ -57,7 +68,6 @@ async fn renew_all(
         }
     }
     fault::point("lease_renew");
-    transaction.commit().await?;
     Ok(renewed)
 }
 
@@ -102,7 +112,7 @@ pub(super) async fn lapsed(
     limit: usize,
 ) -> Result<Vec<Lapsed>, Error> {
     let (until_ms, task_id) = after.map_or((0, ""), |after| (after.lease_until_ms, &after.task_id));
-    let values = [Value::from(until_ms), Value::from(task_id), bound(limit)];
+    let values = [Value::from(until_ms), Value::from(task_id), number(limit as u64)];
     read(connection, LAPSED, values, |row| {
         Ok(Lapsed {
             scope: scope(row)?,
@@ -129,7 +139,7 @@ pub(super) async fn interrupted(
         Value::from(until_ms),
         Value::from(status_ms),
         Value::from(task_id),
-        bound(limit),
+        number(limit as u64),
     ];
     read(connection, INTERRUPTED, values, |row| {
         Ok(Interrupted {
@@ -163,11 +173,6 @@ async fn read<T, const N: usize>(
         .map_err(unavailable)
 }
 
-fn statement<const N: usize>(connection: &DatabaseConnection, sql: &str, values: [Value; N]) -> Statement {
-    let backend = connection.get_database_backend();
-    Statement::from_sql_and_values(backend, with_time(backend, sql), values)
-}
-
 fn scope(row: &QueryResult) -> Result<Scope, DbErr> {
     let (agent, owner): (String, String) = (row.try_get("", "agent")?, row.try_get("", "owner")?);
     Ok(Scope {
@@ -176,55 +181,74 @@ fn scope(row: &QueryResult) -> Result<Scope, DbErr> {
     })
 }
 
-fn number(number: u64) -> Value {
-    Value::from(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-fn bound(limit: usize) -> Value {
-    number(limit as u64)
+/// The statements of this file with some values, by what they are for: for who wants to see their plans.
+pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, Statement)> {
+    let (one, text) = (|| Value::from(1_i64), || Value::from("t"));
+    let own = |sql: &str, values: &[Value]| statement(connection, sql, values.to_vec());
+    let leases: Vec<_> = (0..64).map(|n| (Arc::from(format!("t{n}")), 1)).collect();
+    let renewing = renewing(connection.get_database_backend(), &leases, Duration::from_secs(1));
+    let mut statements = vec![
+        ("tasks whose lease ran out", own(LAPSED, &[one(), text(), one()])),
+        (
+            "tasks that wait for their callers",
+            own(
+                INTERRUPTED,
+                &[Value::from("echo"), number(u64::MAX), one(), text(), number(100)],
+            ),
+        ),
+        (
+            "take a task over",
+            own(
+                TAKE_OVER,
+                &[text(), Value::from("echo"), Value::from("o1"), one(), one()],
+            ),
+        ),
+    ];
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        statements.push(("end all leases", own(END_ALL, &[])));
+    }
+    statements.extend(renewing.into_iter().map(|renew| ("prolong leases", renew)));
+    statements
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repository::sea_orm::connect;
+    use crate::repository::conformance::{Sketch, scope};
+    use crate::repository::sea_orm::{batch, connect, read};
 
-    /// How SQLite runs a statement, one step a line.
-    async fn plan<const N: usize>(connection: &DatabaseConnection, sql: &str, values: [Value; N]) -> String {
-        let explained = statement(connection, &format!("EXPLAIN QUERY PLAN {sql}"), values);
-        let rows = connection.query_all_raw(explained).await.unwrap();
-        let steps: Vec<String> = rows
-            .iter()
-            .map(|row| row.try_get("", "detail").unwrap())
-            .collect();
-        steps.join("\n")
-    }
-
+    /// Like its twin among the commits: a renewal that met a full disk left a transaction open in which everything else
+    /// was "committed" that came behind it.
     #[tokio::test]
-    async fn sweeps_read_their_own_index_and_nothing_else() {
+    async fn what_is_committed_after_a_renewal_on_a_full_disk_is_committed() {
         let folder = tempfile::tempdir().unwrap();
-        let connection = connect::sqlite(&folder.path().join("tasks.db"), 1, false)
+        let path = folder.path().join("tasks.db");
+        let writer = connect::sqlite(&path, 1, false).await.unwrap();
+        connect::migrate(&writer).await.unwrap();
+        let other = connect::sqlite(&path, 1, true).await.unwrap();
+        let scope = scope("ada");
+        let mut held = Sketch::new(&scope, "held");
+        held.lease = Duration::from_secs(60);
+        let (create, write) = (held.create(), Sketch::new(&scope, "behind").create());
+        assert_eq!(batch::write(&writer, &[&create]).await, [Ok(())]);
+        let leases = [(Arc::from("held"), create.epoch)];
+        // The end of the disk as SQLite sees it, without the disk: the transaction is gone, and the driver does not know.
+        let fill = "CREATE TEMP TRIGGER full BEFORE UPDATE ON task BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
+        writer.execute_unprepared(fill).await.unwrap();
+        let refused = renew(&writer, &leases, Duration::from_secs(60)).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+        writer
+            .execute_unprepared("DROP TRIGGER IF EXISTS temp.full")
             .await
             .unwrap();
-        connect::migrate(&connection).await.unwrap();
-        let (one, text) = (|| Value::from(1i64), || Value::from("t"));
-        let plans = [
-            (
-                "task_lease (lease_until_ms>?",
-                plan(&connection, LAPSED, [one(), text(), one()]).await,
-            ),
-            (
-                "task_interrupted (agent=? AND (status_ms,id)>(?,?)",
-                plan(&connection, INTERRUPTED, [text(), one(), one(), text(), one()]).await,
-            ),
-            (
-                "task_lease (lease_until_ms>?",
-                plan(&connection, END_ALL, []).await,
-            ),
-        ];
-        for (index, plan) in plans {
-            assert!(plan.contains(index), "{plan}");
-            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
-        }
+
+        assert_eq!(batch::write(&writer, &[&create]).await, [Err(Error::Stale)]);
+        assert_eq!(batch::write(&writer, &[&write]).await, [Ok(())]);
+        assert_eq!(
+            renew(&writer, &leases, Duration::from_secs(60)).await,
+            Ok(Vec::new())
+        );
+        let seen = read::task(&other, &scope, "behind").await.unwrap();
+        assert!(seen.is_some(), "it is acknowledged, and nobody else sees it");
     }
 }

@@ -109,12 +109,16 @@ async fn count(connection: &DatabaseConnection, scope: &Scope, query: &ListQuery
     Ok(usize::try_from(total).unwrap_or(0))
 }
 
-/// The statements of a page as they are run, those that read tasks' logs for one task: for who wants to see the plan.
+/// The statements of a page as they are run, that which reads logs for as many tasks as it does at once: for who wants
+/// to see their plans.
 pub(super) fn statements(backend: DbBackend, scope: &Scope, query: &ListQuery) -> [Statement; 3] {
+    let ids: Vec<String> = (0..LOADED_AT_ONCE.min(query.limit))
+        .map(|n| format!("t{n:05}"))
+        .collect();
     [
         page_select(scope, query).build(backend),
         backend.build(&count_select(scope, query)),
-        load_statement(backend, ["task"].into_iter()),
+        load_statement(backend, ids.iter().map(String::as_str)),
     ]
 }
 

@@ -18,8 +18,11 @@ mod postgres;
 mod prune;
 mod read;
 mod readers;
+mod removal;
+mod schema;
 mod side;
 mod sql;
+mod transaction;
 mod wal;
 
 use std::path::Path;
@@ -29,10 +32,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sea_orm::DbErr;
 
-use self::committer::{Committers, Work};
+use self::committer::{Change, Committers, Work};
 use self::connect::FileLock;
 use self::link::Link;
-use self::prune::Removal;
 use self::readers::Readers;
 use super::{
     CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
@@ -44,7 +46,7 @@ use crate::shutdown::Shutdown;
 use crate::task::TaskEvent;
 
 pub use self::connect::{OpenError, migrate_sqlite};
-pub use self::explain::ListPlans;
+pub use self::explain::{ListPlans, StatementPlan};
 pub use self::maintenance::{BackupError, Finding, Maintenance, Stats, TaskCount, Verified};
 
 /// How a database is used. Every limit is a configuration key of `[database]`.
@@ -160,28 +162,19 @@ impl SeaOrmRepository {
             _lock: None,
         })
     }
-
-    /// Removes rows in turn with the commits; of several committers always the same does it.
-    async fn remove(&self, removal: Removal) -> Result<(), Error> {
-        if removal.is_empty() {
-            return Ok(());
-        }
-        let committer = self.committers.of("");
-        committer.run(|done| Work::Remove(removal, done)).await
-    }
 }
 
-/// Applies the missing migrations to the PostgreSQL database of a URL; the number applied.
+/// Applies the missing migrations to the PostgreSQL database of a URL; the number applied. What a migration itself
+/// takes has no limit of time: it may wait for another one, and for a large table.
 ///
 /// # Errors
 /// As for [`SeaOrmRepository::open_postgres`].
-pub async fn migrate_postgres(url: &str) -> Result<usize, OpenError> {
-    let settings = DatabaseSettings::default();
-    postgres::probe(url, &settings).await?;
-    postgres::migrate(url, &settings).await
+pub async fn migrate_postgres(url: &str, settings: &DatabaseSettings) -> Result<usize, OpenError> {
+    postgres::probe(url, settings).await?;
+    postgres::migrate(url, settings).await
 }
 
-/// Any error of the driver means that the outcome is unknown and that trying again may help.
+/// Any error of the driver means that the outcome of a write is unknown and that trying again may help.
 fn unavailable(error: DbErr) -> Error {
     Error::Unavailable(error.to_string())
 }
@@ -249,13 +242,15 @@ impl TaskRepository for SeaOrmRepository {
     async fn take_over(&self, lapsed: &Lapsed, ttl: Duration) -> Result<bool, Error> {
         let committer = self.committers.of(&lapsed.task_id);
         let lapsed = Box::new(lapsed.clone());
-        committer.run(|done| Work::TakeOver { lapsed, ttl, done }).await
+        committer.run(|done| Change::TakeOver { lapsed, ttl, done }).await
     }
 
     async fn release(&self, task_id: &str, epoch: u64) -> Result<bool, Error> {
         let committer = self.committers.of(task_id);
         let task_id = task_id.to_owned();
-        committer.run(|done| Work::Release { task_id, epoch, done }).await
+        committer
+            .run(|done| Change::Release { task_id, epoch, done })
+            .await
     }
 
     async fn interrupted(
@@ -282,7 +277,7 @@ impl TaskRepository for SeaOrmRepository {
         let committer = self.committers.of(&config.task_id);
         let (scope, config) = (scope.clone(), Box::new(config.clone()));
         committer
-            .run(|done| Work::PutPushConfig {
+            .run(|done| Change::PutPushConfig {
                 scope,
                 config,
                 limit,
@@ -308,7 +303,7 @@ impl TaskRepository for SeaOrmRepository {
         let committer = self.committers.of(task_id);
         let (scope, task_id, id) = (scope.clone(), task_id.to_owned(), id.to_owned());
         committer
-            .run(|done| Work::DeletePushConfig {
+            .run(|done| Change::DeletePushConfig {
                 scope,
                 task_id,
                 id,
@@ -324,19 +319,27 @@ impl TaskRepository for SeaOrmRepository {
     }
 
     async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error> {
-        let query = query.clone();
-        let find = |pool: Arc<_>| async move { prune::old_tasks(&pool, &query).await };
-        let (removal, pruned) = self.readers.run(find).await?;
-        self.remove(removal).await?;
-        Ok(pruned)
+        let wanted = query.clone();
+        let find = |pool: Arc<_>| async move { prune::old_tasks(&pool, &wanted).await };
+        let (removal, found) = self.readers.run(find).await?;
+        let gone = self.committers.remove(removal).await?;
+        Ok(Pruned {
+            tasks: gone.tasks,
+            events: gone.events,
+            // What others are at work on is left to the next pass; it would be found again at once.
+            more: found.more && gone.tasks as u64 + gone.events > 0,
+        })
     }
 
     async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error> {
-        let query = query.clone();
-        let find = |pool: Arc<_>| async move { prune::old_beginnings(&pool, &query).await };
-        let (removal, compacted) = self.readers.run(find).await?;
-        self.remove(removal).await?;
-        Ok(compacted)
+        let wanted = query.clone();
+        let find = |pool: Arc<_>| async move { prune::old_beginnings(&pool, &wanted).await };
+        let (removal, found) = self.readers.run(find).await?;
+        let gone = self.committers.remove(removal).await?;
+        Ok(Compacted {
+            events: gone.events,
+            next: found.next.filter(|next| gone.events > 0 || *next != query.after),
+        })
     }
 
     async fn check(&self) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use sqlx::{Connection as _, Row as _};
 
 use super::DatabaseSettings;
 use super::connect::OpenError;
+use super::schema;
 use crate::config::DatabaseUrl;
 use crate::fault;
 
@@ -31,11 +32,29 @@ const NO_LIMITS: [(&str, &str); 2] = [("statement_timeout", "0"), ("lock_timeout
 
 const TLS_ADVICE: &str = "check sslmode and sslrootcert, and the server's certificate";
 
+/// What the session of somebody who only looks is not allowed.
+const READ_ONLY: [(&str, &str); 1] = [("default_transaction_read_only", "on")];
+
 /// Options for a pool of at most `connections`.
 ///
 /// What they set for a session outranks what the server, the database and the role have as their defaults, and what
 /// the URL asks for.
 pub(super) fn options(url: &str, settings: &DatabaseSettings, connections: u32) -> ConnectOptions {
+    options_with(url, settings, connections, &[])
+}
+
+/// Options for one connection that reads.
+pub(super) fn read_only(url: &str, settings: &DatabaseSettings) -> ConnectOptions {
+    options_with(url, settings, 1, &READ_ONLY)
+}
+
+/// The same with `more` settings of the session, which outrank the others.
+fn options_with(
+    url: &str,
+    settings: &DatabaseSettings,
+    connections: u32,
+    more: &'static [(&str, &str)],
+) -> ConnectOptions {
     let session = session(settings);
     let name = settings.application_name.clone();
     let mut options = ConnectOptions::new(url);
@@ -50,13 +69,14 @@ pub(super) fn options(url: &str, settings: &DatabaseSettings, connections: u32) 
         .map_sqlx_postgres_opts(move |postgres| {
             postgres
                 .options(session.clone())
+                .options(more.iter().copied())
                 .application_name(&name)
                 .statement_cache_capacity(256)
         });
     options
 }
 
-pub(super) fn session(settings: &DatabaseSettings) -> [(&'static str, String); 4] {
+fn session(settings: &DatabaseSettings) -> [(&'static str, String); 4] {
     let ms = |limit: Duration| limit.as_millis().to_string();
     [
         ("synchronous_commit", "on".to_owned()),
@@ -120,16 +140,14 @@ fn check_version(number: u32) -> Result<(), OpenError> {
 
 /// Applies what migrations are missing, alone: another process that wants the same waits. The number applied.
 pub(super) async fn migrate(url: &str, settings: &DatabaseSettings) -> Result<usize, OpenError> {
-    let mut options = options(url, settings, 1);
-    let session = session(settings);
-    options
-        .max_lifetime(None)
-        .map_sqlx_postgres_opts(move |postgres| postgres.options(session.clone()).options(NO_LIMITS));
+    let mut options = options_with(url, settings, 1, &NO_LIMITS);
+    options.max_lifetime(None);
     let connection = Database::connect(options).await?;
     lock(&connection).await?;
     let pending = Migrator::get_pending_migrations(&connection).await?.len();
     Migrator::up(&connection, None).await?;
     fault::point("migration_step");
+    schema::check(&connection).await?;
     // The lock goes with the connection.
     connection.close().await?;
     Ok(pending)

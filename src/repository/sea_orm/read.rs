@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value};
 
+use super::sql::number;
 use super::unavailable;
 use crate::context::Scope;
 use crate::pb::Task;
@@ -167,13 +168,12 @@ pub(super) async fn events(
     limit: usize,
 ) -> Result<Vec<Arc<TaskEvent>>, Error> {
     // A row holds one event or more, so `limit` rows are always enough.
-    let bound = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
     let statement = scoped(
         connection,
         EVENTS,
         scope,
         task_id,
-        [bound(after), bound(limit as u64)],
+        [number(after), number(limit as u64)],
     );
     let rows = connection.query_all_raw(statement).await.map_err(unavailable)?;
     let Some(head) = rows.first() else {

@@ -2,12 +2,14 @@
 
 use prost::Message as _;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement, Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, Statement, Value,
 };
 
 use super::entity::{idempotency_key, push_config, task};
-use super::sql::INSERT_PUSH_CONFIG;
+use super::read::unsigned;
+use super::sql::{INSERT_PUSH_CONFIG, number, statement};
+use super::transaction::{self, Failure};
 use super::unavailable;
 use crate::clock::Clock;
 use crate::context::Scope;
@@ -15,8 +17,16 @@ use crate::pb::TaskPushNotificationConfig;
 use crate::repository::seal::{self, Sum};
 use crate::repository::{Error, KnownKey};
 
-const FORGET_KEYS: &str = "DELETE FROM idempotency_key WHERE (agent, owner, key) IN (SELECT agent, owner, key \
-     FROM idempotency_key WHERE expires_ms <= $1 ORDER BY expires_ms LIMIT $2)";
+/// Keys that somebody is about to bind anew are left alone: nobody waits for this, and this waits for nobody. The
+/// selection is made once, whatever way of joining the database prefers.
+const FORGET_KEYS: &str = "WITH old AS MATERIALIZED (SELECT agent, owner, key FROM idempotency_key \
+     WHERE expires_ms <= $1 ORDER BY expires_ms LIMIT $2{free}) \
+     DELETE FROM idempotency_key WHERE (agent, owner, key) IN (SELECT agent, owner, key FROM old)";
+
+/// While somebody stores something beside a task, the task stays.
+const OWN_TASK: &str = "SELECT id FROM task WHERE id = $1 AND agent = $2 AND owner = $3{locked}";
+
+const OTHER_CONFIGS: &str = "SELECT COUNT(*) AS others FROM push_config WHERE task_id = $1 AND id <> $2";
 
 /// The task that a live key belongs to.
 pub(super) async fn known_key(
@@ -83,11 +93,9 @@ fn damaged(task_id: &str, cause: impl Into<String>) -> Error {
 
 /// Removes at most `limit` keys whose time is over.
 pub(super) async fn forget_expired_keys(connection: &DatabaseConnection, limit: u64) -> Result<(), Error> {
-    let now = Value::from(Clock::system().now_ms());
-    let most = Value::from(i64::try_from(limit).unwrap_or(i64::MAX));
-    let statement =
-        Statement::from_sql_and_values(connection.get_database_backend(), FORGET_KEYS, [now, most]);
-    connection.execute_raw(statement).await.map_err(unavailable)?;
+    let values = [Value::from(Clock::system().now_ms()), number(limit)];
+    let forget = statement(connection, FORGET_KEYS, values);
+    connection.execute_raw(forget).await.map_err(unavailable)?;
     Ok(())
 }
 
@@ -133,28 +141,44 @@ async fn exists<C: ConnectionTrait>(connection: &C, scope: &Scope, task_id: &str
     Ok(found.map_err(unavailable)?.is_some())
 }
 
-/// Stores or replaces a configuration; false if the task does not exist.
+/// Stores or replaces a configuration; false if the task does not exist. Nobody takes the task away in between, and
+/// nobody else adds one more than its limit.
 pub(super) async fn put_push_config(
     connection: &DatabaseConnection,
     scope: &Scope,
     config: &TaskPushNotificationConfig,
     limit: usize,
 ) -> Result<bool, Error> {
-    if !exists(connection, scope, &config.task_id).await? {
+    let transaction = transaction::begin(connection).await.map_err(unavailable)?;
+    let put = put(&transaction, scope, config, limit).await;
+    Ok(transaction::end(connection, transaction, put).await?)
+}
+
+async fn put(
+    transaction: &DatabaseTransaction,
+    scope: &Scope,
+    config: &TaskPushNotificationConfig,
+    limit: usize,
+) -> Result<bool, Failure> {
+    let values = [&*config.task_id, &*scope.agent, scope.owner.as_str()].map(Value::from);
+    let own_task = statement(transaction, OWN_TASK, values);
+    if transaction.query_one_raw(own_task).await?.is_none() {
         return Ok(false);
     }
-    let others = push_config::Entity::find()
-        .filter(push_config::Column::TaskId.eq(&config.task_id))
-        .filter(push_config::Column::Id.ne(&config.id))
-        .count(connection)
-        .await
-        .map_err(unavailable)?;
-    if others >= limit as u64 {
-        return Err(Error::TooMany(limit));
+    let values = [&*config.task_id, &*config.id].map(Value::from);
+    let counted = transaction
+        .query_one_raw(statement(transaction, OTHER_CONFIGS, values))
+        .await?;
+    let others: i64 = counted
+        .map(|row| row.try_get("", "others"))
+        .transpose()?
+        .unwrap_or(0);
+    if unsigned(others) >= limit as u64 {
+        return Err(Failure::Refused(Error::TooMany(limit)));
     }
-    for statement in INSERT_PUSH_CONFIG.statements(connection.get_database_backend(), push_row(config).into())
-    {
-        connection.execute_raw(statement).await.map_err(unavailable)?;
+    let backend = transaction.get_database_backend();
+    for insert in INSERT_PUSH_CONFIG.statements(backend, push_row(config).into()) {
+        transaction.execute_raw(insert).await?;
     }
     Ok(true)
 }
@@ -195,4 +219,10 @@ pub(super) async fn delete_push_config(
         .await
         .map_err(unavailable)?;
     Ok(true)
+}
+
+/// The care for keys with some values, by what it is for: for who wants to see its plan.
+pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, Statement)> {
+    let values = [Value::from(1_i64), number(500)];
+    vec![("expired keys", statement(connection, FORGET_KEYS, values))]
 }

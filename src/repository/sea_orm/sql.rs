@@ -5,9 +5,10 @@
 
 use std::fmt::Write;
 
-use sea_orm::{DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
-/// The largest group; 64 rows of 10 values stay far below both databases' limits of bound values.
+/// The largest group; 64 rows of at most 12 values stay far below both databases' limits of bound values (32,766 and
+/// 65,535).
 const GROUP_MAX: usize = 64;
 
 /// A statement that repeats a tuple of placeholders for every row.
@@ -83,18 +84,28 @@ pub(super) const RENEW_LEASE: ManyRows = ManyRows {
     after: ") AS v WHERE task.id = v.column1 AND task.epoch = v.column2 RETURNING id",
 };
 
-/// Puts the time of the database, in milliseconds since the epoch, where a statement says `{now}`: leases are measured
-/// by the one clock that all processes share. The two databases have no common way to say it.
-pub(super) fn with_time(backend: DbBackend, sql: &str) -> String {
-    let now = match backend {
-        DbBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
-        _ => "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)",
-    };
-    sql.replace("{now}", now)
-}
+/// Finds the tasks that still are there and that nobody else is at work on, and keeps others away from them.
+pub(super) const FREE_TASKS: ManyRows = ManyRows {
+    before: "SELECT id FROM task WHERE id IN (VALUES ",
+    types: &["TEXT"],
+    after: "){free}",
+};
 
-/// The rows of tasks that are gone; the tasks themselves last, so that a failure in between leaves a task and not
-/// what belongs to none.
+/// The keys of tasks, by the task.
+pub(super) const KEYS: ManyRows = ManyRows {
+    before: "SELECT task_id FROM idempotency_key WHERE task_id IN (VALUES ",
+    types: &["TEXT"],
+    after: ")",
+};
+
+/// Those of [`KEYS`] that nobody else is at work on.
+pub(super) const FREE_KEYS: ManyRows = ManyRows {
+    before: KEYS.before,
+    types: KEYS.types,
+    after: "){free}",
+};
+
+/// The rows of tasks that are gone.
 pub(super) const DELETE_TASKS: [ManyRows; 4] = [
     ManyRows {
         before: "DELETE FROM idempotency_key WHERE task_id IN (VALUES ",
@@ -117,6 +128,43 @@ pub(super) const DELETE_TASKS: [ManyRows; 4] = [
         after: ")",
     },
 ];
+
+/// Fills in what the two databases have no common way to say.
+///
+/// - `{now}`: the time of the database, in milliseconds since the epoch. Leases are measured by the one clock that all
+///   processes share. Both clocks stand still within a statement, so that an index can be searched by them.
+/// - `{locked}`: the rows found are the transaction's own until it ends; it waits for whoever else is at work on them.
+/// - `{free}`: the same without waiting: rows that somebody else is at work on are not found.
+///
+/// SQLite has one writer, which needs no locks.
+pub(super) fn in_dialect(backend: DbBackend, sql: &str) -> String {
+    let (now, locked, free) = match backend {
+        DbBackend::Postgres => (
+            "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)",
+            " FOR UPDATE",
+            " FOR UPDATE SKIP LOCKED",
+        ),
+        _ => ("CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)", "", ""),
+    };
+    sql.replace("{now}", now)
+        .replace("{locked}", locked)
+        .replace("{free}", free)
+}
+
+/// A statement in the words of the connection's database.
+pub(super) fn statement(
+    connection: &impl ConnectionTrait,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    let backend = connection.get_database_backend();
+    Statement::from_sql_and_values(backend, in_dialect(backend, sql), values)
+}
+
+/// A count or a generation as columns hold it.
+pub(super) fn number(number: u64) -> Value {
+    Value::from(i64::try_from(number).unwrap_or(i64::MAX))
+}
 
 impl ManyRows {
     /// Cuts rows into statements. `values` holds the rows one behind the other.
@@ -170,7 +218,7 @@ impl ManyRows {
             text.push(')');
         }
         text.push_str(self.after);
-        with_time(backend, &text)
+        in_dialect(backend, &text)
     }
 }
 
@@ -199,5 +247,30 @@ mod tests {
         let text = UPDATE_TASK.text(DbBackend::Postgres, 2);
         assert_eq!(text.matches("CAST($").count(), 13);
         assert!(text.contains("$26"), "{text}");
+    }
+    #[test]
+    fn each_database_is_asked_for_its_own_time() {
+        for (backend, time) in [
+            (
+                DbBackend::Postgres,
+                "statement_timestamp()) * 1000 AS BIGINT) + $",
+            ),
+            (
+                DbBackend::Sqlite,
+                "unixepoch('now', 'subsec') * 1000 AS INTEGER) + ?",
+            ),
+        ] {
+            let text = INSERT_HELD_TASK.text(backend, 2);
+            assert_eq!(text.matches(time).count(), 2, "{text}");
+            assert!(!text.contains('{'), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_postgres_locks_rows() {
+        let text = |backend| FREE_TASKS.text(backend, 1);
+        assert!(text(DbBackend::Postgres).ends_with("FOR UPDATE SKIP LOCKED"));
+        let plain = text(DbBackend::Sqlite);
+        assert!(!plain.contains("FOR UPDATE") && !plain.contains('{'), "{plain}");
     }
 }

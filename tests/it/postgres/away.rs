@@ -31,7 +31,7 @@ fn impatient() -> DatabaseSettings {
     }
 }
 
-async fn proxied(database: &Database) -> (Proxy, String) {
+pub(super) async fn proxied(database: &Database) -> (Proxy, String) {
     let place = database.url().split(['@', '/']).nth(3).unwrap();
     let server: SocketAddr = place.parse().unwrap();
     let proxy = Proxy::start(server).await;
@@ -263,8 +263,13 @@ async fn callers_are_told_while_the_server_is_away() {
         for _ in 0..2 {
             let refused = client.call(send("echo", "n", "hello")).await.unwrap_err();
             assert_eq!(&*refused.reason, Kind::Unavailable.reason(), "{refused:?}");
+            assert!(refused.message.contains("it is unknown whether"), "{refused:?}");
             let refused = client.call(get("echo", &stored.id)).await.unwrap_err();
             assert_eq!(&*refused.reason, Kind::Unavailable.reason(), "{refused:?}");
+            assert!(
+                !refused.message.contains("unknown"),
+                "a read changes nothing: {refused:?}"
+            );
             assert_eq!(health(&world).await, 503);
         }
         server.resume();

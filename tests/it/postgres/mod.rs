@@ -4,9 +4,11 @@ mod away;
 mod batches;
 mod cancel;
 mod engine;
+mod limits;
 mod opening;
 mod program;
 mod proxy;
+mod retention;
 mod server;
 mod two_programs;
 

@@ -138,8 +138,8 @@ async fn every_session_commits_synchronously_and_with_its_limits() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_starters_migrate_once() {
-    let database = database();
-    let starts = (0..6).map(|_| migrate_postgres(database.url()));
+    let (database, settings) = (database(), DatabaseSettings::default());
+    let starts = (0..6).map(|_| migrate_postgres(database.url(), &settings));
     let applied: Vec<usize> = futures_util::future::join_all(starts)
         .await
         .into_iter()
@@ -169,7 +169,11 @@ async fn a_migration_waits_for_another_process() {
     let url = database.url().to_owned();
     let (done, mut migrated) = tokio::sync::oneshot::channel();
     Shutdown::new().spawn("migration", async move {
-        let _ = done.send(migrate_postgres(&url).await.unwrap());
+        let _ = done.send(
+            migrate_postgres(&url, &DatabaseSettings::default())
+                .await
+                .unwrap(),
+        );
     });
     let waiting = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -216,32 +220,57 @@ async fn the_order_of_pages_does_not_depend_on_the_servers_language() {
     repository.close().await;
 }
 
-/// The server shows a certificate for localhost: it is verified against the CA that the URL names, and no other.
+/// A server that shows a certificate for localhost, and files with the CA that issued it and with another one.
+pub(super) struct Encrypted {
+    pub server: Postgres,
+    pub good: String,
+    pub bad: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Encrypted {
+    pub fn start() -> Self {
+        let (ours, other) = (
+            DevCa::generate("ours", Validity::days(1)),
+            DevCa::generate("other", Validity::days(1)),
+        );
+        let (ours, other) = (ours.unwrap(), other.unwrap());
+        let names = Names {
+            dns: vec!["localhost".to_owned()],
+            ..Names::default()
+        };
+        let issued = ours.issue_server(&names, Validity::days(1)).unwrap();
+        let server = Postgres::start();
+        server.install("server.crt", &issued.cert_pem);
+        server.install("server.key", &issued.key_pem);
+        server.configure("ssl = on\n");
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, ca: &DevCa| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, ca.cert_pem()).unwrap();
+            path.display().to_string()
+        };
+        Self {
+            good: file("good.pem", &ours),
+            bad: file("bad.pem", &other),
+            server,
+            _folder: folder,
+        }
+    }
+
+    pub fn by_name(&self) -> String {
+        self.server.url().replace("127.0.0.1", "localhost")
+    }
+}
+
+/// It is verified against the CA that the URL names, and no other.
 #[tokio::test]
 async fn the_servers_certificate_is_verified() {
-    let (ours, other) = (
-        DevCa::generate("ours", Validity::days(1)),
-        DevCa::generate("other", Validity::days(1)),
-    );
-    let (ours, other) = (ours.unwrap(), other.unwrap());
-    let names = Names {
-        dns: vec!["localhost".to_owned()],
-        ..Names::default()
-    };
-    let issued = ours.issue_server(&names, Validity::days(1)).unwrap();
-    let server = Postgres::start();
-    server.install("server.crt", &issued.cert_pem);
-    server.install("server.key", &issued.key_pem);
-    server.configure("ssl = on\n");
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, ca: &DevCa| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, ca.cert_pem()).unwrap();
-        path.display().to_string()
-    };
-    let (good, bad) = (file("good.pem", &ours), file("bad.pem", &other));
-    let by_address = server.url();
-    let by_name = by_address.replace("127.0.0.1", "localhost");
+    let encrypted = Encrypted::start();
+    let Encrypted {
+        server, good, bad, ..
+    } = &encrypted;
+    let (by_address, by_name) = (server.url(), encrypted.by_name());
 
     let repository = open(&format!("{by_name}?sslmode=verify-full&sslrootcert={good}")).await;
     repository

@@ -4,19 +4,66 @@ use std::process::Command;
 
 use a2ad::pb::TaskState;
 
-use crate::binary::Server;
+use super::opening::Encrypted;
+use crate::binary::{PROGRAM, Server};
 use crate::support::messages::{get, send, state, task};
 use crate::support::postgres::database;
 use crate::support::wire::{TestClient, Wire};
 
 fn migrate(url: &str) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_a2ad"))
-        .arg("migrate")
+    run(url, &["migrate"])
+}
+
+/// Whether the program succeeds, and what it says.
+fn run(url: &str, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(PROGRAM)
+        .args(arguments)
         .env("A2AD__DATABASE__URL", url)
         .output()
         .unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+/// What looks at a database and what makes its tables heed the same settings as the server.
+const COMMANDS: [&[&str]; 3] = [&["migrate"], &["db", "stats"], &["db", "verify"]];
+
+#[test]
+fn commands_verify_the_servers_certificate() {
+    let encrypted = Encrypted::start();
+    let url = |root: &str| format!("{}?sslmode=verify-full&sslrootcert={root}", encrypted.by_name());
+    for command in COMMANDS {
+        let (fine, text) = run(&url(&encrypted.good), command);
+        assert!(fine, "{command:?}: {text}");
+        let (fine, text) = run(&url(&encrypted.bad), command);
+        assert!(!fine && text.contains("sslrootcert"), "{command:?}: {text}");
+    }
+}
+
+#[test]
+fn commands_heed_the_settings_of_the_database() {
+    // Takes connections, because the system does, and says nothing.
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("postgres://u:hunter2@{}/db", silent.local_addr().unwrap());
+    for command in COMMANDS {
+        let limited = [command, &["--set", "database.connect_timeout_ms=123"]].concat();
+        let (fine, text) = run(&url, &limited);
+        assert!(
+            !fine && text.contains("no answer within 123ms"),
+            "{command:?}: {text}"
+        );
+    }
+    let database = database();
+    database.sql(
+        "CREATE TABLE seen (name TEXT);
+         CREATE FUNCTION look() RETURNS event_trigger AS $$ BEGIN
+             INSERT INTO seen VALUES (current_setting('application_name')); END $$ LANGUAGE plpgsql;
+         CREATE EVENT TRIGGER look ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION look();",
+    );
+    let named = ["migrate", "--set", "database.application_name=operator"];
+    let (fine, text) = run(database.url(), &named);
+    assert!(fine, "{text}");
+    assert_eq!(database.sql("SELECT DISTINCT name FROM seen"), "operator");
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub enum Break {
     After,
     /// The client loses its connection first; then the server carries it out.
     Late,
+    /// The server never sees it, and nobody is told: the connection ends when the server has had enough.
+    Swallow,
 }
 
 /// The proxy in front of one server.
@@ -106,7 +108,7 @@ async fn wire(client: TcpStream, shared: Arc<Shared>) {
     let Some(how) = how else { return };
     shared.broken.fetch_add(1, Ordering::AcqRel);
     match how {
-        Break::Before => {}
+        Break::Before | Break::Swallow => {}
         Break::After => {
             commit(&mut from_server, &mut to_server).await;
         }
@@ -133,6 +135,10 @@ async fn requests(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, shared: &Sh
         let length = from.read(&mut bytes).await.ok().filter(|length| *length > 0)?;
         if bytes[..length].ends_with(COMMIT) {
             let how = shared.next.lock().unwrap().pop();
+            if how == Some(Break::Swallow) {
+                shared.broken.fetch_add(1, Ordering::AcqRel);
+                std::future::pending::<()>().await;
+            }
             if how.is_some() {
                 return how;
             }

@@ -1,6 +1,7 @@
 //! A copy of a SQLite database, made while a server writes to it.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,11 @@ const MODE: u32 = 0o600;
 /// Why there is no copy. What was written of one is removed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The file exists already, or can't be made.
-    #[error("can't create {path}: {cause}; a backup never replaces a file")]
+    /// The file exists already.
+    #[error("{0} exists, and a backup never replaces a file; name another")]
+    Exists(PathBuf),
+    /// The file can't be made.
+    #[error("can't create {path}: {cause}; check that its folder exists and that you may write to it")]
     Create {
         /// The file.
         path: PathBuf,
@@ -27,10 +31,15 @@ pub enum BackupError {
     #[error("only SQLite is copied; use pg_dump for PostgreSQL")]
     NotSqlite,
     /// The copy could not be brought to the disk.
-    #[error("the copy could not be written to the disk: {0}")]
+    #[error(
+        "the copy could not be brought to the disk: {0}; check that the disk works and has space, and try again"
+    )]
     Sync(std::io::Error),
-    /// The database refuses.
-    #[error("the database can't be copied: {0}")]
+    /// The database refuses, or there is no space for the copy.
+    #[error(
+        "the database can't be copied: {0}; check that the disk has space for all of it, and the database with \
+         `a2ad db verify`"
+    )]
     Database(#[from] DbErr),
     /// The copy can't be opened.
     #[error("the copy can't be opened: {0}")]
@@ -42,6 +51,10 @@ pub enum BackupError {
 
 impl Maintenance {
     /// Copies the database into a new file, as it is at one moment, and verifies the copy.
+    ///
+    /// The copying (`VACUUM INTO`) is one long read: until it ends, the write-ahead log of a server that writes meanwhile
+    /// grows beyond its limit (`database.wal_bytes_max`), and shrinks when the copy is made. There must be space for
+    /// the copy and for what is written in the meantime.
     ///
     /// # Errors
     /// See [`BackupError`].
@@ -83,9 +96,12 @@ fn create(target: &Path) -> Result<File, BackupError> {
         .create_new(true)
         .mode(MODE)
         .open(target);
-    created.map_err(|cause| BackupError::Create {
-        path: target.to_owned(),
-        cause,
+    created.map_err(|cause| match cause.kind() {
+        ErrorKind::AlreadyExists => BackupError::Exists(target.to_owned()),
+        _ => BackupError::Create {
+            path: target.to_owned(),
+            cause,
+        },
     })
 }
 

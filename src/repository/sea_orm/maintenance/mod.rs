@@ -55,19 +55,13 @@ impl Maintenance {
     ///
     /// # Errors
     /// When the URL can't be read, or the server can't be reached or refuses.
-    pub async fn open_postgres(url: &str) -> Result<Self, OpenError> {
+    pub async fn open_postgres(url: &str, settings: &DatabaseSettings) -> Result<Self, OpenError> {
         let settings = DatabaseSettings {
             statement_timeout: Duration::ZERO,
-            ..DatabaseSettings::default()
+            ..settings.clone()
         };
         postgres::probe(url, &settings).await?;
-        let mut options = postgres::options(url, &settings, 1);
-        options.map_sqlx_postgres_opts(move |connect| {
-            connect
-                .options(postgres::session(&settings))
-                .options([("default_transaction_read_only", "on")])
-        });
-        Ok(Self(postgres::pool(&options).await?))
+        Ok(Self(postgres::pool(&postgres::read_only(url, &settings)).await?))
     }
 
     /// Closes the connection.

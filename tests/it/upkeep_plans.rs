@@ -1,0 +1,165 @@
+//! What runs without a caller (leases, retention, care) reads by index and sorts nothing, on both databases.
+
+use a2ad::repository::TaskRepository as _;
+use a2ad::repository::sea_orm::{DatabaseSettings, SeaOrmRepository, StatementPlan};
+use a2ad::shutdown::Shutdown;
+
+use crate::support::postgres;
+
+/// What each statement has to be read by, in SQLite's words and in PostgreSQL's.
+const EXPECTED: [(&str, &str, &str); 17] = [
+    (
+        "tasks whose lease ran out",
+        "task_lease (lease_until_ms>? AND lease_until_ms<?)",
+        "using task_lease on task",
+    ),
+    (
+        "tasks that wait for their callers",
+        "task_interrupted (agent=? AND (status_ms,id)>(?,?)",
+        "using task_interrupted on task",
+    ),
+    ("take a task over", "(id=?)", "Index Scan using task_"),
+    ("prolong leases", "(id=?)", "task_pkey"),
+    ("end all leases", "task_lease (lease_until_ms>?", ""),
+    ("the next agent", "INDEX task_by_", "using task_by_"),
+    (
+        "ended tasks that are old",
+        "INDEX task_by_age (agent=? AND state=? AND status_ms<?)",
+        "using task_by_age on task",
+    ),
+    (
+        "tasks with a snapshot",
+        "INDEX task_with_snapshot (id>?)",
+        "using task_with_snapshot on task",
+    ),
+    (
+        "commits of a log",
+        "(task_id=? AND last_generation<?)",
+        "task_log_pkey",
+    ),
+    ("tasks that are free", "(id=?)", "task_pkey"),
+    (
+        "keys of tasks",
+        "idempotency_key_task (task_id=?)",
+        "idempotency_key_task",
+    ),
+    (
+        "keys that are free",
+        "idempotency_key_task (task_id=?)",
+        "idempotency_key_task",
+    ),
+    (
+        "remove keys",
+        "idempotency_key_task (task_id=?)",
+        "idempotency_key_task",
+    ),
+    ("remove push configurations", "(task_id=?)", "push_config_pkey"),
+    ("remove events", "(task_id=?)", "task_log_pkey"),
+    ("remove tasks", "(id=?)", "task_pkey"),
+    ("begin a log later", "(id=?)", "task_pkey"),
+];
+
+/// More of them, whose plans have a shape of their own.
+const OTHERS: [&str; 2] = ["remove the beginning of a log", "expired keys"];
+
+fn plan_of<'a>(plans: &'a [StatementPlan], purpose: &str) -> Option<&'a str> {
+    let found = plans.iter().find(|plan| plan.purpose == purpose);
+    found.map(|plan| plan.plan.as_str())
+}
+
+fn all_are_known(plans: &[StatementPlan]) {
+    for plan in plans {
+        let known = EXPECTED.iter().any(|(purpose, ..)| *purpose == plan.purpose);
+        assert!(
+            known || OTHERS.contains(&plan.purpose),
+            "nobody looks at {plan:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sqlite_keeps_house_by_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.db");
+    let repository = SeaOrmRepository::open_sqlite(&path, &DatabaseSettings::default(), &Shutdown::new())
+        .await
+        .unwrap();
+    let plans = repository.explain_upkeep().await.unwrap();
+    all_are_known(&plans);
+    for (purpose, step, _) in EXPECTED {
+        let plan = plan_of(&plans, purpose).unwrap_or_else(|| panic!("no plan for {purpose}"));
+        assert!(plan.contains(step), "{purpose}: {plan}");
+    }
+    let log = plan_of(&plans, "remove the beginning of a log").unwrap();
+    assert!(log.contains("(task_id=? AND last_generation<?)"), "{log}");
+    let keys = plan_of(&plans, "expired keys").unwrap();
+    assert!(
+        keys.contains("idempotency_key_expiry (expires_ms<?)")
+            && keys.contains("(agent=? AND owner=? AND key=?)"),
+        "{keys}"
+    );
+    for StatementPlan { purpose, plan } in &plans {
+        // Lists of ids and what was selected before are read from beginning to end.
+        let mut scans = plan.lines().filter(|line| line.starts_with("SCAN"));
+        assert!(
+            scans.all(|line| line.contains("CONSTANT")
+                || line.contains("VALUES CLAUSE")
+                || line.ends_with("SCAN old")
+                || line.contains("SCAN v")),
+            "{purpose}: {plan}"
+        );
+        assert!(!plan.contains("TEMP B-TREE"), "{purpose}: {plan}");
+    }
+    repository.close().await;
+}
+
+/// A database that is so large that reading all of a table is never the cheapest way.
+const FILL: &str = "\
+    INSERT INTO task (id, agent, owner, context_id, state, status_ms, created_ms, generation, epoch, \
+        snapshot_generation, first_generation, lease_until_ms, attempt) \
+    SELECT 't' || lpad(n::text, 6, '0'), 'echo', 'o' || n % 20, 'c' || n % 10, \
+        (ARRAY[2, 3, 3, 3, 3, 3, 5, 6])[1 + n % 8], n, n, 3, 1, CASE n % 10 WHEN 0 THEN 2 ELSE 0 END, 1, \
+        CASE n % 8 WHEN 0 THEN 4000000000000 + n ELSE 0 END, 1 FROM generate_series(1, 100000) n; \
+    INSERT INTO task_log (task_id, last_generation, first_generation, at_ms, events, epoch) \
+    SELECT 't' || lpad(n::text, 6, '0'), g, g, n, 'x', 1 FROM generate_series(1, 100000) n, generate_series(1, 3) g; \
+    INSERT INTO idempotency_key (agent, owner, key, task_id, fingerprint, created_ms, expires_ms) \
+    SELECT 'echo', 'o' || n % 20, 'k' || n, 't' || lpad(n::text, 6, '0'), 'x', n, 4000000000000 + n \
+        FROM generate_series(1, 100000) n; \
+    INSERT INTO push_config (task_id, id, config) \
+    SELECT 't' || lpad(n::text, 6, '0'), 'p', 'x' FROM generate_series(1, 100000) n";
+
+#[tokio::test]
+async fn postgres_keeps_house_by_index() {
+    let database = postgres::database();
+    let repository =
+        SeaOrmRepository::open_postgres(database.url(), &DatabaseSettings::default(), &Shutdown::new())
+            .await
+            .unwrap();
+    database.sql(FILL);
+    database.sql("VACUUM ANALYZE");
+    let plans = repository.explain_upkeep().await.unwrap();
+    all_are_known(&plans);
+    for (purpose, _, index) in EXPECTED {
+        let plan = plan_of(&plans, purpose).unwrap_or_default();
+        assert!(plan.contains(index), "{purpose}: {plan}");
+    }
+    let log = plan_of(&plans, "remove the beginning of a log").unwrap();
+    assert!(log.contains("task_log_pkey"), "{log}");
+    let keys = plan_of(&plans, "expired keys").unwrap();
+    assert!(
+        keys.contains("idempotency_key_expiry") && keys.contains("idempotency_key_pkey"),
+        "{keys}"
+    );
+    for StatementPlan { purpose, plan } in &plans {
+        assert!(!plan.contains("Seq Scan"), "{purpose}: {plan}");
+        assert!(!plan.contains("Sort"), "{purpose}: {plan}");
+    }
+    // The index is searched by the time, and not read through and compared with it.
+    let lapsed = plan_of(&plans, "tasks whose lease ran out").unwrap();
+    let conditions = lapsed.lines().find(|line| line.contains("Index Cond")).unwrap();
+    assert!(
+        conditions.contains("statement_timestamp()") && !lapsed.contains("Filter"),
+        "{lapsed}"
+    );
+    repository.close().await;
+}
