@@ -152,6 +152,7 @@ async fn cut(program: &Program, plan: Plan, fleet: &Fleet, recorder: &Recorder) 
             if ends_in_time(&mut server).await {
                 return name;
             }
+            eprintln!("nobody came by {name} in {POINT_TIME_MAX:?}");
         }
     }
     server.kill();
