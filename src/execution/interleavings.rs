@@ -2,6 +2,7 @@
 //!
 //! Nothing here is drawn by lot. Scripts are merged in all possible ways, and each merge is played from its beginning.
 
+mod merges;
 mod threads;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::FutureExt as _;
 use tokio_stream::Stream as _;
 
+use self::merges::in_every_order;
 use super::ExecutionSettings;
 use super::live::Hub;
 use super::subscription::{EventStream, Subscription};
@@ -26,32 +28,6 @@ use crate::repository::memory::MemoryRepository;
 use crate::repository::{Error, StoredTask, TaskRepository, TaskWrite};
 use crate::shutdown::Shutdown;
 use crate::task::{TaskEvent, is_terminal, replay};
-
-/// Calls `play` with every merge of scripts that have `left` steps each: a list of whose step is next.
-fn every_merge(left: &mut [usize], order: &mut Vec<usize>, play: &mut impl FnMut(&[usize])) {
-    if left.iter().all(|left| *left == 0) {
-        return play(order);
-    }
-    for who in 0..left.len() {
-        if left[who] > 0 {
-            left[who] -= 1;
-            order.push(who);
-            every_merge(left, order, play);
-            order.pop();
-            left[who] += 1;
-        }
-    }
-}
-
-/// How many merges were played.
-fn in_every_order(steps: &[usize], mut play: impl FnMut(&[usize])) -> usize {
-    let mut count = 0;
-    every_merge(&mut steps.to_vec(), &mut Vec::new(), &mut |order| {
-        count += 1;
-        play(order);
-    });
-    count
-}
 
 fn now<T>(work: impl Future<Output = T>) -> T {
     work.now_or_never().expect("memory answers at once")
@@ -360,11 +336,12 @@ fn play_reader(order: &[usize], acts: [Act; 3], ring_events_max: usize) -> bool 
     while reader.woken.0.load(Ordering::Acquire) && !reader.ended && reader.errors == 0 {
         reader.poll();
     }
-    let first = reader.got.first().map_or(0, |event| event.generation);
-    let numbers: Vec<u64> = reader.got.iter().map(|event| event.generation).collect();
+    let mut numbers = reader.got.iter().map(|event| event.generation).peekable();
+    let first = numbers.peek().copied().unwrap_or(0);
+    let is_whole = numbers.eq(first..=sketch.generation);
     drop((live, reader.stream));
     assert_eq!(hub.len(), 0, "who has left is forgotten");
-    reader.ended && first > 0 && numbers == (first..=sketch.generation).collect::<Vec<_>>()
+    reader.ended && first > 0 && is_whole
 }
 
 fn count_failures(acts: [Act; 3]) -> (usize, usize) {

@@ -13,7 +13,7 @@ const TABLES: [(&str, &str); 4] = [
     (
         "task",
         "id, agent, owner, context_id, state, status_ms, created_ms, generation, epoch, snapshot_generation, \
-         first_generation, lease_until_ms, attempt",
+         first_generation, lease_until_ms, attempt, message",
     ),
     (
         "task_log",
