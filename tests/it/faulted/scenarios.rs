@@ -191,7 +191,7 @@ async fn ends(caller: &Caller, id: &str) -> TaskState {
     let log = caller.log("again", id).await;
     log.iter()
         .filter_map(|event| event.state)
-        .last()
+        .next_back()
         .expect("a state")
 }
 

@@ -205,7 +205,9 @@ async fn an_owner_has_a_share_of_the_executions(wire: Wire) {
         let client = world.client(wire);
         let mut tasks = Vec::new();
         for _ in 0..4 {
-            tasks.push(task(client.call(at_once(send("puppet", "m", "hold"))).await.unwrap()));
+            tasks.push(task(
+                client.call(at_once(send("puppet", "m", "hold"))).await.unwrap(),
+            ));
         }
         let is = async |task: &Task, wanted: TaskState| {
             let now = client.call(get("puppet", &task.id)).await.unwrap();
