@@ -21,10 +21,9 @@ const CONNECTIONS: usize = 50;
 /// What stays silent for longer than the bench takes.
 const HOLD: &str = "hold:600";
 /// All subscribers are one caller here, and every task has an execution.
-const LIMITS: [&str; 2] = [
+const LIMITS: [&str; 3] = [
     "limits.streams_per_caller_max=100000",
     "limits.executions_max=100000",
-    "--set",
     "execution.executions_per_owner_max=0",
 ];
 /// Before memory is read, so that what is freed is freed.

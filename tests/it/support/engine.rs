@@ -28,7 +28,7 @@ use super::backend::{Kept, still};
 use super::observed::Observed;
 
 /// The longest that anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 type Execute =
     Box<dyn Fn(RequestContext, TaskUpdater) -> BoxFuture<'static, Result<(), AgentError>> + Send + Sync>;
