@@ -265,8 +265,14 @@ impl Actor {
                 shared.registry.abandon(&mut mailbox);
                 break;
             }
-            if self.is_idle() && shared.registry.retire(&mut mailbox) {
-                break;
+            if self.is_idle() {
+                if self.left_line {
+                    // While the place is taken still: whoever waits for all writers to end waits for this too.
+                    self.hand_back().await;
+                }
+                if shared.registry.retire(&mut mailbox) {
+                    break;
+                }
             }
             let step = self.step(&mut mailbox).await;
             self.has_woken |= matches!(
@@ -291,9 +297,6 @@ impl Actor {
                     break;
                 }
             }
-        }
-        if self.left_line {
-            self.hand_back().await;
         }
         if self.is_refused {
             self.fail_what_is_stored().await;
