@@ -19,7 +19,7 @@ section! {
         page_size_max: u32 = 100, 1..=100;
         /// Tasks counted for the total of a listing; beyond it the count stops, so that a listing costs the same
         /// however many tasks there are.
-        list_count_max: usize = 10_000, 1..=10_000_000;
+        list_count_max: usize = 5_000, 1..=10_000_000;
         /// Bytes of tasks on a page at most; a page with a single larger task has just that. Below the 4 MiB that
         /// gRPC clients take by default.
         list_bytes_max: usize = 3 * MIB, 1_024..=1_073_741_824;

@@ -47,7 +47,7 @@ impl Default for ServiceSettings {
             page_size_default: 50,
             page_size_max: 100,
             list_bytes_max: 3 << 20,
-            list_count_max: 10_000,
+            list_count_max: 5_000,
             history_length_max: 10_000,
             streams_per_caller_max: 1_000,
             push_configs_per_task_max: 16,

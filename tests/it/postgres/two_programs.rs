@@ -18,8 +18,15 @@ const TASKS: usize = 5;
 
 fn serve(database: &Database) -> Server {
     let lease = format!("execution.lease_ms={LEASE_MS}");
-    let arguments = ["--database", database.url(), "--set", &lease];
-    Server::start(&[&arguments[..], &["--set", "execution.sweep_interval_ms=200"]].concat())
+    let others = [
+        "execution.sweep_interval_ms=200",
+        // A beat must be able to fail twice within the lease.
+        "database.commit_timeout_ms=3000",
+        "database.connect_timeout_ms=2000",
+    ];
+    let mut arguments = vec!["--database", database.url(), "--set", &lease];
+    arguments.extend(others.iter().flat_map(|set| ["--set", set]));
+    Server::start(&arguments)
 }
 
 /// Tasks that stay WORKING for as long as anybody works on them.

@@ -7,6 +7,7 @@ use a2ad::pb::send_message_response::Payload;
 use a2ad::pb::{ListTasksRequest, Part, SendMessageRequest, Struct, TaskState, Value, value};
 use futures_util::future::join_all;
 
+use crate::support::engine::eventually;
 use crate::support::messages::{
     Event, at_once, configured, history, label, message, send, send_of, state, task,
 };
@@ -71,7 +72,8 @@ async fn a_send_waits_no_longer_than_the_operator_allows(wire: Wire) {
         .await
         .unwrap_err()
         .is(Kind::DeadlineExceeded);
-    assert_eq!(tasks(&client, "puppet").await, 1, "the task goes on");
+    // The task goes on; on a busy machine its first commit may still be under way.
+    eventually(async || tasks(&client, "puppet").await == 1).await;
 }
 
 async fn an_answer_may_be_a_message(wire: Wire) {

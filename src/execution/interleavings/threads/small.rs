@@ -111,7 +111,9 @@ impl World {
     }
 
     fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.running.lock().unwrap().push(spawn(work));
+        // Spawning lets others run, so the lock comes after it.
+        let running = spawn(work);
+        self.running.lock().unwrap().push(running);
     }
 
     pub(super) fn look(&self) -> Option<repository::StoredTask> {
