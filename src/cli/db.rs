@@ -8,6 +8,8 @@ use a2ad::config::{Backend, Config};
 use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
 use a2ad::shutdown::Shutdown;
 use clap::{Args, Subcommand};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::Outcome;
 use super::output::{Format, print};
@@ -123,11 +125,17 @@ fn stats_text(stats: &Stats) -> String {
         lines.push(format!("write-ahead log   {bytes} bytes"));
     }
     if let Some(oldest_ms) = stats.oldest_ms {
-        lines.push(format!(
-            "oldest task       created {oldest_ms} ms after 1970-01-01"
-        ));
+        lines.push(format!("oldest task       created {}", date(oldest_ms)));
     }
     lines.join("\n")
+}
+
+/// A time as RFC 3339 writes it.
+fn date(at_ms: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1_000))
+        .ok()
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_else(|| format!("{at_ms} ms after 1970-01-01"))
 }
 
 #[derive(Args)]
