@@ -85,8 +85,8 @@ async fn stats_count_what_is_there() {
         (&5.into(), &1.into())
     );
     assert_eq!(of("echo")["state"], "TASK_STATE_COMPLETED");
-    let text = printed(&db("stats", &left.database, &[]));
-    assert!(text.contains("oldest task       created 2"), "{text}");
+    let words = printed(&db("stats", &left.database, &[]));
+    assert!(words.contains("oldest task       created 2"), "{words}");
     assert!(of("bench")["events"].as_u64() > Some(200), "{stats}");
     for count in [
         "events",
