@@ -14,6 +14,9 @@ use crate::support::random::Random;
 /// Executions of one agent at once: few, so that the limit is met.
 pub const EXECUTIONS_MAX: usize = 4;
 
+/// Those of one owner.
+pub const EXECUTIONS_PER_OWNER_MAX: usize = 3;
+
 /// Agents of every simulation, and what becomes of their tasks when the process dies.
 pub const NAMES: [&str; 2] = ["again", "once"];
 
@@ -24,6 +27,7 @@ pub fn agents() -> Vec<Agent> {
     let agent = |name: &str, recovery| {
         let options = AgentOptions {
             executions_max: EXECUTIONS_MAX,
+            executions_per_owner_max: Some(EXECUTIONS_PER_OWNER_MAX),
             close_on_interrupt: recovery == Recovery::Fail,
             ..AgentOptions::default()
         };

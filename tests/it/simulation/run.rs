@@ -9,7 +9,7 @@ use a2ad::context::{CallContext, Scope};
 use a2ad::pb::part::Content;
 use a2ad::task::{SeededIds, is_settled};
 
-use super::agent::{self, EXECUTIONS_MAX};
+use super::agent::{self, EXECUTIONS_MAX, EXECUTIONS_PER_OWNER_MAX};
 use super::client::{Client, Told};
 use super::scheduler::{self, Scheduler};
 use super::world::{End, Node, STREAMS_MAX, World};
@@ -160,7 +160,8 @@ fn may_still_run(world: &World, scope: &Scope, id: &str) -> bool {
     let held = all
         .iter()
         .filter(|(other, id)| other.agent == scope.agent && endless(other, id));
-    endless(scope, id) || held.count() >= EXECUTIONS_MAX
+    let by_owner = held.clone().filter(|(other, _)| other.owner == scope.owner);
+    endless(scope, id) || held.count() >= EXECUTIONS_MAX || by_owner.count() >= EXECUTIONS_PER_OWNER_MAX
 }
 
 /// What the agent was asked to do; a message waits until those before it are done with.
