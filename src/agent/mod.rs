@@ -18,11 +18,10 @@ pub use context::{RequestContext, TaskReader};
 pub use executor::{AgentError, AgentExecutor, CancelOutcome, Recovery};
 pub use registry::{Agent, AgentOptions, Agents, Idempotency, RegistryError};
 pub(crate) use threads::on_own_thread;
+pub use updater::{TaskUpdate, TaskUpdater, UpdateError, UpdateReceiver, channel};
 
 /// The executions of an agent: who may run one, and who waits.
 pub(crate) type Slots = crate::slots::Slots<Principal>;
 pub(crate) type Slot = crate::slots::Slot<Principal>;
 pub(crate) type Place = crate::slots::Place<Principal>;
 pub(crate) type Ticket = crate::slots::Ticket<Principal>;
-
-pub use updater::{TaskUpdate, TaskUpdater, UpdateError, UpdateReceiver, channel};
