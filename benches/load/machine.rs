@@ -46,6 +46,31 @@ pub fn has(program: &str) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
+/// The flag with which this program does nothing but [`touch_memory`].
+pub const TOUCH_MEMORY: &str = "--touch-memory";
+
+/// More than any server takes for itself in one window.
+const TOUCHED_BYTES: usize = 512 << 20;
+
+/// Has the machine hold free memory ready before a window of load. A virtual machine gets memory from its host when it
+/// touches it for the first time, and may give it back when it is free for a while: on the machine of the figures that
+/// is fifteen times slower than memory that it has, and would be charged to whichever server keeps what it is sent.
+pub fn provide_memory() -> Outcome {
+    let status = Command::new(std::env::current_exe()?)
+        .arg(TOUCH_MEMORY)
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("memory could not be touched: {status}").into())
+    }
+}
+
+/// Takes memory and writes to all of it; the end of the process gives it back.
+pub fn touch_memory() {
+    std::hint::black_box(vec![1_u8; TOUCHED_BYTES]);
+}
+
 /// Processors, memory, kernel, and how busy the machine is with other things.
 pub fn description() -> String {
     let model = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned());

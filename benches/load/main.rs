@@ -40,6 +40,10 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Outcome {
     match options.what {
         What::Serve(baseline) => return baseline::serve(baseline),
+        What::TouchMemory => {
+            machine::touch_memory();
+            return Ok(());
+        }
         What::SingleRows => return baseline::single_rows(options),
         What::Help => {
             eprintln!("{}", options::USAGE);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Outcome;
+use crate::{Outcome, machine};
 
 pub const USAGE: &str = "\
 usage: cargo bench --bench load -- WHAT [OPTIONS]
@@ -42,6 +42,8 @@ pub enum What {
     Help,
     /// Commits single rows for a while.
     SingleRows,
+    /// Touches memory and ends.
+    TouchMemory,
     Serve(Baseline),
 }
 
@@ -114,6 +116,7 @@ impl Options {
                 "idle" => options.what = What::Idle,
                 "stalled" => options.what = What::Stalled,
                 "cost" => options.what = What::Cost,
+                machine::TOUCH_MEMORY => options.what = What::TouchMemory,
                 "--single-rows" => options.what = What::SingleRows,
                 "all" => options.what = What::All,
                 "--serve-tonic-echo" => options.what = What::Serve(Baseline::Tonic),

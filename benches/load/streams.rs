@@ -8,7 +8,7 @@ use crate::measure::{Gauge, Sample, Series, order};
 use crate::options::{Baseline, Options};
 use crate::server::{Server, Store};
 use crate::table::{Table, note, spread};
-use crate::{Outcome, payload};
+use crate::{Outcome, machine, payload};
 
 /// Streams open at once, each on a row of its own.
 const STREAMS: [usize; 2] = [1, 100];
@@ -65,6 +65,7 @@ async fn rows(options: &Options, streams: usize, table: &mut Table) -> Outcome {
 }
 
 async fn window(server: &Server, streams: usize, options: &Options) -> Outcome<Sample> {
+    machine::provide_memory()?;
     let gauge = Gauge::new()?;
     let mut background = Background::default();
     let mut connections = Vec::new();

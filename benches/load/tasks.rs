@@ -6,7 +6,7 @@ use crate::measure::{Gauge, Sample, Series, order};
 use crate::options::Options;
 use crate::server::{Server, Store};
 use crate::table::{Table, median, note, spread};
-use crate::{Outcome, unary};
+use crate::{Outcome, machine, unary};
 
 const IN_FLIGHT: [usize; 3] = [64, 128, 256];
 
@@ -72,6 +72,7 @@ fn single_rows(options: &Options) -> Outcome<Sample> {
 }
 
 async fn window(server: &Server, in_flight: usize, options: &Options) -> Outcome<Sample> {
+    machine::provide_memory()?;
     let gauge = Gauge::new()?;
     let mut background = Background::default();
     unary::load_grpc(server, in_flight, &gauge, &mut background).await?;

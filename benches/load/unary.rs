@@ -11,7 +11,7 @@ use crate::measure::{Gauge, Sample, Series, order};
 use crate::options::{Baseline, Options};
 use crate::server::{Server, Store};
 use crate::table::{Table, median, note, spread};
-use crate::{Outcome, payload};
+use crate::{Outcome, machine, payload};
 
 /// Requests in flight, each on a row of its own.
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
@@ -163,6 +163,7 @@ async fn check(binding: Binding, server: &Server) -> Outcome<usize> {
 }
 
 async fn window(binding: Binding, server: &Server, in_flight: usize, options: &Options) -> Outcome<Sample> {
+    machine::provide_memory()?;
     let gauge = Gauge::new()?;
     let mut background = Background::default();
     match binding {

@@ -1,7 +1,6 @@
 //! One connection from its handshake to its end.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::cork::cork;
 use super::ending::Ending;
 use super::peer::{Peer, PeerService};
 use super::protocol::{Protocol, detect};
-use super::response::PatientResponse;
+use super::requests::{OpenRequests, RequestExecutor};
 use super::settings::ServerSettings;
 use super::socket::PatientSocket;
 use crate::shutdown::Shutdown;
@@ -32,29 +31,8 @@ pub(super) struct Connections {
     tls: Option<Arc<TlsSource>>,
     handshakes: Semaphore,
     http1: http1::Builder,
-    http2: http2::Builder<StreamExecutor>,
     settings: ServerSettings,
     pub(super) shutdown: Shutdown,
-}
-
-/// Runs the requests of HTTP/2 connections.
-///
-/// They need no stop of their own: when a connection is dropped, hyper ends its requests. One token less to poll
-/// for each of them.
-#[derive(Clone)]
-struct StreamExecutor {
-    shutdown: Shutdown,
-    write_timeout: Duration,
-}
-
-impl<F> hyper::rt::Executor<F> for StreamExecutor
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        let stream = PatientResponse::new(stream, self.write_timeout);
-        self.shutdown.spawn_unstoppable("http2 stream", stream);
-    }
 }
 
 impl Connections {
@@ -63,7 +41,6 @@ impl Connections {
             tls,
             handshakes: Semaphore::new(settings.handshakes_max.max(1) as usize),
             http1: http1_builder(&settings),
-            http2: http2_builder(&settings, &shutdown),
             settings,
             shutdown,
         }
@@ -147,12 +124,20 @@ impl Connections {
         };
         // A client that says nothing or goes away is a health probe or a browser's spare connection.
         let Ok(Ok((protocol, io))) = detected else { return };
-        let (io, cork) = cork(io);
+        let requests = RequestExecutor {
+            shutdown: self.shutdown.clone(),
+            write_timeout: write_timeout(&self.settings),
+            open: OpenRequests::default(),
+        };
+        let (io, cork) = cork(io, requests.open.clone());
         let io = TokioIo::new(io);
         let ending = Ending::new(&self.settings, &self.shutdown, number);
         let closed = match protocol {
             Protocol::Http1 => ending.drive(self.http1.serve_connection(io, service), cork).await,
-            Protocol::Http2 => ending.drive(self.http2.serve_connection(io, service), cork).await,
+            Protocol::Http2 => {
+                let http2 = http2_builder(&self.settings, requests);
+                ending.drive(http2.serve_connection(io, service), cork).await
+            }
         };
         if let Err(error) = closed {
             tracing::debug!(peer = ?peer.addr, %error, "connection ended with an error");
@@ -173,12 +158,9 @@ fn http1_builder(settings: &ServerSettings) -> http1::Builder {
     builder
 }
 
-fn http2_builder(settings: &ServerSettings, shutdown: &Shutdown) -> http2::Builder<StreamExecutor> {
+fn http2_builder(settings: &ServerSettings, requests: RequestExecutor) -> http2::Builder<RequestExecutor> {
     let ping_interval = Duration::from_millis(settings.ping_interval_ms);
-    let mut builder = http2::Builder::new(StreamExecutor {
-        shutdown: shutdown.clone(),
-        write_timeout: write_timeout(settings),
-    });
+    let mut builder = http2::Builder::new(requests);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.streams_max)

@@ -2,9 +2,11 @@
 //!
 //! HTTP/2 flushes behind every DATA frame, so that a unary answer costs two system calls and four answers cost eight,
 //! and system calls are the largest part of what a small request costs. Between hyper and the socket, a
-//! [`Corked`] stream collects; its [`Cork`] lets all of it go when the connection's turn is over, which is before the
-//! task gives its thread away. Nothing waits for company: no timer is involved, and a lone answer leaves as early as
-//! it would have.
+//! [`Corked`] stream collects; its [`Cork`] lets all of it go when the connection's turn is over.
+//!
+//! A turn is over when the task of the connection gives its thread away and no request is open, or when all that was
+//! ready to run beside it has run: requests that came in one packet are answered in one. Nothing waits for company
+//! that is not there: no timer is involved, and a lone answer leaves as early as it would have.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::pause::Pause;
+use super::requests::OpenRequests;
 
 /// What may wait for the end of a turn; beyond it the connection waits for the socket, as it would without a cork.
 const HELD_MAX: usize = 64 * 1024;
@@ -24,7 +29,11 @@ const KEPT_MAX: usize = 4 * 1024;
 pub(super) struct Corked<IO>(Arc<Mutex<Held<IO>>>);
 
 /// Lets go what a [`Corked`] stream holds.
-pub(super) struct Cork<IO>(Arc<Mutex<Held<IO>>>);
+pub(super) struct Cork<IO> {
+    held: Arc<Mutex<Held<IO>>>,
+    open: OpenRequests,
+    pause: Pause,
+}
 
 struct Held<IO> {
     io: IO,
@@ -35,28 +44,51 @@ struct Held<IO> {
     failed: Option<io::ErrorKind>,
 }
 
-/// Puts a cork on a stream.
-pub(super) fn cork<IO>(io: IO) -> (Corked<IO>, Cork<IO>) {
+/// Puts a cork on the stream of a connection with these requests.
+pub(super) fn cork<IO>(io: IO, open: OpenRequests) -> (Corked<IO>, Cork<IO>) {
     let held = Arc::new(Mutex::new(Held {
         io,
         bytes: Vec::new(),
         written: 0,
         failed: None,
     }));
-    (Corked(Arc::clone(&held)), Cork(held))
+    let cork = Cork {
+        held: Arc::clone(&held),
+        open,
+        pause: Pause::new(),
+    };
+    (Corked(held), cork)
 }
 
 impl<IO: AsyncWrite + Unpin> Cork<IO> {
-    /// Ends a turn: writes what is held, as far as the socket takes it. What it does not take now follows when
-    /// `cx` is woken; a failure shows when the connection reads or writes next, for which it is woken too.
-    pub(super) fn release(&self, cx: &mut Context<'_>) {
-        let mut held = lock(&self.0);
+    /// Writes what is held if the turn is over; else `cx` is woken when it is.
+    pub(super) fn poll_turn(&mut self, cx: &mut Context<'_>) {
+        let held = lock(&self.held);
         if held.bytes.is_empty() || held.failed.is_some() {
             return;
         }
-        if let Poll::Ready(Err(_)) = held.poll_release(cx) {
-            cx.waker().wake_by_ref();
+        if !self.open.any() {
+            self.pause.forsake();
+            release(held, cx);
+        } else if self.pause.poll_over(cx).is_ready() {
+            release(held, cx);
         }
+    }
+
+    /// Writes what is held, whatever else there may be: the connection is over.
+    pub(super) fn end(&self, cx: &mut Context<'_>) {
+        release(lock(&self.held), cx);
+    }
+}
+
+/// Writes what is held as far as the socket takes it. What it does not take now follows when `cx` is woken; a failure
+/// shows when the connection reads or writes next, for which it is woken too.
+fn release<IO: AsyncWrite + Unpin>(mut held: MutexGuard<'_, Held<IO>>, cx: &mut Context<'_>) {
+    if held.bytes.is_empty() || held.failed.is_some() {
+        return;
+    }
+    if let Poll::Ready(Err(_)) = held.poll_release(cx) {
+        cx.waker().wake_by_ref();
     }
 }
 
@@ -180,9 +212,14 @@ mod tests {
 
     use super::*;
 
-    async fn release<IO: AsyncWrite + Unpin>(cork: &Cork<IO>) {
+    /// A stream of a connection without requests.
+    fn cork<IO>(io: IO) -> (Corked<IO>, Cork<IO>) {
+        super::cork(io, OpenRequests::default())
+    }
+
+    async fn turn<IO: AsyncWrite + Unpin>(cork: &mut Cork<IO>) {
         poll_fn(|cx| {
-            cork.release(cx);
+            cork.poll_turn(cx);
             Poll::Ready(())
         })
         .await;
@@ -203,29 +240,73 @@ mod tests {
     #[tokio::test]
     async fn a_turn_leaves_when_it_is_over() {
         let (ours, mut theirs) = duplex(HELD_MAX);
-        let (mut corked, cork) = cork(ours);
+        let (mut corked, mut cork) = cork(ours);
         corked.write_all(b"one ").await.unwrap();
         corked.flush().await.unwrap();
         corked.write_all(b"two").await.unwrap();
         assert!(arrived(&mut theirs).await.is_empty());
-        release(&cork).await;
+        turn(&mut cork).await;
         assert_eq!(arrived(&mut theirs).await, b"one two");
+    }
+
+    #[tokio::test]
+    async fn with_requests_open_a_turn_waits_for_what_is_ready() {
+        let (ours, mut theirs) = duplex(HELD_MAX);
+        let open = OpenRequests::default();
+        let request = open.one_more();
+        let (mut corked, mut cork) = super::cork(ours, open);
+        corked.write_all(b"one ").await.unwrap();
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            if polls == 1 {
+                // An answer that was ready already wakes the connection.
+                assert!(Pin::new(&mut corked).poll_write(cx, b"two").is_ready());
+                cx.waker().wake_by_ref();
+            }
+            cork.poll_turn(cx);
+            if lock(&cork.held).bytes.is_empty() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        assert!(polls > 1);
+        assert_eq!(arrived(&mut theirs).await, b"one two");
+        corked.write_all(b"three").await.unwrap();
+        turn(&mut cork).await;
+        assert!(arrived(&mut theirs).await.is_empty());
+        drop(request);
+        turn(&mut cork).await;
+        assert_eq!(arrived(&mut theirs).await, b"three");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_connection_waits_for_nothing() {
+        let (ours, mut theirs) = duplex(HELD_MAX);
+        let open = OpenRequests::default();
+        let _request = open.one_more();
+        let (mut corked, cork) = super::cork(ours, open);
+        corked.write_all(b"last words").await.unwrap();
+        poll_fn(|cx| Poll::Ready(cork.end(cx))).await;
+        assert_eq!(arrived(&mut theirs).await, b"last words");
     }
 
     #[tokio::test]
     async fn what_the_socket_does_not_take_follows_later() {
         let (ours, mut theirs) = duplex(1_000);
-        let (mut corked, cork) = cork(ours);
+        let (mut corked, mut cork) = cork(ours);
         let said: Vec<u8> = (0..10_000u32).map(|n| n as u8).collect();
         corked.write_all(&said).await.unwrap();
         let mut heard = Vec::new();
         while heard.len() < said.len() {
-            release(&cork).await;
+            turn(&mut cork).await;
             heard.extend(arrived(&mut theirs).await);
         }
         assert_eq!(heard, said);
         assert!(
-            lock(&cork.0).bytes.capacity() <= KEPT_MAX,
+            lock(&cork.held).bytes.capacity() <= KEPT_MAX,
             "the space is given back"
         );
     }
@@ -244,7 +325,7 @@ mod tests {
         })
         .await;
         assert_eq!(taken, HELD_MAX);
-        assert_eq!(lock(&cork.0).bytes.len(), HELD_MAX);
+        assert_eq!(lock(&cork.held).bytes.len(), HELD_MAX);
     }
 
     #[tokio::test]
@@ -252,7 +333,7 @@ mod tests {
         let (ours, mut theirs) = duplex(2 * DIRECT_MIN);
         let (mut corked, cork) = cork(ours);
         corked.write_all(&vec![7; DIRECT_MIN]).await.unwrap();
-        assert_eq!(lock(&cork.0).bytes.capacity(), 0);
+        assert_eq!(lock(&cork.held).bytes.capacity(), 0);
         assert_eq!(arrived(&mut theirs).await.len(), DIRECT_MIN);
     }
 
@@ -270,10 +351,10 @@ mod tests {
     #[tokio::test]
     async fn a_failed_write_shows_everywhere() {
         let (ours, theirs) = duplex(100);
-        let (mut corked, cork) = cork(ours);
+        let (mut corked, mut cork) = cork(ours);
         corked.write_all(b"lost").await.unwrap();
         drop(theirs);
-        release(&cork).await;
+        turn(&mut cork).await;
         assert!(corked.write_all(b"more").await.is_err());
         assert!(corked.flush().await.is_err());
         assert!(corked.read(&mut [0; 1]).await.is_err());

@@ -67,7 +67,7 @@ impl Ending {
 
     /// Runs a connection until it closes by itself or has to, and lets go at the end of each turn what it has
     /// written. An error is the client's or the network's.
-    pub(super) async fn drive<C, IO>(mut self, connection: C, cork: Cork<IO>) -> Result<(), C::Error>
+    pub(super) async fn drive<C, IO>(mut self, connection: C, mut cork: Cork<IO>) -> Result<(), C::Error>
     where
         C: GracefulConnection,
         IO: AsyncWrite + Unpin,
@@ -76,7 +76,11 @@ impl Ending {
         loop {
             let turn = poll_fn(|cx| {
                 let closed = connection.as_mut().poll(cx);
-                cork.release(cx);
+                if closed.is_ready() {
+                    cork.end(cx);
+                } else {
+                    cork.poll_turn(cx);
+                }
                 closed
             });
             tokio::select! {
