@@ -83,6 +83,7 @@ pub fn database(config: &Config) -> DatabaseSettings {
         commit_queue_max: database.commit_queue_max,
         read_timeout: Duration::from_millis(database.read_timeout_ms),
         wal_bytes_max: database.wal_bytes_max as u64,
+        snapshot_cache_bytes: database.snapshot_cache_bytes as u64,
         commit_timeout: Duration::from_millis(database.commit_timeout_ms),
         connect_timeout: Duration::from_millis(database.connect_timeout_ms),
         statement_timeout: Duration::from_millis(database.statement_timeout_ms),

@@ -27,6 +27,9 @@ section! {
         /// SQLite only: bytes of the write-ahead log (the -wal file) above which readers are made to step off it, so
         /// that it can begin anew. One long read can keep it growing until that read ends or times out.
         wal_bytes_max: usize = 64 * MIB, 65_536..=4_000_000_000;
+        /// Bytes of memory for the snapshots of long tasks as they were written or read last, so that reading a long task
+        /// again does not move all of it out of the database; 0 for none. Tasks kept in memory need none.
+        snapshot_cache_bytes: usize = 64 * MIB, 0..=4_000_000_000;
         /// Milliseconds that PostgreSQL may take to write one batch. Beyond, nobody knows whether it was written: the
         /// callers get UNAVAILABLE, and the connection is given up. Together with connect_timeout_ms less than two
         /// thirds of execution.lease_ms: a hung batch must not cost a lease.

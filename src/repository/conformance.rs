@@ -56,6 +56,7 @@ macro_rules! repository_conformance {
             a_stranger_sees_nothing,
             events_are_read_by_cursor_and_limit,
             a_snapshot_and_later_events_make_the_task,
+            a_long_task_reads_as_it_is_after_every_write,
             an_empty_repository_answers,
             tasks_are_listed_newest_first,
             filters_select_alone_and_together,

@@ -152,9 +152,14 @@ pub(super) fn encode_snapshot(task_id: &str, generation: u64, snapshot: &[u8]) -
 }
 
 /// The encoded `Task` of a snapshot column.
-pub(super) fn decode_snapshot(task_id: &str, generation: u64, column: Vec<u8>) -> Result<Bytes, Error> {
+pub(super) fn decode_snapshot(
+    task_id: &str,
+    generation: u64,
+    column: impl Into<Bytes>,
+) -> Result<Bytes, Error> {
     seal::open(snapshot_place(task_id, generation), column)
-        .ok_or_else(|| damaged(task_id, generation, "the snapshot's checksum does not match"))
+        .ok_or("the snapshot's checksum does not match")
+        .map_err(|cause| damaged(task_id, generation, cause))
 }
 
 #[cfg(test)]

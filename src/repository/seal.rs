@@ -35,19 +35,20 @@ impl Sum {
 }
 
 /// The column value for `bytes`: they and their checksum.
-pub(super) fn close(place: Sum, bytes: &[u8]) -> Vec<u8> {
-    let mut column = Vec::with_capacity(bytes.len() + SUM_BYTES);
-    column.extend_from_slice(bytes);
-    column.extend_from_slice(&place.and(bytes).end().to_le_bytes());
+pub(super) fn close(place: Sum, bytes: impl Into<Vec<u8>>) -> Vec<u8> {
+    let mut column = bytes.into();
+    let sum = place.and(&column).end();
+    column.extend_from_slice(&sum.to_le_bytes());
     column
 }
 
 /// The bytes of a column value; `None` if they are not those that were stored in this place.
-pub(super) fn open(place: Sum, column: Vec<u8>) -> Option<Bytes> {
+pub(super) fn open(place: Sum, column: impl Into<Bytes>) -> Option<Bytes> {
+    let mut column = column.into();
     let (bytes, sum) = column.split_last_chunk::<SUM_BYTES>()?;
     let is_whole = place.and(bytes).end().to_le_bytes() == *sum;
-    let length = bytes.len();
-    is_whole.then(|| Bytes::from(column).slice(..length))
+    column.truncate(column.len() - SUM_BYTES);
+    is_whole.then_some(column)
 }
 
 #[cfg(test)]

@@ -331,3 +331,44 @@ async fn data_loss_is_told_on_every_binding(wire: Wire) {
     let marked = page.tasks.iter().filter(|task| task.metadata.is_some());
     assert_eq!(marked.map(|task| &task.id).collect::<Vec<_>>(), [&ids[1]]);
 }
+
+/// A long task is not read out of the database again and again: damage to its snapshot shows to whoever reads it for
+/// the first time, and to `verify`.
+#[tokio::test]
+async fn the_snapshot_of_a_long_task_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.db");
+    let writing = open(&path).await;
+    let ada = scope("ada");
+    let mut sketch = Sketch::new(&ada, "long");
+    writing.commit(sketch.create()).await.unwrap();
+    let long = sketch.chunks(&[&"a long text ".repeat(4_000)]);
+    writing.commit(sketch.with_snapshot(long)).await.unwrap();
+    writing.close().await;
+    drop(writing);
+
+    let reading = open(&path).await;
+    assert_eq!(reading.get(&ada, "long").await, Ok(Some(sketch.stored())));
+    let raw = Raw::open(&path).await;
+    raw.execute("UPDATE task_log SET snapshot = x'00' WHERE snapshot IS NOT NULL")
+        .await;
+    assert_eq!(reading.get(&ada, "long").await, Ok(Some(sketch.stored())));
+    let chunk = sketch.chunks(&["one more"]);
+    reading.commit(chunk).await.unwrap();
+    assert_eq!(reading.get(&ada, "long").await, Ok(Some(sketch.stored())));
+    reading.close().await;
+    drop(reading);
+
+    let settings = DatabaseSettings {
+        snapshot_cache_bytes: 0,
+        ..DatabaseSettings::default()
+    };
+    for settings in [DatabaseSettings::default(), settings] {
+        let anew = SeaOrmRepository::open_sqlite(&path, &settings, &Shutdown::new())
+            .await
+            .unwrap();
+        let found = anew.get(&ada, "long").await;
+        assert!(matches!(found, Err(Error::Corrupt { .. })), "{found:?}");
+        anew.close().await;
+    }
+}

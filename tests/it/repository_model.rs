@@ -93,6 +93,8 @@ enum Change {
     State(usize),
     Chunks(usize),
     Hear,
+    /// Enough for the database's repositories to keep the snapshot.
+    HearLong,
 }
 
 /// What a writer believes wrongly.
@@ -108,7 +110,8 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (0..STATES.len()).prop_map(Change::State),
         (1..4usize).prop_map(Change::Chunks),
-        Just(Change::Hear)
+        Just(Change::Hear),
+        Just(Change::HearLong)
     ]
 }
 
@@ -394,6 +397,7 @@ impl Pair {
             Change::State(n) => sketch.go_at(STATES[n], at_ms.max(sketch.status_ms)),
             Change::Chunks(n) => sketch.chunks(&["x"; 4][..n]),
             Change::Hear => sketch.hear("more"),
+            Change::HearLong => sketch.hear(&"more ".repeat(8_000)),
         };
         write.scope = scope(OWNERS[owner]);
         write.keys = keys.into_iter().map(|n| short_key(n, write.status_ms)).collect();

@@ -4,6 +4,7 @@
 mod append;
 mod get;
 mod list;
+mod prose;
 mod store;
 mod task;
 

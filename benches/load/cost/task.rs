@@ -16,6 +16,7 @@ use a2ad::shutdown::Shutdown;
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 
+use super::prose::Prose;
 use crate::Outcome;
 
 /// The text of every event.
@@ -39,13 +40,14 @@ struct Writing {
 #[async_trait::async_trait]
 impl AgentExecutor for Writing {
     async fn execute(&self, _request: RequestContext, updater: TaskUpdater) -> Result<(), AgentError> {
-        let text = "x".repeat(TEXT_BYTES);
+        let mut prose = Prose::default();
         let mut append = false;
         loop {
             self.asked.acquire().await.expect("never closed").forget();
             if self.is_over.load(Ordering::Acquire) {
                 break;
             }
+            let text = prose.next(TEXT_BYTES);
             match self.events {
                 Events::Messages => updater.progress(&text).await?,
                 Events::Chunks => updater.chunk(chunk(&text), append, false).await?,

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{NOW_MS, Sketch, key, ok, push_config, scope};
 use crate::context::Scope;
 use crate::pb::TaskState;
-use crate::repository::{ListPage, ListQuery, TaskRepository};
+use crate::repository::{Error, ListPage, ListQuery, TaskRepository};
 use crate::task::TaskEvent;
 
 type Repository = Arc<dyn TaskRepository>;
@@ -117,6 +119,35 @@ pub async fn a_snapshot_and_later_events_make_the_task(repository: Repository) {
     let create = born.create();
     ok(repository.commit(born.with_snapshot(create)).await);
     assert_eq!(repository.get(&scope, "u").await, Ok(Some(born.stored())));
+}
+
+/// A long task reads as it is after every write, whatever a repository keeps of it, and so for everybody.
+pub async fn a_long_task_reads_as_it_is_after_every_write(repository: Repository) {
+    let scope = scope("ada");
+    let long = "a long text ".repeat(4_000);
+    let mut sketch = Sketch::new(&scope, "t");
+    ok(repository.commit(sketch.create()).await);
+    for round in 0..12 {
+        let write = match round % 3 {
+            0 => sketch.chunks(&[&long]),
+            1 => sketch.hear("go on"),
+            _ => sketch.chunks(&["more", "and more"]),
+        };
+        let write = if round % 2 == 0 {
+            sketch.with_snapshot(write)
+        } else {
+            write
+        };
+        let mut stale = write.clone();
+        stale.expected_generation -= 1;
+        stale.snapshot = Some(Bytes::from_static(b"of a writer that was refused"));
+        assert_eq!(repository.commit(stale).await, Err(Error::Stale));
+        ok(repository.commit(write).await);
+        for _ in 0..2 {
+            assert_eq!(repository.get(&scope, "t").await, Ok(Some(sketch.stored())));
+        }
+        assert_eq!(repository.get(&super::scope("bob"), "t").await, Ok(None));
+    }
 }
 
 /// Nothing is found where nothing is.

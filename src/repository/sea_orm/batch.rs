@@ -261,6 +261,7 @@ mod tests {
 
     use super::*;
     use crate::repository::conformance::{Sketch, scope};
+    use crate::repository::sea_orm::snapshots::Snapshots;
     use crate::repository::sea_orm::{connect, read};
 
     /// A row that breaks a rule of the tables is refused for good, whatever is in the same batch.
@@ -311,11 +312,11 @@ mod tests {
         assert_eq!(write(&writer, &[&small, &chunks]).await, [Ok(()), Ok(())]);
 
         for id in ["small", "large"] {
-            let seen = read::task(&other, &scope, id).await.unwrap();
+            let seen = read::task(&other, &Snapshots::new(0), &scope, id).await.unwrap();
             assert!(seen.is_some(), "{id} is acknowledged, and nobody else sees it");
         }
         assert_eq!(
-            read::task(&other, &scope, "large").await,
+            read::task(&other, &Snapshots::new(0), &scope, "large").await,
             Ok(Some(large.stored()))
         );
     }

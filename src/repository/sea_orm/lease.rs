@@ -215,6 +215,7 @@ pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, 
 mod tests {
     use super::*;
     use crate::repository::conformance::{Sketch, scope};
+    use crate::repository::sea_orm::snapshots::Snapshots;
     use crate::repository::sea_orm::{batch, connect, read};
 
     /// Like its twin among the commits: a renewal that met a full disk left a transaction open in which everything else
@@ -248,7 +249,9 @@ mod tests {
             renew(&writer, &leases, Duration::from_secs(60)).await,
             Ok(Vec::new())
         );
-        let seen = read::task(&other, &scope, "behind").await.unwrap();
+        let seen = read::task(&other, &Snapshots::new(0), &scope, "behind")
+            .await
+            .unwrap();
         assert!(seen.is_some(), "it is acknowledged, and nobody else sees it");
     }
 }

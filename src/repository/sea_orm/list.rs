@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::entity::task;
-use super::read::{Head, LogRow, fold, small, unsigned};
+use super::read::{Head, LogRow, fold, newest, small, unsigned};
 use super::unavailable;
 use crate::context::Scope;
 use crate::pb::{self, Struct, Task, TaskStatus, Timestamp, value::Kind};
@@ -158,7 +158,8 @@ async fn load(connection: &DatabaseConnection, rows: &[task::Model]) -> Result<V
         let Some((head, log)) = logs.remove(&row.id) else {
             continue;
         };
-        match fold(&row.id, head, log) {
+        let snapshot = newest(&row.id, head, &log);
+        match snapshot.and_then(|snapshot| fold(&row.id, head, snapshot.as_ref(), log)) {
             Err(damage @ Error::Corrupt { .. }) => tasks.push(damaged(row, &damage)),
             folded => tasks.push(folded?),
         }

@@ -21,6 +21,7 @@ mod readers;
 mod removal;
 mod schema;
 mod side;
+mod snapshots;
 mod sql;
 mod transaction;
 mod wal;
@@ -36,6 +37,7 @@ use self::committer::{Change, Committers, Work};
 use self::connect::FileLock;
 use self::link::Link;
 use self::readers::Readers;
+use self::snapshots::{Snapshot, Snapshots};
 use super::{
     CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
     StoredTask, TaskRepository, TaskWrite,
@@ -64,6 +66,8 @@ pub struct DatabaseSettings {
     pub read_timeout: Duration,
     /// SQLite only: bytes of the write-ahead log above which readers are made to step off it.
     pub wal_bytes_max: u64,
+    /// The most bytes of large snapshots that are kept in memory; 0 for none.
+    pub snapshot_cache_bytes: u64,
     /// How long PostgreSQL may take to write one batch before its outcome counts as unknown and the connection is
     /// given up.
     pub commit_timeout: Duration,
@@ -88,6 +92,7 @@ impl Default for DatabaseSettings {
             commit_queue_max: 4_096,
             read_timeout: Duration::from_secs(10),
             wal_bytes_max: 64 * 1024 * 1024,
+            snapshot_cache_bytes: 64 * 1024 * 1024,
             commit_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
@@ -103,6 +108,7 @@ impl Default for DatabaseSettings {
 pub struct SeaOrmRepository {
     readers: Readers,
     committers: Committers,
+    snapshots: Arc<Snapshots>,
     _lock: Option<FileLock>,
 }
 
@@ -128,6 +134,7 @@ impl SeaOrmRepository {
         Ok(Self {
             readers: Readers::new(readers, settings.readers, settings.read_timeout, shutdown),
             committers: Committers::start(vec![Link::to_file(writer, None)], settings, shutdown),
+            snapshots: Arc::new(Snapshots::new(settings.snapshot_cache_bytes)),
             _lock: Some(lock),
         })
     }
@@ -159,6 +166,7 @@ impl SeaOrmRepository {
         Ok(Self {
             readers: Readers::new(readers, settings.readers, settings.read_timeout, shutdown),
             committers: Committers::start(writers, settings, shutdown),
+            snapshots: Arc::new(Snapshots::new(settings.snapshot_cache_bytes)),
             _lock: None,
         })
     }
@@ -183,14 +191,22 @@ fn unavailable(error: DbErr) -> Error {
 impl TaskRepository for SeaOrmRepository {
     async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
         let committer = self.committers.of(&write.task_id);
-        committer.run(|done| Work::Task(Box::new(write), done)).await
+        let task_id = write.task_id.clone();
+        let generation = write.generation();
+        let snapshot = write.snapshot.clone();
+        committer.run(|done| Work::Task(Box::new(write), done)).await?;
+        if let Some(encoded) = snapshot {
+            self.snapshots.keep(&task_id, &Snapshot { generation, encoded });
+        }
+        Ok(())
     }
 
     async fn get(&self, scope: &Scope, task_id: &str) -> Result<Option<StoredTask>, Error> {
         let (owner, scope, task_id) = (scope, scope.clone(), task_id.to_owned());
+        let snapshots = self.snapshots.clone();
         self.readers
             .run_for(owner, move |pool| async move {
-                read::task(&pool, &scope, &task_id).await
+                read::task(&pool, &snapshots, &scope, &task_id).await
             })
             .await
     }
@@ -322,7 +338,11 @@ impl TaskRepository for SeaOrmRepository {
         let wanted = query.clone();
         let find = |pool: Arc<_>| async move { prune::old_tasks(&pool, &wanted).await };
         let (removal, found) = self.readers.run(find).await?;
+        let removed: Vec<_> = removal.0.iter().map(|part| part.task_id.clone()).collect();
         let gone = self.committers.remove(removal).await?;
+        for task_id in removed {
+            self.snapshots.forget(&task_id);
+        }
         Ok(Pruned {
             tasks: gone.tasks,
             events: gone.events,

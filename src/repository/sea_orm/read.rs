@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use prost::Message as _;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value};
 
+use super::snapshots::{Snapshot, Snapshots};
 use super::sql::number;
 use super::unavailable;
 use crate::context::Scope;
@@ -12,9 +14,9 @@ use crate::pb::Task;
 use crate::repository::{Error, StoredTask, log};
 use crate::task::{ReplayError, TaskEvent, replay};
 
-/// The join is an outer one: a task without a log is damaged, and not a task that does not exist.
+/// `$4` is the generation of the snapshot that need not be read. The join is an outer one: a task without a log is damaged, and not a task that does not exist.
 const TASK: &str = "SELECT t.epoch, t.message, t.attempt, t.lease_until_ms, t.generation, t.snapshot_generation, l.last_generation, \
-     l.first_generation, l.events, l.snapshot \
+     l.first_generation, l.events, CASE WHEN l.last_generation <> $4 THEN l.snapshot END AS snapshot \
      FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
      WHERE t.id = $1 AND t.agent = $2 AND t.owner = $3 ORDER BY l.last_generation";
 
@@ -27,7 +29,7 @@ pub(super) struct LogRow {
     pub(super) first_generation: u64,
     pub(super) last_generation: u64,
     pub(super) events: Vec<u8>,
-    pub(super) snapshot: Option<Vec<u8>>,
+    pub(super) snapshot: Option<Bytes>,
 }
 
 impl LogRow {
@@ -40,7 +42,7 @@ impl LogRow {
             first_generation: unsigned(row.try_get("", "first_generation")?),
             last_generation: unsigned(last_generation),
             events: row.try_get("", "events")?,
-            snapshot: row.try_get("", "snapshot")?,
+            snapshot: row.try_get::<Option<Vec<u8>>>("", "snapshot")?.map(Bytes::from),
         }))
     }
 }
@@ -80,10 +82,13 @@ pub(super) fn small(number: i64) -> u32 {
 /// The task as it stands; `None` if the caller has no task of this id.
 pub(super) async fn task(
     connection: &DatabaseConnection,
+    snapshots: &Snapshots,
     scope: &Scope,
     task_id: &str,
 ) -> Result<Option<StoredTask>, Error> {
-    let statement = scoped(connection, TASK, scope, task_id, []);
+    let kept = snapshots.of(task_id);
+    let kept_generation = kept.as_ref().map_or(0, |kept| kept.generation);
+    let statement = scoped(connection, TASK, scope, task_id, [number(kept_generation)]);
     let rows = connection.query_all_raw(statement).await.map_err(unavailable)?;
     let Some(first) = rows.first() else {
         return Ok(None);
@@ -94,11 +99,31 @@ pub(super) async fn task(
         .filter_map(|row| LogRow::from_row(row).transpose())
         .collect::<Result<Vec<_>, _>>()
         .map_err(unavailable)?;
-    fold(task_id, head, rows).map(Some)
+    let snapshot = match kept.filter(|kept| kept.generation == head.snapshot_generation) {
+        Some(kept) => Some(kept),
+        None => newest(task_id, head, &rows)?,
+    };
+    if let Some(snapshot) = &snapshot {
+        snapshots.keep(task_id, snapshot);
+    }
+    fold(task_id, head, snapshot.as_ref(), rows).map(Some)
 }
 
-/// Folds the rows of one task's log, of which the first one holds the snapshot if there is one.
-pub(super) fn fold(task_id: &str, head: Head, rows: Vec<LogRow>) -> Result<StoredTask, Error> {
+/// The newest snapshot, out of the rows that begin with it.
+pub(super) fn newest(task_id: &str, head: Head, rows: &[LogRow]) -> Result<Option<Snapshot>, Error> {
+    let holds =
+        |row: &&LogRow| head.snapshot_generation > 0 && row.last_generation == head.snapshot_generation;
+    let row = rows.first().filter(holds);
+    row.map(|row| snapshot(task_id, row)).transpose()
+}
+
+/// Folds the rows of one task's log onto its newest snapshot, if there is one.
+pub(super) fn fold(
+    task_id: &str,
+    head: Head,
+    snapshot: Option<&Snapshot>,
+    rows: Vec<LogRow>,
+) -> Result<StoredTask, Error> {
     let Head {
         generation,
         snapshot_generation,
@@ -108,20 +133,19 @@ pub(super) fn fold(task_id: &str, head: Head, rows: Vec<LogRow>) -> Result<Store
         attempt,
     } = head;
     let damaged = |generation: u64, cause: String| log::damaged(task_id, generation, cause);
-    let mut task = None;
-    let mut events = Vec::new();
-    let mut last = snapshot_generation;
-    for row in rows {
-        if snapshot_generation > 0 && row.last_generation == snapshot_generation {
-            task = Some(snapshot(task_id, &row)?);
-        } else {
-            last = row.last_generation;
-            let range = (row.first_generation, row.last_generation);
-            events.extend(log::decode_all(task_id, range, row.events.into())?);
-        }
-    }
+    let task = snapshot.map(|snapshot| decoded(task_id, snapshot)).transpose()?;
     if snapshot_generation > 0 && task.is_none() {
         return Err(damaged(snapshot_generation, "the snapshot is missing".to_owned()));
+    }
+    let mut events = Vec::new();
+    let mut last = snapshot_generation;
+    for row in rows
+        .into_iter()
+        .filter(|row| row.last_generation > snapshot_generation)
+    {
+        last = row.last_generation;
+        let range = (row.first_generation, row.last_generation);
+        events.extend(log::decode_all(task_id, range, row.events.into())?);
     }
     let task = replay(task, snapshot_generation, &events)
         .map_err(|error| damaged(generation_of(&error, generation), error.to_string()))?;
@@ -138,15 +162,21 @@ pub(super) fn fold(task_id: &str, head: Head, rows: Vec<LogRow>) -> Result<Store
     })
 }
 
-/// The task of a row's snapshot.
-pub(super) fn snapshot(task_id: &str, row: &LogRow) -> Result<Task, Error> {
+/// The snapshot of a row.
+pub(super) fn snapshot(task_id: &str, row: &LogRow) -> Result<Snapshot, Error> {
     let generation = row.last_generation;
     let column = row
         .snapshot
         .clone()
         .ok_or_else(|| log::damaged(task_id, generation, "the snapshot is missing"))?;
-    let bytes = log::decode_snapshot(task_id, generation, column)?;
-    Task::decode(bytes).map_err(|error| log::damaged(task_id, generation, error.to_string()))
+    let encoded = log::decode_snapshot(task_id, generation, column)?;
+    Ok(Snapshot { generation, encoded })
+}
+
+/// The task of a snapshot.
+pub(super) fn decoded(task_id: &str, snapshot: &Snapshot) -> Result<Task, Error> {
+    Task::decode(snapshot.encoded.clone())
+        .map_err(|error| log::damaged(task_id, snapshot.generation, error.to_string()))
 }
 
 /// The event that a replay stopped at, or `last` if the error does not say.

@@ -106,7 +106,7 @@ pub(super) fn push_row(config: &TaskPushNotificationConfig) -> [Value; 3] {
         Value::from(config.id.as_str()),
         Value::from(seal::close(
             config_place(&config.task_id, &config.id),
-            &config.encode_to_vec(),
+            config.encode_to_vec(),
         )),
     ]
 }

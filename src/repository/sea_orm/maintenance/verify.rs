@@ -13,7 +13,7 @@ use crate::context::{Principal, Scope};
 use crate::pb::Task;
 use crate::repository::Error;
 use crate::repository::log;
-use crate::repository::sea_orm::read::{LogRow, generation_of, snapshot, unsigned};
+use crate::repository::sea_orm::read::{LogRow, decoded, generation_of, snapshot, unsigned};
 use crate::repository::sea_orm::side;
 use crate::task::replay;
 
@@ -341,7 +341,8 @@ impl<'a> Replay<'a> {
     /// it is what the events go on from.
     fn snapshot(&mut self, head: &Head, row: &LogRow) {
         self.verified.snapshots += 1;
-        match (snapshot(self.task_id, row), &self.task) {
+        let stored = snapshot(self.task_id, row).and_then(|snapshot| decoded(self.task_id, &snapshot));
+        match (stored, &self.task) {
             (Ok(stored), Some(task)) if stored != *task => {
                 self.find(row.last_generation, "the snapshot is not what the events make");
             }
