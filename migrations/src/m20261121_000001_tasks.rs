@@ -18,6 +18,7 @@ impl MigrationTrait for Migration {
         manager.create_index(task_by_age()).await?;
         manager.create_index(task_with_snapshot()).await?;
         create(manager, task_log()).await?;
+        keep_uncompressed(manager, "snapshot").await?;
         create(manager, idempotency_key()).await?;
         manager.create_index(idempotency_key_expiry()).await?;
         manager.create_index(idempotency_key_task()).await?;
@@ -30,6 +31,17 @@ impl MigrationTrait for Migration {
         }
         Ok(())
     }
+}
+
+/// Keeps a column of the log as it is written. PostgreSQL would compress what is large: while it does that, everybody's
+/// commits wait, and decompressing a long text takes longer than decoding the task in it.
+async fn keep_uncompressed(manager: &SchemaManager<'_>, column: &str) -> Result<(), DbErr> {
+    if manager.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let external = format!("ALTER TABLE task_log ALTER COLUMN {column} SET STORAGE EXTERNAL");
+    manager.get_connection().execute_unprepared(&external).await?;
+    Ok(())
 }
 
 /// Creates a table whose texts are compared byte by byte, as SQLite compares them: pages must not depend on the language

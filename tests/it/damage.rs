@@ -372,3 +372,50 @@ async fn the_snapshot_of_a_long_task_is_read_once() {
         anew.close().await;
     }
 }
+
+/// Who puts a database back under a running server should stop it first; long tasks are read as they are then all the
+/// same.
+#[tokio::test]
+async fn a_long_task_that_was_put_back_is_read_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.db");
+    let repository = open(&path).await;
+    let ada = scope("ada");
+    let mut sketch = Sketch::new(&ada, "long");
+    repository.commit(sketch.create()).await.unwrap();
+    let before = sketch.clone();
+    let long = sketch.chunks(&[&"a long text ".repeat(4_000)]);
+    repository.commit(sketch.with_snapshot(long)).await.unwrap();
+    assert_eq!(repository.get(&ada, "long").await, Ok(Some(sketch.stored())));
+    let raw = Raw::open(&path).await;
+    raw.execute("DELETE FROM task_log WHERE last_generation > 1")
+        .await;
+    raw.execute("UPDATE task SET generation = 1, snapshot_generation = 0")
+        .await;
+    for _ in 0..2 {
+        assert_eq!(repository.get(&ada, "long").await, Ok(Some(before.stored())));
+    }
+    repository.close().await;
+}
+
+/// Who reads a running task again and again does not read all that has come since its snapshot each time.
+#[tokio::test]
+async fn many_events_behind_a_snapshot_are_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.db");
+    let repository = open(&path).await;
+    let ada = scope("ada");
+    let mut sketch = Sketch::new(&ada, "long");
+    repository.commit(sketch.create()).await.unwrap();
+    for _ in 0..100 {
+        let chunk = sketch.chunks(&[&"a long text ".repeat(100)]);
+        repository.commit(chunk).await.unwrap();
+    }
+    assert_eq!(repository.get(&ada, "long").await, Ok(Some(sketch.stored())));
+    let raw = Raw::open(&path).await;
+    raw.execute("UPDATE task_log SET events = x'00'").await;
+    assert_eq!(repository.get(&ada, "long").await, Ok(Some(sketch.stored())));
+    repository.commit(sketch.chunks(&["one more"])).await.unwrap();
+    assert_eq!(repository.get(&ada, "long").await, Ok(Some(sketch.stored())));
+    repository.close().await;
+}

@@ -17,34 +17,43 @@ const EVENTS: usize = 10_000;
 /// Reads in one round.
 const READS: usize = 40;
 
-pub async fn rows(options: &Options, store: &Store, table: &mut Table) -> Outcome {
+/// The tasks that were read.
+pub type Read = Vec<(&'static str, String)>;
+
+pub async fn rows(options: &Options, store: &Store, table: &mut Table) -> Outcome<Read> {
     let engine = engine(&store.repository);
+    let mut read = Vec::new();
     for (events, what) in [(Events::Messages, "messages"), (Events::Chunks, "chunks")] {
         let mut task = RunningTask::start(&engine, events).await?;
         task.append(EVENTS).await?;
         let id = task.id.clone();
-        row(
-            options,
-            store,
-            &id,
-            &format!("GetTask, running, 10,000 {what}"),
-            table,
-        )
-        .await?;
+        let running = format!("GetTask, running, 10,000 {what}");
+        row(options, store, &id, &running, "3", table).await?;
         task.complete().await?;
-        row(
-            options,
-            store,
-            &id,
-            &format!("GetTask, ended, 10,000 {what}"),
-            table,
-        )
-        .await?;
+        let ended = format!("GetTask, ended, 10,000 {what}");
+        row(options, store, &id, &ended, "3", table).await?;
+        read.push((what, id));
+    }
+    Ok(read)
+}
+
+/// The same ended tasks, each time as a process reads them that has not written them and reads them for the first time.
+pub async fn first_reads(options: &Options, store: &Store, read: &Read, table: &mut Table) -> Outcome {
+    for (what, id) in read {
+        let what = format!("GetTask, ended, 10,000 {what}, for the first time");
+        row(options, store, id, &what, "-", table).await?;
     }
     Ok(())
 }
 
-async fn row(options: &Options, store: &Store, id: &str, what: &str, table: &mut Table) -> Outcome {
+async fn row(
+    options: &Options,
+    store: &Store,
+    id: &str,
+    what: &str,
+    aim: &str,
+    table: &mut Table,
+) -> Outcome {
     let encoded = Bytes::from(stored(&store.repository, id).await?.task.encode_to_vec());
     let mut pair = Pair::default();
     for _ in 0..options.rounds * READS {
@@ -53,6 +62,6 @@ async fn row(options: &Options, store: &Store, id: &str, what: &str, table: &mut
         pair.large.push(timed(stored(&store.repository, id)).await?.0);
     }
     let what = format!("{what}, over decoding it");
-    pair.row(table, &what, store.name, "3");
+    pair.row(table, &what, store.name, aim);
     Ok(())
 }

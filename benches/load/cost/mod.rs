@@ -5,6 +5,7 @@ mod append;
 mod get;
 mod list;
 mod prose;
+mod send;
 mod store;
 mod task;
 
@@ -19,7 +20,10 @@ pub async fn run(options: &Options) -> Outcome {
     let mut table = Table::new(&["cost", "store", "small us", "large us", "ratio", "aim"]);
     for store in store::all(options).await? {
         append::rows(options, &store, &mut table).await?;
-        get::rows(options, &store, &mut table).await?;
+        send::rows(options, &store, &mut table).await?;
+        let read = get::rows(options, &store, &mut table).await?;
+        let store = store.forgetful().await?;
+        get::first_reads(options, &store, &read, &mut table).await?;
         store.close().await?;
     }
     list::rows(options, &mut table).await?;

@@ -18,51 +18,85 @@ use crate::server::directory;
 pub struct Store {
     pub name: &'static str,
     pub repository: Arc<dyn TaskRepository>,
-    _directory: Option<TempDir>,
-    postgres: Option<PostgresDatabase>,
+    place: Place,
+}
+
+/// Where a database is; it goes with the value.
+enum Place {
+    File(TempDir),
+    Server(PostgresDatabase),
+}
+
+impl Place {
+    async fn open(&self, settings: &DatabaseSettings) -> Outcome<Arc<dyn TaskRepository>> {
+        let shutdown = Shutdown::new();
+        let repository = match self {
+            Self::File(directory) => {
+                let path = directory.path().join("a2ad.db");
+                SeaOrmRepository::open_sqlite(&path, settings, &shutdown).await?
+            }
+            Self::Server(database) => {
+                SeaOrmRepository::open_postgres(database.url.as_str(), settings, &shutdown).await?
+            }
+        };
+        Ok(Arc::new(repository))
+    }
 }
 
 impl Store {
+    async fn new(name: &'static str, place: Place) -> Outcome<Self> {
+        Ok(Self {
+            name,
+            repository: place.open(&settings()).await?,
+            place,
+        })
+    }
+
+    /// The same database through a repository that keeps nothing of what it reads.
+    pub async fn forgetful(self) -> Outcome<Self> {
+        let Self {
+            name,
+            repository,
+            place,
+        } = self;
+        repository.close().await;
+        // With the lock of the file.
+        drop(repository);
+        let settings = DatabaseSettings {
+            snapshot_cache_bytes: 0,
+            ..settings()
+        };
+        Ok(Self {
+            name,
+            repository: place.open(&settings).await?,
+            place,
+        })
+    }
+
     pub async fn close(&self) -> Outcome {
         self.repository.close().await;
-        match &self.postgres {
-            Some(database) => database.drop().await,
-            None => Ok(()),
+        match &self.place {
+            Place::File(_) => Ok(()),
+            Place::Server(database) => database.drop().await,
         }
     }
+}
 
-    async fn postgres(server: &str) -> Outcome<Self> {
-        let database = PostgresDatabase::create(server).await?;
-        let url = database.url.as_str();
-        let repository =
-            SeaOrmRepository::open_postgres(url, &DatabaseSettings::default(), &Shutdown::new()).await?;
-        Ok(Self {
-            name: "PostgreSQL",
-            repository: Arc::new(repository),
-            _directory: None,
-            postgres: Some(database),
-        })
-    }
-
-    async fn sqlite(options: &Options) -> Outcome<Self> {
-        let directory = directory(&options.dir)?;
-        let path = directory.path().join("a2ad.db");
-        let repository =
-            SeaOrmRepository::open_sqlite(&path, &DatabaseSettings::default(), &Shutdown::new()).await?;
-        Ok(Self {
-            name: "SQLite",
-            repository: Arc::new(repository),
-            _directory: Some(directory),
-            postgres: None,
-        })
+/// One committer, so that small and large are written by the same connection: with two, the server's process of one of
+/// them may stand on a busier core than that of the other.
+fn settings() -> DatabaseSettings {
+    DatabaseSettings {
+        committers: 1,
+        ..DatabaseSettings::default()
     }
 }
 
 /// One of each kind.
 pub async fn all(options: &Options) -> Outcome<Vec<Store>> {
-    let mut stores = vec![Store::sqlite(options).await?];
+    let mut stores = vec![Store::new("SQLite", Place::File(directory(&options.dir)?)).await?];
     if let Some(url) = &options.postgres {
-        stores.push(Store::postgres(url).await?);
+        let database = PostgresDatabase::create(url).await?;
+        stores.push(Store::new("PostgreSQL", Place::Server(database)).await?);
     }
     Ok(stores)
 }

@@ -101,7 +101,7 @@ impl RunningTask {
             agent: Arc::new(agent),
             scope: scope(),
             context_id: None,
-            incoming: incoming(),
+            incoming: incoming("begin"),
         };
         let mut events = match engine.start_streaming(new).await {
             Ok(events) => events,
@@ -146,9 +146,10 @@ pub async fn stored(repository: &Arc<dyn TaskRepository>, id: &str) -> Outcome<S
     Ok(stored.ok_or("a task that is not stored")?)
 }
 
-fn incoming() -> Incoming {
+/// A message of the caller's.
+pub fn incoming(text: &str) -> Incoming {
     Incoming {
-        message: message("begin"),
+        message: message(text),
         configuration: None,
         metadata: None,
         call: CallContext {

@@ -14,11 +14,16 @@ use crate::pb::Task;
 use crate::repository::{Error, StoredTask, log};
 use crate::task::{ReplayError, TaskEvent, replay};
 
-/// `$4` is the generation of the snapshot that need not be read. The join is an outer one: a task without a log is damaged, and not a task that does not exist.
+/// From the newest snapshot on, or behind event `$4` if that is later. The join is an outer one: a task without a log is
+/// damaged, and not a task that does not exist.
 const TASK: &str = "SELECT t.epoch, t.message, t.attempt, t.lease_until_ms, t.generation, t.snapshot_generation, l.last_generation, \
-     l.first_generation, l.events, CASE WHEN l.last_generation <> $4 THEN l.snapshot END AS snapshot \
-     FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation >= t.snapshot_generation \
+     l.first_generation, l.events, l.snapshot \
+     FROM task t LEFT JOIN task_log l ON l.task_id = t.id \
+     AND l.last_generation >= CASE WHEN t.snapshot_generation > $4 THEN t.snapshot_generation ELSE $4 + 1 END \
      WHERE t.id = $1 AND t.agent = $2 AND t.owner = $3 ORDER BY l.last_generation";
+
+/// Behind as many events as this, what they make is kept like a snapshot.
+const FOLDED_MIN: u64 = 64;
 
 const EVENTS: &str = "SELECT t.generation, t.first_generation AS floor, l.last_generation, l.first_generation, l.events \
      FROM task t LEFT JOIN task_log l ON l.task_id = t.id AND l.last_generation > $4 \
@@ -86,9 +91,44 @@ pub(super) async fn task(
     scope: &Scope,
     task_id: &str,
 ) -> Result<Option<StoredTask>, Error> {
-    let kept = snapshots.of(task_id);
-    let kept_generation = kept.as_ref().map_or(0, |kept| kept.generation);
-    let statement = scoped(connection, TASK, scope, task_id, [number(kept_generation)]);
+    let mut kept = snapshots.of(task_id);
+    let mut found = log_of(connection, scope, task_id, kept.as_ref()).await?;
+    if let (Some((head, _)), Some(later)) = (&found, &kept)
+        && later.generation > head.generation
+    {
+        // The database was put back to what it was before.
+        snapshots.forget(task_id);
+        kept = None;
+        found = log_of(connection, scope, task_id, None).await?;
+    }
+    let Some((head, rows)) = found else {
+        return Ok(None);
+    };
+    let snapshot = match kept.filter(|kept| kept.generation >= head.snapshot_generation) {
+        Some(kept) => Some(kept),
+        None => newest(task_id, head, &rows)?,
+    };
+    let stored = fold(task_id, head, snapshot.as_ref(), rows)?;
+    let from = snapshot.as_ref().map_or(0, |snapshot| snapshot.generation);
+    if stored.generation >= from + FOLDED_MIN {
+        let encoded = Bytes::from(stored.task.encode_to_vec());
+        let generation = stored.generation;
+        snapshots.keep(task_id, &Snapshot { generation, encoded });
+    } else if let Some(snapshot) = &snapshot {
+        snapshots.keep(task_id, snapshot);
+    }
+    Ok(Some(stored))
+}
+
+/// The row of the task, and those of its log that are needed beside what is `kept` of it.
+async fn log_of(
+    connection: &DatabaseConnection,
+    scope: &Scope,
+    task_id: &str,
+    kept: Option<&Snapshot>,
+) -> Result<Option<(Head, Vec<LogRow>)>, Error> {
+    let behind = kept.map_or(0, |kept| kept.generation);
+    let statement = scoped(connection, TASK, scope, task_id, [number(behind)]);
     let rows = connection.query_all_raw(statement).await.map_err(unavailable)?;
     let Some(first) = rows.first() else {
         return Ok(None);
@@ -99,14 +139,7 @@ pub(super) async fn task(
         .filter_map(|row| LogRow::from_row(row).transpose())
         .collect::<Result<Vec<_>, _>>()
         .map_err(unavailable)?;
-    let snapshot = match kept.filter(|kept| kept.generation == head.snapshot_generation) {
-        Some(kept) => Some(kept),
-        None => newest(task_id, head, &rows)?,
-    };
-    if let Some(snapshot) = &snapshot {
-        snapshots.keep(task_id, snapshot);
-    }
-    fold(task_id, head, snapshot.as_ref(), rows).map(Some)
+    Ok(Some((head, rows)))
 }
 
 /// The newest snapshot, out of the rows that begin with it.
@@ -133,21 +166,19 @@ pub(super) fn fold(
         attempt,
     } = head;
     let damaged = |generation: u64, cause: String| log::damaged(task_id, generation, cause);
-    let task = snapshot.map(|snapshot| decoded(task_id, snapshot)).transpose()?;
-    if snapshot_generation > 0 && task.is_none() {
+    let from = snapshot.map_or(0, |snapshot| snapshot.generation);
+    if from < snapshot_generation {
         return Err(damaged(snapshot_generation, "the snapshot is missing".to_owned()));
     }
+    let task = snapshot.map(|snapshot| decoded(task_id, snapshot)).transpose()?;
     let mut events = Vec::new();
-    let mut last = snapshot_generation;
-    for row in rows
-        .into_iter()
-        .filter(|row| row.last_generation > snapshot_generation)
-    {
+    let mut last = from;
+    for row in rows.into_iter().filter(|row| row.last_generation > from) {
         last = row.last_generation;
         let range = (row.first_generation, row.last_generation);
         events.extend(log::decode_all(task_id, range, row.events.into())?);
     }
-    let task = replay(task, snapshot_generation, &events)
+    let task = replay(task, from, &events)
         .map_err(|error| damaged(generation_of(&error, generation), error.to_string()))?;
     let task = task.filter(|_| last == generation);
     let task = task.ok_or_else(|| damaged(last + 1, "the event is missing".to_owned()))?;

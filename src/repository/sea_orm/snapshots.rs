@@ -1,8 +1,8 @@
 //! Large snapshots, in memory as they were written or read last.
 //!
-//! A snapshot never changes: the events up to a generation are what they are. So who asks for a long task again, or
-//! sends it one more message, pays for its newest events and for decoding it, and not for moving megabytes out of the
-//! database once more.
+//! A snapshot never changes: the committed events up to a generation are what they are. So who asks for a long task
+//! again, or sends it one more message, pays for its newest events and for decoding it, and not for moving megabytes out
+//! of the database once more. What a reader has made of a snapshot and many events is kept likewise.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
