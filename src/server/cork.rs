@@ -289,7 +289,11 @@ mod tests {
         let _request = open.one_more();
         let (mut corked, cork) = super::cork(ours, open);
         corked.write_all(b"last words").await.unwrap();
-        poll_fn(|cx| Poll::Ready(cork.end(cx))).await;
+        poll_fn(|cx| {
+            cork.end(cx);
+            Poll::Ready(())
+        })
+        .await;
         assert_eq!(arrived(&mut theirs).await, b"last words");
     }
 

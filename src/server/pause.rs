@@ -79,6 +79,8 @@ mod tests {
     use std::future::poll_fn;
     use std::sync::Mutex;
 
+    use tokio::task::JoinSet;
+
     use super::*;
 
     #[tokio::test]
@@ -89,7 +91,8 @@ mod tests {
             move || seen.lock().unwrap().push(what)
         };
         let ends = [note("first"), note("second")];
-        let pausing = tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
             let mut pause = Pause::new();
             for end in ends {
                 poll_fn(|cx| pause.poll_over(cx)).await;
@@ -97,9 +100,9 @@ mod tests {
             }
         });
         for ready in [note("a"), note("b")] {
-            tokio::spawn(async move { ready() });
+            tasks.spawn(async move { ready() });
         }
-        pausing.await.unwrap();
+        tasks.join_all().await;
         assert_eq!(*seen.lock().unwrap(), ["a", "b", "first", "second"]);
     }
 

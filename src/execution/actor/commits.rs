@@ -16,19 +16,19 @@ impl Actor {
         // An agent that may answer with a direct message decides by its first update whether there is a task at all.
         let undecided = self.writer.is_unstored()
             && self.writer.pending().len() == 1
-            && self.turn.is_some()
-            && !self.gated
+            && self.work.turn.is_some()
+            && !self.work.gated
             && self.agent.executor.may_reply();
         if self.commit.is_some() || self.lost || self.direct.is_some() || undecided {
             return;
         }
-        let wanted = !self.accepted.is_empty();
+        let wanted = !self.callers.accepted.is_empty();
         let next = self.next_message();
         if let Some(write) = self.writer.take_write(next) {
             let task = wanted.then(|| Box::new(self.writer.cell().lock().clone()));
-            let accepted = std::mem::take(&mut self.accepted);
+            let accepted = std::mem::take(&mut self.callers.accepted);
             // Whatever has come before this is committed already or goes along.
-            let repeated = std::mem::take(&mut self.repeated);
+            let repeated = std::mem::take(&mut self.callers.repeated);
             let mut commit = Commit::start(&self.executions.0.repository, write, accepted, task);
             commit.repeated = repeated;
             if self.lease.is_none() && commit.is_held() {
@@ -43,7 +43,7 @@ impl Actor {
         let Some(commit) = self.commit.take() else { return };
         self.degraded = false;
         // What came while the commit was on its way waits for the next one.
-        self.gated &= !self.writer.pending().is_empty();
+        self.work.gated &= !self.writer.pending().is_empty();
         let generation = commit.generation();
         fault::point("after_commit_before_notify");
         if let Some(live) = &self.live {
@@ -69,22 +69,26 @@ impl Actor {
         };
         let repository = self.executions.0.repository.clone();
         if !matches!(error, repository::Error::KeyTaken(_)) {
-            self.repeated.append(&mut commit.repeated);
+            self.callers.repeated.append(&mut commit.repeated);
         }
         match error {
             repository::Error::KeyTaken(task_id)
-                if commit.creates() || (self.gated && commit.is_single()) =>
+                if commit.creates() || (self.work.gated && commit.is_single()) =>
             {
                 // Nothing but the message would have been written, and nothing has run for it.
                 // Nobody waited before the message came, so its sender is the first who waits.
                 let sender = if commit.accepted.is_empty() {
-                    self.settlers.len().min(1)
+                    self.callers.settlers.len().min(1)
                 } else {
                     0
                 };
-                let senders = self.settlers.drain(..sender).chain(commit.accepted.drain(..));
+                let senders = self
+                    .callers
+                    .settlers
+                    .drain(..sender)
+                    .chain(commit.accepted.drain(..));
                 let senders = senders.chain(commit.repeated.drain(..));
-                for reply in senders.chain(self.repeated.drain(..)) {
+                for reply in senders.chain(self.callers.repeated.drain(..)) {
                     let _ = reply.send(Ok(Answer::Known(task_id.clone())));
                 }
                 if commit.creates() {
@@ -97,16 +101,16 @@ impl Actor {
             repository::Error::KeyTaken(_) => self.commit = Some(commit.without_key(&repository)),
             repository::Error::Stale => {
                 tracing::warn!(task.id = %self.writer.task_id(), "another writer has taken the task over");
-                for reply in commit.accepted.drain(..).chain(self.accepted.drain(..)) {
+                for reply in commit.accepted.drain(..).chain(self.callers.accepted.drain(..)) {
                     let _ = reply.send(Err(repository::Error::Stale.into()));
                 }
                 self.lose(|| Err(taken_over()));
             }
             error @ repository::Error::Unavailable(_) => {
-                self.accepted.append(&mut commit.accepted);
+                self.callers.accepted.append(&mut commit.accepted);
                 self.degraded = true;
                 let error = of_write(error);
-                self.answer_all(|| Err(error.clone()));
+                self.callers.answer_all(|| Err(error.clone()));
                 self.commit = Some(commit.retry(&repository));
             }
             error => self.refused(commit, error),
@@ -115,8 +119,8 @@ impl Actor {
 
     /// The message that the agent gets next, when it has said its last word to the one before and has not returned yet.
     fn next_message(&self) -> Option<u32> {
-        let settled = self.turn.as_ref().is_some_and(|turn| turn.settled);
-        let waiting = u32::try_from(self.inbox.len()).unwrap_or(u32::MAX);
+        let settled = self.work.turn.as_ref().is_some_and(|turn| turn.settled);
+        let waiting = u32::try_from(self.work.inbox.len()).unwrap_or(u32::MAX);
         (settled && waiting > 0).then(|| self.writer.received() + 1 - waiting)
     }
 
@@ -133,8 +137,7 @@ impl Actor {
     pub(super) fn lease_lost(&mut self) {
         tracing::warn!(agent = %self.agent.name, task.id = %self.writer.task_id(), "the lease is lost; the execution is given up");
         if let Some(mut commit) = self.commit.take() {
-            self.accepted.append(&mut commit.accepted);
-            self.repeated.append(&mut commit.repeated);
+            self.callers.take_back(&mut commit);
         }
         self.lose(|| Err(taken_over()));
     }
@@ -142,29 +145,19 @@ impl Actor {
     /// The task is not ours: stop, and say so to everybody who waits.
     pub(super) fn lose(&mut self, answer: impl Fn() -> Result<Answer, Error>) {
         self.lost = true;
-        self.end_turn();
+        self.work.end();
         self.cancel = None;
-        self.answer_all(answer);
-    }
-
-    pub(super) fn answer_all(&mut self, answer: impl Fn() -> Result<Answer, Error>) {
-        let waiting = self.accepted.drain(..).chain(self.settlers.drain(..));
-        let waiting = waiting
-            .chain(self.cancelers.drain(..))
-            .chain(self.repeated.drain(..))
-            .chain(self.too_late.drain(..).map(|(reply, _)| reply));
-        for reply in waiting {
-            let _ = reply.send(answer());
-        }
+        self.callers.answer_all(answer);
     }
 
     /// Answers those who wait for the end, once all of it is committed.
     pub(super) fn answer_settled(&mut self) {
         let state = self.writer.state();
-        if self.is_writing() || !is_settled(state) || !self.inbox.is_empty() || self.writer.is_unstored() {
+        if self.is_writing() || !is_settled(state) || !self.work.inbox.is_empty() || self.writer.is_unstored()
+        {
             return;
         }
-        for reply in std::mem::take(&mut self.settlers) {
+        for reply in std::mem::take(&mut self.callers.settlers) {
             let answer = match &self.fault {
                 Some(fault) => Err(invalid_response(self.writer.task_id(), fault)),
                 None => Ok(self.answer()),
@@ -172,10 +165,10 @@ impl Actor {
             let _ = reply.send(answer);
         }
         if is_terminal(state) {
-            for reply in std::mem::take(&mut self.cancelers) {
+            for reply in std::mem::take(&mut self.callers.cancelers) {
                 let _ = reply.send(self.cancel_result());
             }
-            for (reply, refusal) in self.too_late.drain(..) {
+            for (reply, refusal) in self.callers.too_late.drain(..) {
                 let _ = reply.send(Err(refusal));
             }
         }

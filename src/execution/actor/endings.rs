@@ -19,7 +19,7 @@ use crate::task::{is_interrupted, is_terminal};
 
 impl Actor {
     pub(super) fn begin_cancel(&mut self, call: &CallContext, reply: Reply) {
-        self.cancelers.push(reply);
+        self.callers.cancelers.push(reply);
         if is_terminal(self.writer.state()) || self.cancel.is_some() {
             return;
         }
@@ -27,7 +27,7 @@ impl Actor {
             // There is nobody who could refuse.
             return self.cancel_answered(CancelOutcome::Canceled(None));
         }
-        let request = match (&self.turn, &self.waiting) {
+        let request = match (&self.work.turn, &self.work.waiting) {
             (Some(turn), _) => turn.request.clone(),
             (None, Some(waiting)) => waiting.request.clone(),
             (None, None) => self.present_request(call),
@@ -46,7 +46,7 @@ impl Actor {
         self.cancel = None;
         match outcome {
             CancelOutcome::Refused(reason) if !is_terminal(self.writer.state()) => {
-                for reply in std::mem::take(&mut self.cancelers) {
+                for reply in std::mem::take(&mut self.callers.cancelers) {
                     let _ = reply.send(Err(not_cancelable(self.writer.task_id(), &reason)));
                 }
             }
@@ -59,7 +59,7 @@ impl Actor {
                 };
                 // A task that has just ended otherwise refuses this, and the cancelers are told so.
                 if self.writer.update(update).is_ok() {
-                    self.end_turn();
+                    self.work.end();
                 }
             }
         }
@@ -67,7 +67,7 @@ impl Actor {
 
     /// The execution has run for as long as it may.
     pub(super) fn time_is_up(&mut self) {
-        if self.turn.as_ref().is_some_and(|turn| turn.settled) {
+        if self.work.turn.as_ref().is_some_and(|turn| turn.settled) {
             // It has said its last word and only lingers.
             return self.turn_ended(&Ended::Returned);
         }
@@ -78,15 +78,14 @@ impl Actor {
             limit.as_millis()
         );
         fail(&mut self.writer, &reason);
-        self.end_turn();
+        self.work.end();
     }
 
     /// The caller has not answered for too long, if the task still waits since then, its execution is over,
     /// and no message waits for another process to take it up.
     pub(super) fn expire(&mut self, since_ms: i64) {
         let waits = is_interrupted(self.writer.state()) && self.writer.status_ms() <= since_ms;
-        let is_busy = self.turn.is_some() || self.waiting.is_some();
-        if !waits || is_busy || self.is_foreign() {
+        if !waits || self.work.is_busy() || self.is_foreign() {
             return;
         }
         let ttl = self.agent.options.interrupted_ttl.unwrap_or_default();

@@ -26,8 +26,8 @@ impl Actor {
             };
         }
         match command {
-            Command::Message { incoming, reply, .. } if self.is_repeated(&incoming) => {
-                self.repeated.push(reply)
+            Command::Message { incoming, reply, .. } if self.callers.know_of(&incoming) => {
+                self.callers.repeated.push(reply)
             }
             Command::Message {
                 incoming,
@@ -36,46 +36,39 @@ impl Actor {
             } => match self.message(*incoming) {
                 Ok(()) => self.answer_to(wait, reply),
                 Err(error) if is_terminal(self.writer.state()) && self.is_writing() => {
-                    self.too_late.push((reply, error));
+                    self.callers.too_late.push((reply, error));
                 }
                 Err(error) => {
                     let _ = reply.send(Err(error));
                 }
             },
-            Command::Settle { reply } => self.settlers.push(reply),
+            Command::Settle { reply } => self.callers.settlers.push(reply),
             Command::Cancel { call, reply } => self.begin_cancel(&call, reply),
             Command::Recover { call, taken, reply } => match self.recover(&call, *taken) {
-                Ok(()) => self.accepted.push(reply),
+                Ok(()) => self.callers.accepted.push(reply),
                 Err(error) => {
                     let _ = reply.send(Err(error));
                 }
             },
             Command::Expire { since_ms, reply } => {
                 self.expire(since_ms);
-                self.accepted.push(reply);
+                self.callers.accepted.push(reply);
             }
         }
     }
 
-    pub(super) fn is_repeated(&self, incoming: &Incoming) -> bool {
-        incoming
-            .key
-            .as_ref()
-            .is_some_and(|key| self.keys.contains(&key.key))
-    }
-
     pub(super) fn attach(&mut self, extras: Extras) {
-        self.keys.extend(extras.keys.iter().map(|key| key.key.clone()));
+        self.callers.know(&extras.keys);
         self.writer.attach(extras);
     }
 
     /// A request that changed nothing has no commit to wait for, but for the one that is on its way.
     pub(super) fn answer_untouched(&mut self) {
         if self.commit.is_none() && self.writer.pending().is_empty() {
-            for reply in std::mem::take(&mut self.accepted) {
+            for reply in std::mem::take(&mut self.callers.accepted) {
                 let _ = reply.send(Ok(self.answer()));
             }
-            for reply in std::mem::take(&mut self.repeated) {
+            for reply in std::mem::take(&mut self.callers.repeated) {
                 let _ = reply.send(Ok(Answer::Known(self.writer.task_id().to_string())));
             }
         }
@@ -99,8 +92,8 @@ impl Actor {
             return Err(Error::new(Kind::UnsupportedOperation, text).with("taskId", &*task_id));
         }
         let limit = self.shared().settings.inbox_messages_max;
-        let is_busy = self.turn.is_some() || self.waiting.is_some();
-        if is_busy && self.inbox.len() >= limit {
+        let is_busy = self.work.is_busy();
+        if is_busy && self.work.inbox.len() >= limit {
             return Err(Error::new(
                 Kind::ResourceExhausted,
                 format!(
@@ -118,12 +111,12 @@ impl Actor {
         self.writer
             .receive(incoming.message.clone())
             .map_err(|fault| too_long(&fault))?;
-        self.gated |= place.is_some() && !extras.keys.is_empty();
+        self.work.gated |= place.is_some() && !extras.keys.is_empty();
         self.attach(extras);
         let request = self.request(incoming, true);
         match place {
             Some(place) => self.take_place(request, place),
-            None => self.inbox.push_back(request),
+            None => self.work.inbox.push_back(request),
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! It drives the agent, applies updates in order, commits while the agent goes on, and answers whoever waits.
 //! Everything that changes a task passes through its one actor, so a cancel and a completion can't both win.
 
+mod callers;
 mod commits;
 mod endings;
 mod messages;
@@ -10,18 +11,17 @@ mod places;
 mod recovery;
 mod refused;
 mod turns;
+mod work;
 
-use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use self::callers::Callers;
 use self::messages::{extras, receive_for};
-use self::places::Waiting;
 use self::recovery::Claiming;
-use crate::agent::{Agent, CancelOutcome, Place, RequestContext, Slot};
+use self::work::Work;
+use crate::agent::{Agent, CancelOutcome, Place, Slot};
 use crate::context::Scope;
 use crate::error::Error;
 use crate::execution::command::{Answer, Command, Incoming, Reply, Wait};
@@ -49,25 +49,12 @@ pub(super) struct Actor {
     agent: Arc<Agent>,
     scope: Scope,
     writer: Writer,
-    turn: Option<Turn>,
-    /// There is no turn, because the agent runs as many as it may.
-    waiting: Option<Waiting>,
-    /// The turn may not run before what is pending is committed: a send with an idempotency key, an attempt that counts.
-    gated: bool,
-    inbox: VecDeque<RequestContext>,
+    work: Work,
+    callers: Callers,
     commit: Option<Commit>,
     cancel: Option<Cancel>,
     /// Somebody else held the task; a message waits until it is clear whether it can be taken over.
     claiming: Option<Claiming>,
-    accepted: Vec<Reply>,
-    settlers: Vec<Reply>,
-    cancelers: Vec<Reply>,
-    /// Who sent a message under a key that has been taken already.
-    repeated: Vec<Reply>,
-    /// Whose message came behind an end that is not committed yet: they are refused when it is.
-    too_late: Vec<(Reply, Error)>,
-    /// The idempotency keys of the messages that this actor took.
-    keys: HashSet<Arc<str>>,
     direct: Option<Message>,
     fault: Option<Fault>,
     live: Option<Arc<Live>>,
@@ -84,10 +71,6 @@ pub(super) struct Actor {
     has_woken: bool,
     /// Held from the commit that sets the task in motion to the one that settles it.
     lease: Option<Held>,
-    /// When an execution has taken too long.
-    deadline: Option<Instant>,
-    /// When an execution must end whose task has ended.
-    grace: Option<Instant>,
 }
 
 /// What happens next.
@@ -132,7 +115,7 @@ impl Actor {
         );
         let mut actor = Self::over(executions, agent, scope, writer);
         actor.attach(extras);
-        actor.gated = gated;
+        actor.work.gated = gated;
         let request = actor.request(incoming, false);
         actor.take_place(request, place);
         actor
@@ -166,19 +149,11 @@ impl Actor {
             agent,
             scope,
             writer,
-            turn: None,
-            waiting: None,
-            gated: false,
-            inbox: VecDeque::new(),
+            work: Work::default(),
+            callers: Callers::default(),
             commit: None,
             cancel: None,
             claiming: None,
-            accepted: Vec::new(),
-            settlers: Vec::new(),
-            cancelers: Vec::new(),
-            repeated: Vec::new(),
-            too_late: Vec::new(),
-            keys: HashSet::new(),
             direct: None,
             fault: None,
             live: None,
@@ -188,8 +163,6 @@ impl Actor {
             left_line: false,
             has_woken: false,
             lease: None,
-            deadline: None,
-            grace: None,
         }
     }
 
@@ -203,18 +176,15 @@ impl Actor {
 
     /// Where the answer to the message that began the task goes.
     pub(super) fn answer_to(&mut self, wait: Wait, reply: Reply) {
-        match wait {
-            Wait::Settled => self.settlers.push(reply),
-            Wait::Accepted => self.accepted.push(reply),
-        }
+        self.callers.wait(wait, reply);
     }
 
     /// Lets the agent run as far as it gets without waiting; true if its turn is over by then.
     pub(super) async fn attempt(&mut self) -> bool {
         let limit = self.shared().settings.updates_queue_max;
-        while !self.gated && self.writer.pending().len() <= limit {
-            let Some(turn) = &mut self.turn else {
-                return self.waiting.is_none();
+        while !self.work.gated && self.writer.pending().len() <= limit {
+            let Some(turn) = &mut self.work.turn else {
+                return self.work.waiting.is_none();
             };
             match turn.try_next().await {
                 Some(progress) => self.progress(progress),
@@ -291,7 +261,7 @@ impl Actor {
                 Step::NoTurn => self.leave_line(),
                 Step::SlotGiven(slot) => self.slot_given(slot),
                 Step::TimeUp => self.time_is_up(),
-                Step::GraceOver => self.end_turn(),
+                Step::GraceOver => self.work.end(),
                 Step::LookAgain => {
                     shared.registry.abandon(&mut mailbox);
                     break;
@@ -302,7 +272,7 @@ impl Actor {
             self.fail_what_is_stored().await;
         }
         // Who still waits is served by whoever reads the task as it is now, and so is what came too late.
-        let waiting = std::mem::take(&mut self.settlers);
+        let waiting = std::mem::take(&mut self.callers.settlers);
         for command in waiting.into_iter().map(|reply| Command::Settle { reply }) {
             self.executions
                 .forward(&self.agent, &self.scope, self.writer.task_id(), command)
@@ -318,19 +288,16 @@ impl Actor {
     async fn step(&mut self, mailbox: &mut Mailbox) -> Step {
         // An agent that is far ahead of the database waits for it.
         let ahead = self.writer.pending().len() >= self.shared().settings.updates_queue_max;
-        let runs = self.turn.is_some() && !self.gated && !ahead;
+        let runs = self.work.may_run() && !ahead;
         let others_first = runs && self.has_woken;
         let forsaken = !self.is_working() && !self.is_writing();
         let Self {
             executions,
+            work,
             commit,
-            turn,
             cancel,
             claiming,
             lease,
-            waiting,
-            deadline,
-            grace,
             ..
         } = self;
         tokio::select! {
@@ -341,26 +308,25 @@ impl Actor {
             Some(outcome) = optional(claiming.as_mut().map(|claiming| claiming.outcome.as_mut())) => Step::Claimed(outcome),
             // Before the agent, which may write without end: a cancel must get through.
             command = mailbox.next(), if claiming.is_none() => Step::Command(command),
-            Some(()) = optional(deadline.map(tokio::time::sleep_until)) => Step::TimeUp,
-            Some(()) = optional(waiting.as_ref().map(|_| executions.0.shutdown.draining())) => Step::NoTurn,
-            Some(slot) = optional(waiting.as_mut().map(|waiting| waiting.ticket.ready())) => Step::SlotGiven(slot),
+            Some(()) = optional(work.deadline.map(tokio::time::sleep_until)) => Step::TimeUp,
+            Some(()) = optional(work.waiting.as_ref().map(|_| executions.0.shutdown.draining())) => Step::NoTurn,
+            Some(slot) = optional(work.waiting.as_mut().map(|waiting| waiting.ticket.ready())) => Step::SlotGiven(slot),
             () = tokio::task::yield_now(), if others_first => Step::OthersRan,
-            Some(progress) = optional(turn.as_mut().filter(|_| runs && !others_first).map(Turn::next)) => Step::Progress(progress),
-            Some(()) = optional(grace.map(tokio::time::sleep_until)) => Step::GraceOver,
+            Some(progress) = optional(work.turn.as_mut().filter(|_| runs && !others_first).map(Turn::next)) => Step::Progress(progress),
+            Some(()) = optional(work.grace.map(tokio::time::sleep_until)) => Step::GraceOver,
             () = tokio::time::sleep(LOOK_AGAIN), if forsaken => Step::LookAgain,
         }
     }
 
     fn is_idle(&self) -> bool {
         // Behind a restart, somebody may wait for a task that is yet to be taken up.
-        let awaited = !self.settlers.is_empty() && !is_settled(self.writer.state());
+        let awaited = !self.callers.settlers.is_empty() && !is_settled(self.writer.state());
         self.direct.is_some() || !(self.is_working() || self.is_writing() || awaited)
     }
 
     /// Somebody in this process moves the task on.
     fn is_working(&self) -> bool {
-        let runs = self.turn.is_some() || self.waiting.is_some();
-        runs || self.cancel.is_some() || self.claiming.is_some() || !self.inbox.is_empty()
+        self.work.is_any() || self.cancel.is_some() || self.claiming.is_some()
     }
 
     /// The repository does not have everything yet.

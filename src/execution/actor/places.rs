@@ -16,7 +16,7 @@ impl Actor {
     /// Begins to work on a message that nobody has worked on, now or when the owner's turn comes.
     pub(super) fn take_place(&mut self, request: RequestContext, place: Place) {
         // Behind it are those in the inbox, and no others.
-        let behind = u32::try_from(self.inbox.len()).unwrap_or(u32::MAX);
+        let behind = u32::try_from(self.work.inbox.len()).unwrap_or(u32::MAX);
         let message = self.writer.received().saturating_sub(behind);
         match place {
             Place::Free(slot) => {
@@ -25,14 +25,14 @@ impl Actor {
             }
             Place::Queued(ticket) => {
                 self.writer.set_attempt(message, 0);
-                self.waiting = Some(Waiting { ticket, request });
+                self.work.waiting = Some(Waiting { ticket, request });
             }
         }
     }
 
     /// The turn of the message that waited has come.
     pub(super) fn slot_given(&mut self, slot: Slot) {
-        if let Some(waiting) = self.waiting.take() {
+        if let Some(waiting) = self.work.waiting.take() {
             self.begin_attempt(waiting.request, slot);
         }
     }
@@ -40,9 +40,9 @@ impl Actor {
     /// The process stops. A task that waits in line is left to the next process, which runs it: begun now, it would be
     /// cut off in the middle.
     pub(super) fn leave_line(&mut self) {
-        self.end_turn();
+        self.work.end();
         self.left_line = true;
-        self.answer_all(|| {
+        self.callers.answer_all(|| {
             Err(Error::unavailable(
                 "the server is shutting down; the task waits and runs when the server is back",
             ))
@@ -60,7 +60,7 @@ impl Actor {
     /// True if the task has waited for a free execution since it was made.
     pub(super) fn has_never_run(&self) -> bool {
         let first = |waiting: &Waiting| !waiting.request.follow_up && self.writer.fence().attempt() == 0;
-        self.waiting.as_ref().is_some_and(first)
+        self.work.waiting.as_ref().is_some_and(first)
     }
 
     /// Lets the agent begin once more. That it does is committed first, as an event of its own: an agent that kills its
@@ -74,7 +74,7 @@ impl Actor {
         self.writer.set_attempt(self.writer.fence().message(), attempt);
         match self.writer.update(working(words)) {
             Ok(()) => {
-                self.gated = true;
+                self.work.gated = true;
                 self.begin_turn(request, slot);
             }
             Err(fault) => self.broken(fault),

@@ -71,8 +71,7 @@ impl Actor {
 
     /// Takes up what another process left: the task says that somebody works, and nobody does.
     pub(super) fn recover(&mut self, call: &CallContext, taken: TakenOver) -> Result<(), Error> {
-        let is_busy = self.turn.is_some() || self.waiting.is_some() || self.commit.is_some();
-        if is_busy || !self.writer.pending().is_empty() {
+        if self.work.is_busy() || self.is_writing() {
             // Whatever it does, the take-over has fenced it off.
             return Err(repository::Error::Stale.into());
         }
@@ -100,10 +99,10 @@ impl Actor {
         let mut unfinished = self.requests_from(self.writer.fence().message(), call);
         let request = unfinished.pop_front();
         let request = request.unwrap_or_else(|| self.request(nothing(call), false));
-        self.inbox = unfinished;
+        self.work.inbox = unfinished;
         match place {
             Place::Free(slot) => self.begin_attempt(request, slot),
-            Place::Queued(ticket) => self.waiting = Some(Waiting { ticket, request }),
+            Place::Queued(ticket) => self.work.waiting = Some(Waiting { ticket, request }),
         }
     }
 

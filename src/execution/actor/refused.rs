@@ -12,8 +12,7 @@ impl Actor {
     /// No repetition of this write can succeed: whoever waits is told so, and nothing more is written of it.
     pub(super) fn refused(&mut self, mut commit: Commit, error: repository::Error) {
         tracing::error!(agent = %self.agent.name, task.id = %self.writer.task_id(), %error, "what was to be written can't be stored; the execution ends");
-        self.accepted.append(&mut commit.accepted);
-        self.repeated.append(&mut commit.repeated);
+        self.callers.take_back(&mut commit);
         self.is_refused = !commit.creates();
         let error = Error::from(error);
         self.lose(|| Err(error.clone()));

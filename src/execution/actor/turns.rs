@@ -35,8 +35,8 @@ impl Actor {
     pub(super) fn begin_turn(&mut self, mut request: RequestContext, slot: Slot) {
         request.attempt = self.writer.fence().attempt();
         let settings = &self.executions.0.settings;
-        self.turn = Some(Turn::new(&self.agent, request, slot, settings));
-        self.deadline = self
+        self.work.turn = Some(Turn::new(&self.agent, request, slot, settings));
+        self.work.deadline = self
             .agent
             .options
             .task_timeout
@@ -72,7 +72,7 @@ impl Actor {
                     _ => None,
                 };
                 self.writer.update(update)?;
-                if let Some(turn) = &mut self.turn {
+                if let Some(turn) = &mut self.work.turn {
                     turn.spoken = true;
                     turn.settled = state.map_or(turn.settled, is_settled);
                 }
@@ -85,7 +85,7 @@ impl Actor {
     /// before the agent ran, for its idempotency key or because it waited, is completed with the message.
     pub(super) fn reply_directly(&mut self, mut message: Message) -> Result<(), Fault> {
         let untouched = |turn: &Turn| !turn.spoken && !turn.request.follow_up;
-        if !self.turn.as_ref().is_some_and(untouched) || !self.agent.executor.may_reply() {
+        if !self.work.turn.as_ref().is_some_and(untouched) || !self.agent.executor.may_reply() {
             return Err(Fault::Reply);
         }
         if !self.writer.is_unstored() || self.commit.is_some() {
@@ -99,11 +99,16 @@ impl Actor {
         }
         message.task_id.clear();
         message.context_id = self.writer.context_id().to_string();
-        for reply in self.accepted.drain(..).chain(self.settlers.drain(..)) {
+        for reply in self
+            .callers
+            .accepted
+            .drain(..)
+            .chain(self.callers.settlers.drain(..))
+        {
             let _ = reply.send(Ok(Answer::Message(Box::new(message.clone()))));
         }
         self.direct = Some(message);
-        self.turn = None;
+        self.work.turn = None;
         Ok(())
     }
 
@@ -114,46 +119,36 @@ impl Actor {
             &format!("the agent broke the protocol: {fault}"),
         );
         self.fault = Some(fault);
-        self.end_turn();
+        self.work.end();
     }
 
     /// The task has ended while its execution runs on: it gets some time to clean up, and writes nothing more.
     pub(super) fn wind_up(&mut self) {
-        self.inbox.clear();
-        if let Some(turn) = &mut self.turn {
+        self.work.inbox.clear();
+        if let Some(turn) = &mut self.work.turn {
             turn.mute();
-            self.deadline = None;
+            self.work.deadline = None;
             let limit = self.executions.0.settings.cancel_timeout;
-            self.grace.get_or_insert_with(|| Instant::now() + limit);
+            self.work.grace.get_or_insert_with(|| Instant::now() + limit);
         }
     }
 
     pub(super) fn turn_ended(&mut self, ended: &Ended) {
         let unsettled = self.fault.take();
-        let settled = self.turn.as_ref().is_some_and(|turn| turn.settled);
+        let settled = self.work.turn.as_ref().is_some_and(|turn| turn.settled);
         self.fault = conclude(&mut self.writer, &self.agent.name, ended, settled).or(unsettled);
-        // The slot goes to whoever waits; the next message stands in line again.
-        self.turn = None;
-        self.deadline = None;
-        self.grace = None;
+        // The next message stands in line again.
+        self.work.end_turn();
         if is_terminal(self.writer.state()) {
-            self.inbox.clear();
+            self.work.inbox.clear();
         }
-        if let Some(request) = self.inbox.pop_front() {
+        if let Some(request) = self.work.inbox.pop_front() {
             if let Err(fault) = self.writer.update(working(None)) {
                 return self.broken(fault);
             }
             let place = self.agent.slots.enter_anyway(&self.scope.owner);
             self.take_place(request, place);
         }
-    }
-
-    pub(super) fn end_turn(&mut self) {
-        self.turn = None;
-        self.waiting = None;
-        self.deadline = None;
-        self.grace = None;
-        self.inbox.clear();
     }
 }
 
