@@ -98,13 +98,15 @@ async fn commit(database: &DatabaseConnection, time: Duration) -> Outcome<Commit
 }
 
 fn insert(database: &DatabaseConnection, number: u64, events: &[u8]) -> Statement {
-    let sql = "INSERT INTO task_log (task_id, last_generation, first_generation, events, snapshot) \
-               VALUES ($1, $2, $3, $4, NULL)";
-    let values: [Value; 4] = [
+    let sql = "INSERT INTO task_log (task_id, last_generation, first_generation, at_ms, events, snapshot, epoch) \
+               VALUES ($1, $2, $3, $4, $5, NULL, $6)";
+    let values: [Value; 6] = [
         format!("{number:036}").into(),
         3_i64.into(),
         1_i64.into(),
+        1_700_000_000_000_i64.into(),
         events.to_vec().into(),
+        1_i64.into(),
     ];
     Statement::from_sql_and_values(database.get_database_backend(), sql, values)
 }

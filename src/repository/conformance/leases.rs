@@ -74,7 +74,12 @@ pub async fn a_stale_epoch_is_refused_in_every_kind_of_write(repository: Reposit
         lease: Lease::Held(HOUR),
         ..old.go(TaskState::Working)
     };
-    let kinds: [(&str, Kind); 9] = [
+    let under_way = |old: &mut Sketch| TaskWrite {
+        lease: Lease::Kept,
+        ..old.chunks(&["x"])
+    };
+    let kinds: [(&str, Kind); 10] = [
+        ("artifact under way", &under_way),
         ("status", &|old| old.go(TaskState::Working)),
         ("artifact", &|old| old.chunks(&["x", "y"])),
         ("message", &|old| old.hear("more")),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{NOW_MS, Sketch, key, ok, push_config, scope};
 use crate::context::Scope;
 use crate::pb::TaskState;
-use crate::repository::{Error, ListPage, ListQuery, TaskRepository};
+use crate::repository::{Error, Lease, ListPage, ListQuery, TaskRepository, TaskWrite};
 use crate::task::TaskEvent;
 
 type Repository = Arc<dyn TaskRepository>;
@@ -131,7 +131,10 @@ pub async fn a_long_task_reads_as_it_is_after_every_write(repository: Repository
         let write = match round % 3 {
             0 => sketch.chunks(&[&long]),
             1 => sketch.hear("go on"),
-            _ => sketch.chunks(&["more", "and more"]),
+            _ => TaskWrite {
+                lease: Lease::Kept,
+                ..sketch.chunks(&["more", "and more"])
+            },
         };
         let write = if round % 2 == 0 {
             sketch.with_snapshot(write)
