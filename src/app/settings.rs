@@ -97,6 +97,7 @@ pub(super) fn server(config: &Config) -> ServerSettings {
     let server = &config.server;
     ServerSettings {
         connections_max: u32::try_from(server.connections_max).unwrap_or(u32::MAX),
+        connections_per_address_max: u32::try_from(server.connections_per_address_max).unwrap_or(u32::MAX),
         handshakes_max: u32::try_from(server.handshakes_pending_max).unwrap_or(u32::MAX),
         handshake_timeout_ms: server.handshake_timeout_ms,
         header_timeout_ms: server.header_timeout_ms,

@@ -20,6 +20,9 @@ section! {
         /// Connections open at once; more are closed on accept. Each costs a file descriptor: raise the process
         /// limit with it.
         connections_max: usize = 10_000, 1..=1_000_000;
+        /// Connections at a time from one address (of IPv6: from one /64 network); one more is closed at once. Behind a
+        /// proxy or a load balancer that connects on behalf of all, set it to connections_max.
+        connections_per_address_max: usize = 1_000, 1..=1_000_000;
         /// Milliseconds that a TLS handshake may take, so that silent peers don't hold sockets.
         handshake_timeout_ms: u64 = 5_000, 1..=600_000;
         /// TLS handshakes under way at once: they are the most expensive thing a stranger can ask for.

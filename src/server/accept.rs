@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tower::{BoxError, Service};
 
 use super::connection::Connections;
+use super::crowd::{Crowd, Guest};
 use super::settings::ServerSettings;
 use crate::shutdown::Shutdown;
 use crate::tls::TlsSource;
@@ -43,13 +44,14 @@ pub async fn serve<S, B>(
     B::Error: Into<BoxError>,
 {
     let slots = Slots::new(settings.connections_max);
+    let crowd = Crowd::new(settings.connections_per_address_max);
     let connections = Arc::new(Connections::new(tls, settings, shutdown.clone()));
-    let accepting = accept_all(&listener, &slots, |tcp, addr, number, slot| {
+    let accepting = accept_all(&listener, &slots, &crowd, |tcp, addr, number, place| {
         let (connections, service) = (Arc::clone(&connections), service.clone());
         // Unstoppable, for a connection watches the shutdown itself, at less cost per request.
         shutdown.spawn_unstoppable("connection", async move {
             connections.run(tcp, addr, number, service).await;
-            drop(slot);
+            drop(place);
         });
     });
     tokio::select! {
@@ -65,17 +67,25 @@ pub async fn serve<S, B>(
 async fn accept_all(
     listener: &TcpListener,
     slots: &Slots,
-    mut begin: impl FnMut(TcpStream, SocketAddr, u64, OwnedSemaphorePermit),
+    crowd: &Arc<Crowd>,
+    mut begin: impl FnMut(TcpStream, SocketAddr, u64, (Guest, OwnedSemaphorePermit)),
 ) {
     let mut trouble = Trouble::default();
     let mut crowding = Trouble::default();
+    let mut greed = Trouble::default();
     let mut number = 0;
     // No slot, no accept: the rest waits in the kernel's backlog, where it costs us nothing and a short crowd gets
     // served late instead of refused. Accepting only to close would have every refused client connect again.
     while let Some(slot) = slots.take(&mut crowding).await {
         let (tcp, addr) = accept(listener, &mut trouble).await;
+        let Some(guest) = crowd.admit(addr.ip()) else {
+            if greed.begins(Instant::now()) {
+                tracing::warn!(peer = %addr, "too many connections from one address; the next ones are closed (server.connections_per_address_max)");
+            }
+            continue;
+        };
         number += 1;
-        begin(tcp, addr, number, slot);
+        begin(tcp, addr, number, (guest, slot));
     }
 }
 

@@ -6,6 +6,7 @@
 mod accept;
 mod connection;
 mod cork;
+mod crowd;
 mod ending;
 mod exposure;
 mod pause;

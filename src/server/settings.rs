@@ -6,6 +6,9 @@ pub struct ServerSettings {
     /// The most connections at a time, handshakes included; at least 1 is taken. Beyond it nothing is accepted
     /// until one closes, and the excess waits in the kernel's backlog.
     pub connections_max: u32,
+    /// The most connections at a time from one address, of IPv6 from one network of 64 bits; at least 1 is taken. One
+    /// more is closed at once.
+    pub connections_per_address_max: u32,
     /// The most TLS handshakes at a time; at least 1 is taken. More wait their turn within their time-out.
     pub handshakes_max: u32,
     /// How long a TLS handshake may take, waiting for its turn included, in milliseconds.
@@ -48,6 +51,7 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            connections_per_address_max: 1_000,
             handshakes_max: 512,
             handshake_timeout_ms: 5_000,
             header_timeout_ms: 10_000,

@@ -101,6 +101,38 @@ async fn beyond_the_most_connections_the_next_one_waits_for_its_turn() {
 }
 
 #[tokio::test]
+async fn beyond_the_most_connections_of_one_address_the_next_one_is_closed() {
+    let settings = ServerSettings {
+        connections_per_address_max: 2,
+        ..ServerSettings::default()
+    };
+    let server = Server::start(None, settings).await;
+    let mut first = http2(server.connect().await).await.unwrap();
+    let mut second = http1(server.connect().await).await.unwrap();
+    soon("an answer", first.send.send_request(request("/")))
+        .await
+        .unwrap();
+    soon("an answer", second.send.send_request(request("/")))
+        .await
+        .unwrap();
+    let mut third = server.connect().await;
+    let read = soon("the end", third.read(&mut [0; 1])).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    drop(second);
+    // Its place is free once the server has noticed that it is closed.
+    loop {
+        if let Ok(mut fourth) = http1(server.connect().await).await
+            && fourth.send.send_request(request("/")).await.is_ok()
+        {
+            break;
+        }
+    }
+    soon("an answer", first.send.send_request(request("/")))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_crowd_of_connections_may_be_waiting_when_draining_begins() {
     let settings = ServerSettings {
         connections_max: 1,

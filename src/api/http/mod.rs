@@ -18,6 +18,7 @@ mod percent;
 mod render;
 mod reply;
 mod router;
+mod security;
 mod sse;
 mod stream;
 
@@ -47,10 +48,7 @@ where
     }
     let mut response = answer(api, &head, body).await;
     let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    security::protect(&head.extensions, headers);
     cors::decorate(api.settings(), head.headers.get(header::ORIGIN), headers);
     response
 }
@@ -132,7 +130,9 @@ pub(super) fn refuse<B>(api: &Api, error: &Error, request: &Request<B>) -> Respo
         }) => json_rpc::refuse(envelope::NO_ID, error, &request_id),
         _ => render::http_json(error, media::answer(headers), &request_id),
     };
-    reply::set_request_id(response.headers_mut(), &request_id);
+    let headers = response.headers_mut();
+    reply::set_request_id(headers, &request_id);
+    security::protect(request.extensions(), headers);
     response
 }
 

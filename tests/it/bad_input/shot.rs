@@ -120,6 +120,12 @@ impl Shot {
         assert_eq!(reply.header("x-request-id"), "r", "{self:?}");
         if wire != Wire::Grpc {
             assert_eq!(reply.header("x-content-type-options"), "nosniff");
+            assert_eq!(reply.header("x-frame-options"), "DENY");
+            assert_eq!(
+                reply.header("strict-transport-security"),
+                "",
+                "it came in the clear"
+            );
         }
         // A request in a foreign media type is answered in the protocol's own, and so is a path that is no endpoint.
         let is_foreign = ["415", "404", "405"]

@@ -31,6 +31,12 @@ async fn every_class_on_both_bindings() {
         }
         for reply in [http, rpc] {
             assert_eq!(reply.header("x-content-type-options"), "nosniff");
+            assert_eq!(reply.header("x-frame-options"), "DENY");
+            assert_eq!(
+                reply.header("strict-transport-security"),
+                "",
+                "it came in the clear"
+            );
             assert!(
                 reply.header("content-type").starts_with("application/"),
                 "{}",
