@@ -49,8 +49,8 @@ pub fn has(program: &str) -> bool {
 /// The flag with which this program does nothing but [`touch_memory`].
 pub const TOUCH_MEMORY: &str = "--touch-memory";
 
-/// More than any server takes for itself in one window.
-const TOUCHED_BYTES: usize = 512 << 20;
+/// Far more than any server takes for itself in one window: it gets what the system finds first.
+const TOUCHED_BYTES: usize = 2 << 30;
 
 /// Has the machine hold free memory ready before a window of load. A virtual machine gets memory from its host when it
 /// touches it for the first time, and may give it back when it has been free for a while: on the machine of the figures
