@@ -20,6 +20,8 @@ mod json_bindings;
 mod json_forms;
 mod layering;
 mod list_plans;
+mod mtls_program;
+mod mtls_revoked;
 mod mtls_sockets;
 mod openapi;
 mod peers;
