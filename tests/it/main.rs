@@ -20,6 +20,7 @@ mod json_bindings;
 mod json_forms;
 mod layering;
 mod list_plans;
+mod mtls_corpus;
 mod mtls_program;
 mod mtls_revoked;
 mod mtls_sockets;
