@@ -9,7 +9,7 @@ use crate::pb::inspect::InspectLimits;
 use crate::repository::sea_orm::DatabaseSettings;
 use crate::server::ServerSettings;
 use crate::service::ServiceSettings;
-use crate::tls::{ClientCertificates, TlsSettings};
+use crate::tls::{Authorities, ClientCertificates, ClientNames, TlsSettings};
 
 pub(super) fn execution(config: &Config) -> ExecutionSettings {
     let limits = &config.limits;
@@ -121,10 +121,28 @@ pub(super) fn tls(config: &Config) -> Option<TlsSettings> {
             config::ClientCertificates::Optional => ClientCertificates::Optional,
             config::ClientCertificates::Off => ClientCertificates::Off,
         },
+        client_names: match tls.client_names {
+            config::ClientNames::SpiffeOrDns => ClientNames::SpiffeOrDns,
+            config::ClientNames::Spiffe => ClientNames::Spiffe,
+            config::ClientNames::Dns => ClientNames::Dns,
+        },
+        trust_domains: tls
+            .trust_domains
+            .iter()
+            .map(|(name, domain)| (name.clone(), authorities(domain)))
+            .collect(),
         crl_files: tls.crl_files.clone(),
         allow_tls12: tls.allow_tls12,
         reload_interval_ms: tls.reload_interval_ms,
         ..TlsSettings::server_only(cert_file, key_file)
+    })
+}
+
+/// The authorities of a trust domain that has its own.
+fn authorities(domain: &config::TrustDomain) -> Option<Authorities> {
+    Some(Authorities {
+        ca_file: domain.ca_file.clone()?,
+        crl_files: domain.crl_files.clone(),
     })
 }
 
@@ -156,5 +174,43 @@ mod tests {
             (ms(19), ms(20))
         );
         assert_eq!(settings.application_name, "21");
+    }
+
+    #[test]
+    fn every_key_of_tls_arrives() {
+        let mut config = Config::default();
+        let keys = &mut config.tls;
+        (keys.cert_file, keys.key_file) = (Some("1".into()), Some("2".into()));
+        (keys.client_ca_file, keys.crl_files) = (Some("3".into()), vec!["4".into()]);
+        keys.client_certificates = config::ClientCertificates::Optional;
+        keys.client_names = config::ClientNames::Spiffe;
+        (keys.allow_tls12, keys.reload_interval_ms) = (true, 5);
+        let own = config::TrustDomain {
+            ca_file: Some("6".into()),
+            crl_files: vec!["7".into()],
+        };
+        keys.trust_domains = [("a".to_owned(), own), ("b".to_owned(), Default::default())].into();
+        let expected = TlsSettings {
+            cert_file: "1".into(),
+            key_file: "2".into(),
+            client_ca_file: Some("3".into()),
+            client_certificates: ClientCertificates::Optional,
+            client_names: ClientNames::Spiffe,
+            trust_domains: [
+                (
+                    "a".to_owned(),
+                    Some(Authorities {
+                        ca_file: "6".into(),
+                        crl_files: vec!["7".into()],
+                    }),
+                ),
+                ("b".to_owned(), None),
+            ]
+            .into(),
+            crl_files: vec!["4".into()],
+            allow_tls12: true,
+            reload_interval_ms: 5,
+        };
+        assert_eq!(tls(&config), Some(expected));
     }
 }

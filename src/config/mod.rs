@@ -41,7 +41,7 @@ pub use retention::{AgentRetention, Retention};
 pub use schema::{Field, Shape};
 pub use secret::{DatabaseUrl, MASK, Secret};
 pub use server::Server;
-pub use tls::{ClientCertificates, Tls};
+pub use tls::{ClientCertificates, ClientNames, Tls, TrustDomain};
 
 schema::section! {
     /// Everything that can be set.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::agent::AgentConfig;
 use super::secret::{DatabaseUrl, Secret};
+use super::tls::TrustDomain;
 
 /// 1 MiB in bytes.
 pub(super) const MIB: usize = 1024 * 1024;
@@ -110,6 +111,7 @@ shapes! {
     Vec<String> => Shape::TextList;
     Vec<PathBuf> => Shape::TextList;
     BTreeMap<String, AgentConfig> => Shape::Named(AgentConfig::FIELDS);
+    BTreeMap<String, TrustDomain> => Shape::Named(TrustDomain::FIELDS);
 }
 
 impl<T: Setting> Setting for Option<T> {

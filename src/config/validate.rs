@@ -9,7 +9,6 @@ use super::database::Backend;
 use super::error::{Error, Problem};
 use super::layers::{Layers, dotted};
 use super::secret::MASK;
-use super::tls::ClientCertificates;
 use super::{Config, Database, Retention};
 
 impl Config {
@@ -27,7 +26,7 @@ impl Config {
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut found = self.out_of_range();
         self.check_server(&mut found);
-        self.check_tls(&mut found);
+        found.extend(self.tls.problems());
         self.check_database(&mut found);
         self.check_lease(&mut found);
         self.check_limits(&mut found);
@@ -81,44 +80,6 @@ impl Config {
                 "is not 32 bytes in hex or base64; make one with `openssl rand -hex 32`"
             };
             found.push(Problem::new("server.page_token_key", message));
-        }
-    }
-
-    fn check_tls(&self, found: &mut Vec<Problem>) {
-        let tls = &self.tls;
-        if tls.cert_file.is_some() && tls.key_file.is_none() {
-            found.push(Problem::new(
-                "tls.key_file",
-                "is needed with tls.cert_file; name the file of its private key",
-            ));
-        }
-        if !tls.is_on() {
-            let lonely = [
-                ("tls.key_file", tls.key_file.is_some()),
-                ("tls.client_ca_file", tls.client_ca_file.is_some()),
-                ("tls.crl_files", !tls.crl_files.is_empty()),
-            ];
-            for (key, _) in lonely.into_iter().filter(|(_, is_set)| *is_set) {
-                found.push(Problem::new(
-                    key,
-                    "does nothing without tls.cert_file; set that too, or take this out",
-                ));
-            }
-            return;
-        }
-        let asks_for_certificates = tls.client_certificates != ClientCertificates::Off;
-        if asks_for_certificates && tls.client_ca_file.is_none() {
-            found.push(Problem::new(
-                "tls.client_ca_file",
-                "is needed to check client certificates; name the file of their authorities, or say \
-                 tls.client_certificates = \"off\"",
-            ));
-        }
-        if !asks_for_certificates && !tls.crl_files.is_empty() {
-            found.push(Problem::new(
-                "tls.crl_files",
-                "does nothing while tls.client_certificates is \"off\"; take one of the two out",
-            ));
         }
     }
 

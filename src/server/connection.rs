@@ -24,7 +24,7 @@ use super::requests::{OpenRequests, RequestExecutor};
 use super::settings::ServerSettings;
 use super::socket::PatientSocket;
 use crate::shutdown::Shutdown;
-use crate::tls::TlsSource;
+use crate::tls::{Standing, TlsSource};
 
 /// What all connections of a listener share.
 pub(super) struct Connections {
@@ -72,6 +72,7 @@ impl Connections {
                         inner: service,
                         peer: Arc::new(peer),
                     },
+                    None,
                 )
                 .await;
         };
@@ -97,7 +98,8 @@ impl Connections {
                     inner: service,
                     peer: Arc::new(peer),
                 };
-                self.serve(accepted.stream, number, service).await;
+                self.serve(accepted.stream, number, service, accepted.standing)
+                    .await;
             }
             // Hanging up in the middle is what health probes do.
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -108,7 +110,7 @@ impl Connections {
         }
     }
 
-    async fn serve<IO, S, B>(&self, io: IO, number: u64, service: PeerService<S>)
+    async fn serve<IO, S, B>(&self, io: IO, number: u64, service: PeerService<S>, standing: Option<Standing>)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -120,6 +122,7 @@ impl Connections {
         let detected = tokio::select! {
             biased;
             () = self.shutdown.draining() => return,
+            () = lost(standing.as_ref()) => return,
             detected = timeout(Duration::from_millis(self.settings.header_timeout_ms), detect(io)) => detected,
         };
         // A client that says nothing or goes away is a health probe or a browser's spare connection.
@@ -132,6 +135,9 @@ impl Connections {
         let (io, cork) = cork(io, requests.open.clone());
         let io = TokioIo::new(io);
         let ending = Ending::new(&self.settings, &self.shutdown, number);
+        if let Some(standing) = standing {
+            ending.cut_at(async move { standing.lost().await });
+        }
         let closed = match protocol {
             Protocol::Http1 => ending.drive(self.http1.serve_connection(io, service), cork).await,
             Protocol::Http2 => {
@@ -142,6 +148,14 @@ impl Connections {
         if let Err(error) = closed {
             tracing::debug!(peer = ?peer.addr, %error, "connection ended with an error");
         }
+    }
+}
+
+/// Resolves when the caller's certificate no longer holds; never for a caller without one.
+async fn lost(standing: Option<&Standing>) {
+    match standing {
+        Some(standing) => standing.lost().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! When a connection has to end: draining, age, abort.
+//! When a connection has to end: draining, age, abort, a certificate that no longer holds.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -52,6 +52,14 @@ impl Ending {
             ending.push_after(spread(settings.connection_age_ms, number), Event::Aged);
         }
         ending
+    }
+
+    /// Cuts the connection as soon as this resolves, without a word to its requests.
+    pub(super) fn cut_at(&self, end: impl Future<Output = ()> + Send + 'static) {
+        self.push(async move {
+            end.await;
+            Event::Cut
+        });
     }
 
     fn push(&self, event: impl Future<Output = Event> + Send + 'static) {

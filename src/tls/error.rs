@@ -41,6 +41,9 @@ pub enum Error {
     /// Client certificates are asked for, and nobody may issue them.
     #[error("client certificates are asked for: set client_ca_file, or set client_certificates to off")]
     ClientCaMissing,
+    /// SPIFFE ids alone shall count, and nobody said which trust domains.
+    #[error("only SPIFFE ids count as names of clients: list the trust domains that they may be of")]
+    TrustDomainsMissing,
     /// The authorities or the revocation lists cannot be used.
     #[error("{} cannot be used to verify certificates: {reason}; replace it with the authority's own file", file.display())]
     Authority {

@@ -1,5 +1,6 @@
 //! The bytes of the TLS files, and whether they are other bytes than last time.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject;
 
 use super::error::Error;
-use super::settings::{ClientCertificates, TlsSettings};
+use super::settings::{Authorities, ClientCertificates, TlsSettings};
 
 /// One file as it was read, or why it could not be read.
 pub(super) struct FileBytes {
@@ -61,12 +62,37 @@ pub(super) async fn read(path: &Path) -> FileBytes {
     FileBytes::read(path).await
 }
 
+/// The files of authorities and of their lists.
+pub(super) struct AuthorityFiles {
+    pub(super) ca: FileBytes,
+    pub(super) crls: Vec<FileBytes>,
+}
+
+impl AuthorityFiles {
+    async fn read(authorities: &Authorities) -> Self {
+        let mut crls = Vec::with_capacity(authorities.crl_files.len());
+        for path in &authorities.crl_files {
+            crls.push(FileBytes::read(path).await);
+        }
+        Self {
+            ca: FileBytes::read(&authorities.ca_file).await,
+            crls,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &FileBytes> {
+        [&self.ca].into_iter().chain(&self.crls)
+    }
+}
+
 /// Everything that a listener's TLS is made from.
 pub(super) struct Files {
     pub(super) cert: FileBytes,
     pub(super) key: FileBytes,
-    pub(super) client_ca: Option<FileBytes>,
-    pub(super) crls: Vec<FileBytes>,
+    /// The authorities of `client_ca_file`.
+    pub(super) client: Option<AuthorityFiles>,
+    /// The trust domains that have authorities of their own.
+    pub(super) trust_domains: BTreeMap<String, AuthorityFiles>,
 }
 
 impl Files {
@@ -76,17 +102,21 @@ impl Files {
         let mut files = Self {
             cert: FileBytes::read(&settings.cert_file).await,
             key: FileBytes::read(&settings.key_file).await,
-            client_ca: None,
-            crls: Vec::new(),
+            client: None,
+            trust_domains: BTreeMap::new(),
         };
         if settings.client_certificates == ClientCertificates::Off {
             return files;
         }
-        if let Some(path) = &settings.client_ca_file {
-            files.client_ca = Some(FileBytes::read(path).await);
+        if let Some(authorities) = settings.client_authorities() {
+            files.client = Some(AuthorityFiles::read(&authorities).await);
         }
-        for path in &settings.crl_files {
-            files.crls.push(FileBytes::read(path).await);
+        for (name, own) in &settings.trust_domains {
+            if let Some(own) = own {
+                files
+                    .trust_domains
+                    .insert(name.clone(), AuthorityFiles::read(own).await);
+            }
         }
         files
     }
@@ -96,10 +126,10 @@ impl Files {
     /// reading them costs less than being wrong about their times.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
+        let authorities = self.client.iter().chain(self.trust_domains.values());
         for file in [&self.cert, &self.key]
             .into_iter()
-            .chain(&self.client_ca)
-            .chain(&self.crls)
+            .chain(authorities.flat_map(AuthorityFiles::all))
         {
             match &file.bytes {
                 Ok(bytes) => bytes.hash(&mut hasher),

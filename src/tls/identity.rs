@@ -1,15 +1,19 @@
 //! The name that a client certificate proves.
 //!
-//! Exactly one URI name of the scheme `spiffe` is the identity; a certificate without one is known by its first DNS
-//! name. The common name never counts, and a name that is not plainly well-formed is no name: guessing what an
-//! authority meant is how one caller becomes another.
+//! [`ClientNames`] says which name counts. By default exactly one URI name of the scheme `spiffe` is the identity, and a
+//! certificate without one is known by its first DNS name. The common name never counts, and a name that is not plainly
+//! well-formed is no name: guessing what an authority meant is how one caller becomes another.
 
 use std::fmt;
 
+use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
+use super::settings::ClientNames;
 use crate::context::Principal;
 
+/// What every SPIFFE id begins with.
+const SPIFFE: &str = "spiffe://";
 /// The longest SPIFFE id, in bytes (SPIFFE-ID section 2.3).
 const SPIFFE_ID_BYTES_MAX: usize = 2048;
 /// The longest trust domain, in bytes (SPIFFE-ID section 2.1).
@@ -23,15 +27,22 @@ const DNS_LABEL_BYTES_MAX: usize = 63;
 pub struct PeerIdentity(Principal);
 
 impl PeerIdentity {
-    /// The identity in a certificate, which must have been verified before. None when it has no usable name.
-    pub fn from_der(certificate: &[u8]) -> Option<Self> {
+    /// The identity that a certificate claims: true once the certificate is verified, and not before. None when it has no
+    /// name that counts.
+    pub fn from_der(certificate: &[u8], names: ClientNames) -> Option<Self> {
         let (rest, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-        if !rest.is_empty() {
+        if !rest.is_empty() || (names == ClientNames::Spiffe && !is_leaf(&certificate)) {
             return None;
         }
         // An error here is a doubled or unreadable extension: no identity, rather than the half that was read.
-        let names = certificate.subject_alternative_name().ok()??;
-        from_names(&names.value.general_names).map(|name| Self(Principal::verified(&name)))
+        let found = certificate.subject_alternative_name().ok()??;
+        from_names(&found.value.general_names, names).map(|name| Self(Principal::verified(&name)))
+    }
+
+    /// The trust domain of a SPIFFE id; none for a DNS name.
+    pub fn trust_domain(&self) -> Option<&str> {
+        let (trust_domain, _path) = self.as_str().strip_prefix(SPIFFE)?.split_once('/')?;
+        Some(trust_domain)
     }
 
     /// The identity as text.
@@ -51,7 +62,19 @@ impl fmt::Display for PeerIdentity {
     }
 }
 
-fn from_names(names: &[GeneralName<'_>]) -> Option<String> {
+/// True when the key may sign handshakes, and no certificates and no lists (X509-SVID section 5.2; that a leaf is no
+/// authority is checked with its chain). A certificate that does not say what its key is for is taken, one that says it
+/// twice or unreadably is not.
+fn is_leaf(certificate: &X509Certificate<'_>) -> bool {
+    certificate.key_usage().is_ok_and(|usage| {
+        usage.is_none_or(|usage| {
+            let usage = usage.value;
+            usage.digital_signature() && !usage.key_cert_sign() && !usage.crl_sign()
+        })
+    })
+}
+
+fn from_names(names: &[GeneralName<'_>], counts: ClientNames) -> Option<String> {
     if names.iter().any(|name| matches!(name, GeneralName::Invalid(..))) {
         return None;
     }
@@ -59,18 +82,29 @@ fn from_names(names: &[GeneralName<'_>]) -> Option<String> {
         GeneralName::URI(uri) => Some(*uri),
         _ => None,
     });
-    match (uris.next(), uris.next()) {
-        (Some(_), Some(_)) => return None,
-        (Some(uri), None) if has_spiffe_scheme(uri) => return is_spiffe_id(uri).then(|| uri.to_owned()),
-        // A single URI of another scheme names nothing that we know; the DNS names may still.
-        _ => {}
-    }
-    let first = names.iter().find_map(|name| match name {
+    let mut dns = names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(*name),
         _ => None,
-    })?;
-    // DNS names compare without case, owners compare byte for byte.
-    is_dns_name(first).then(|| format!("dns:{}", first.to_ascii_lowercase()))
+    });
+    match counts {
+        ClientNames::Spiffe => spiffe_id(uris.next()?).filter(|_| uris.next().is_none()),
+        ClientNames::Dns => dns_name(dns.next()?).filter(|_| dns.next().is_none()),
+        ClientNames::SpiffeOrDns => match (uris.next(), uris.next()) {
+            (Some(_), Some(_)) => None,
+            (Some(uri), None) if has_spiffe_scheme(uri) => spiffe_id(uri),
+            // A single URI of another scheme names nothing that we know; the DNS names may still.
+            _ => dns_name(dns.next()?),
+        },
+    }
+}
+
+fn spiffe_id(uri: &str) -> Option<String> {
+    is_spiffe_id(uri).then(|| uri.to_owned())
+}
+
+/// DNS names compare without case, owners compare byte for byte.
+fn dns_name(name: &str) -> Option<String> {
+    is_dns_name(name).then(|| format!("dns:{}", name.to_ascii_lowercase()))
 }
 
 /// True for `SPIFFE:` too, so that an id in the wrong case is refused instead of passed over for a DNS name.
@@ -82,10 +116,7 @@ fn has_spiffe_scheme(uri: &str) -> bool {
 /// The grammar of the SPIFFE-ID standard. Its alphabet leaves out `?`, `#`, `@`, `:`, `%` and all control
 /// characters, so queries, fragments, user names, ports and escapes cannot occur. A workload's id has a path.
 fn is_spiffe_id(uri: &str) -> bool {
-    let Some((trust_domain, path)) = uri
-        .strip_prefix("spiffe://")
-        .and_then(|rest| rest.split_once('/'))
-    else {
+    let Some((trust_domain, path)) = uri.strip_prefix(SPIFFE).and_then(|rest| rest.split_once('/')) else {
         return false;
     };
     let domain_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
@@ -129,7 +160,8 @@ mod tests {
 
     fn identity_of(params: CertificateParams) -> Option<String> {
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        PeerIdentity::from_der(certificate.der()).map(|identity| identity.as_str().to_owned())
+        PeerIdentity::from_der(certificate.der(), ClientNames::default())
+            .map(|identity| identity.as_str().to_owned())
     }
 
     fn identity(names: Vec<SanType>) -> Option<String> {
@@ -280,7 +312,7 @@ mod tests {
             None,
             "not ASCII"
         );
-        assert_eq!(PeerIdentity::from_der(b"junk"), None);
+        assert_eq!(PeerIdentity::from_der(b"junk", ClientNames::default()), None);
     }
 
     #[test]
@@ -293,6 +325,6 @@ mod tests {
             .der()
             .to_vec();
         der.push(0);
-        assert_eq!(PeerIdentity::from_der(&der), None);
+        assert_eq!(PeerIdentity::from_der(&der, ClientNames::default()), None);
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! This room owns certificates, keys, revocation lists and the identity that a client certificate proves. It knows
 //! nothing of HTTP and opens no socket: the `server` room hands it byte streams. Start at [`TlsSource`], which
-//! holds the configuration in use and replaces it when the files change; [`identity`] says which names count;
-//! [`dev`] makes throw-away certificates for development and tests.
+//! holds the configuration in use, replaces it when the files change, and tells the connections whose certificate no
+//! longer holds ([`Standing`]); [`identity`] says which names count; [`dev`] makes throw-away certificates for
+//! development and tests.
 //!
 //! The crypto provider is passed explicitly everywhere, so nothing depends on a process-wide default.
 
@@ -16,13 +17,15 @@ mod files;
 mod server_config;
 mod settings;
 mod source;
+mod standing;
 mod verifier;
 
 pub use client::ClientTls;
 pub use error::Error;
 pub use identity::PeerIdentity;
-pub use settings::{ClientCertificates, TlsSettings};
+pub use settings::{Authorities, ClientCertificates, ClientNames, TlsSettings};
 pub use source::{Accepted, TlsSource};
+pub use standing::Standing;
 
 use std::sync::Arc;
 

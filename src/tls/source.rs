@@ -14,8 +14,9 @@ use tokio_rustls::server::TlsStream;
 use super::error::Error;
 use super::files::Files;
 use super::identity::PeerIdentity;
-use super::server_config;
+use super::server_config::{self, Current};
 use super::settings::TlsSettings;
+use super::standing::{Admissions, Review, Standing};
 use crate::shutdown::Shutdown;
 
 /// A connection after its handshake.
@@ -25,14 +26,17 @@ pub struct Accepted<IO> {
     pub stream: TlsStream<IO>,
     /// Who the caller is, if it showed a certificate.
     pub identity: Option<PeerIdentity>,
+    /// That this certificate holds: to be kept and watched as long as the connection lives.
+    pub standing: Option<Standing>,
 }
 
-/// The TLS configuration of one listener. New handshakes take the newest good one; connections that are up keep
-/// the one that they began with.
+/// The TLS configuration of one listener. New handshakes take the newest good one. Connections that are up keep the
+/// one that they began with, as long as the newest would let their caller in.
 #[derive(Debug)]
 pub struct TlsSource {
     settings: TlsSettings,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Current>,
+    admissions: Arc<Admissions>,
     /// The contents that were tried last, good or not; held while trying, so that two reloads do not race.
     tried: Mutex<u64>,
 }
@@ -44,15 +48,16 @@ impl TlsSource {
     /// When a file cannot be read or used; the error names the file and says what to do.
     pub async fn open(settings: TlsSettings) -> Result<Self, Error> {
         let files = Files::read(&settings).await;
-        let config = server_config::build(&settings, &files)?;
+        let current = server_config::build(&settings, &files)?;
         Ok(Self {
             settings,
-            current: ArcSwap::new(config),
+            current: ArcSwap::new(current),
+            admissions: Arc::default(),
             tried: Mutex::new(files.fingerprint()),
         })
     }
 
-    /// Reads the files again now, whether they changed or not.
+    /// Reads the files again now, whether they changed or not, and checks every open connection against them.
     ///
     /// # Errors
     /// When a file cannot be read or used; the configuration in use stays as it is then.
@@ -61,10 +66,12 @@ impl TlsSource {
         let files = Files::read(&self.settings).await;
         *tried = files.fingerprint();
         self.current.store(server_config::build(&self.settings, &files)?);
+        self.review(Review::All).await;
         Ok(())
     }
 
-    /// Follows the files in the background until draining begins. Does nothing when the interval is 0.
+    /// Follows the files and the open connections in the background until draining begins, which ends the connections
+    /// anyway. Does nothing when the interval is 0.
     pub fn watch(self: &Arc<Self>, shutdown: &Shutdown) {
         if self.settings.reload_interval_ms == 0 {
             return;
@@ -88,25 +95,33 @@ impl TlsSource {
         let mut tried = self.tried.lock().await;
         let files = Files::read(&self.settings).await;
         let fingerprint = files.fingerprint();
-        if fingerprint == *tried {
-            return;
-        }
+        let has_changed = fingerprint != *tried;
         *tried = fingerprint;
         let cert_file = self.settings.cert_file.display();
-        match server_config::build(&self.settings, &files) {
-            Ok(config) => {
-                self.current.store(config);
+        let review = match has_changed.then(|| server_config::build(&self.settings, &files)) {
+            None => Review::Ended,
+            Some(Ok(current)) => {
+                self.current.store(current);
                 tracing::info!(%cert_file, "tls files changed; new connections use the new ones");
+                Review::All
             }
-            Err(error) => {
-                tracing::warn!(%cert_file, %error, "tls files changed but cannot be used; the old ones stay")
+            Some(Err(error)) => {
+                tracing::warn!(%cert_file, %error, "tls files changed but cannot be used; the old ones stay");
+                Review::Ended
             }
+        };
+        self.review(review).await;
+    }
+
+    async fn review(&self, review: Review) {
+        if let Some(verifier) = &self.current.load_full().verifier {
+            self.admissions.review(review, verifier).await;
         }
     }
 
     /// The configuration that the next handshake will use.
     pub fn server_config(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().config)
     }
 
     /// Takes a connection through its handshake. It sets no time limit; the caller does.
@@ -117,19 +132,41 @@ impl TlsSource {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = TlsAcceptor::from(self.server_config()).accept(io).await?;
-        let identity = match stream.get_ref().1.peer_certificates() {
-            // The verifier has seen to it that there is one; to go on without would be to let in a stranger.
-            Some([own, ..]) => Some(PeerIdentity::from_der(own).ok_or_else(nameless)?),
-            _ => None,
+        let begun = self.current.load_full();
+        let stream = TlsAcceptor::from(Arc::clone(&begun.config)).accept(io).await?;
+        let (Some(verifier), Some(chain @ [own, ..])) =
+            (&begun.verifier, stream.get_ref().1.peer_certificates())
+        else {
+            return Ok(Accepted {
+                stream,
+                identity: None,
+                standing: None,
+            });
         };
-        Ok(Accepted { stream, identity })
+        // The verifier has seen to it that there is one; to go on without would be to let in a stranger.
+        let identity = verifier
+            .identity(own)
+            .ok_or_else(|| refused("has no name that counts"))?;
+        let standing = self.admissions.admit(identity.clone(), chain.to_vec());
+        // Files that changed during the handshake: the review that followed may have come too early for this one.
+        let current = self.current.load_full();
+        if !Arc::ptr_eq(&begun, &current)
+            && let Some(verifier) = &current.verifier
+            && !standing.holds_under(verifier)
+        {
+            return Err(refused("stopped holding during the handshake"));
+        }
+        Ok(Accepted {
+            stream,
+            identity: Some(identity),
+            standing: Some(standing),
+        })
     }
 }
 
-fn nameless() -> io::Error {
+fn refused(why: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::PermissionDenied,
-        "the client certificate has no usable identity",
+        format!("the client certificate {why}"),
     )
 }

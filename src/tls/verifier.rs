@@ -1,32 +1,93 @@
-//! The check of client certificates: the chain by webpki, then the name by our own rule.
+//! The check of client certificates: the name by our own rule, then the chain by webpki, against the authorities that
+//! may vouch for such a name and no others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::identity::PeerIdentity;
+use super::settings::ClientNames;
 
-/// Refuses, in the handshake, certificates that are good but name nobody.
+/// A check of chains: some authorities with their revocation lists.
+pub(super) type ChainVerifier = Arc<dyn ClientCertVerifier>;
+
+/// Refuses, in the handshake, certificates that are good but name nobody whom their authority may name.
 ///
 /// This holds where certificates are optional too: whoever shows one wants to be known by it, and to take such a
 /// caller as anonymous would file its tasks, unnoticed, under an owner that everybody shares.
 #[derive(Debug)]
-pub(super) struct IdentityVerifier(pub(super) Arc<dyn ClientCertVerifier>);
+pub(super) struct IdentityVerifier {
+    names: ClientNames,
+    is_mandatory: bool,
+    /// For DNS names, and for SPIFFE ids where no trust domains are listed.
+    shared: Option<ChainVerifier>,
+    /// By trust domain. One that stands under the shared authorities is listed with them.
+    trust_domains: BTreeMap<String, ChainVerifier>,
+    hints: Vec<DistinguishedName>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
 
-impl ClientCertVerifier for IdentityVerifier {
-    fn offer_client_auth(&self) -> bool {
-        self.0.offer_client_auth()
+impl IdentityVerifier {
+    pub(super) fn new(
+        names: ClientNames,
+        is_mandatory: bool,
+        shared: Option<ChainVerifier>,
+        trust_domains: BTreeMap<String, ChainVerifier>,
+    ) -> Self {
+        // Clients choose by these names which certificate to show, so all of them are told.
+        let mut hints: Vec<DistinguishedName> = Vec::new();
+        for verifier in shared.iter().chain(trust_domains.values()) {
+            for hint in verifier.root_hint_subjects() {
+                if !hints.iter().any(|known| known.as_ref() == hint.as_ref()) {
+                    hints.push(hint.clone());
+                }
+            }
+        }
+        Self {
+            names,
+            is_mandatory,
+            shared,
+            trust_domains,
+            hints,
+            algorithms: super::provider().signature_verification_algorithms,
+        }
     }
 
+    /// Who the certificate says its holder is, by the rule of this listener; a claim until it is verified.
+    pub(super) fn identity(&self, certificate: &[u8]) -> Option<PeerIdentity> {
+        PeerIdentity::from_der(certificate, self.names)
+    }
+
+    /// Whether a whole chain, its own certificate first, holds now.
+    pub(super) fn check(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
+        let Some((own, intermediates)) = chain.split_first() else {
+            return Err(Error::NoCertificatesPresented);
+        };
+        self.verify_client_cert(own, intermediates, now).map(|_| ())
+    }
+
+    /// The authorities that may vouch for this name. The name is only a claim here; what makes it true is that just these
+    /// are asked.
+    fn authorities_for(&self, identity: &PeerIdentity) -> Option<&ChainVerifier> {
+        match identity.trust_domain() {
+            Some(domain) if !self.trust_domains.is_empty() => self.trust_domains.get(domain),
+            _ => self.shared.as_ref(),
+        }
+    }
+}
+
+impl ClientCertVerifier for IdentityVerifier {
     fn client_auth_mandatory(&self) -> bool {
-        self.0.client_auth_mandatory()
+        self.is_mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
+        &self.hints
     }
 
     fn verify_client_cert(
@@ -35,14 +96,16 @@ impl ClientCertVerifier for IdentityVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.0.verify_client_cert(end_entity, intermediates, now)?;
-        if PeerIdentity::from_der(end_entity).is_none() {
-            tracing::warn!(
-                "refused a client certificate without exactly one SPIFFE id and without a plain DNS name"
-            );
-            return Err(CertificateError::ApplicationVerificationFailure.into());
-        }
-        Ok(verified)
+        let refused = || Error::from(CertificateError::ApplicationVerificationFailure);
+        let Some(identity) = self.identity(end_entity) else {
+            tracing::info!(names = ?self.names, "a client certificate has no name that counts; see tls.client_names");
+            return Err(refused());
+        };
+        let Some(authorities) = self.authorities_for(&identity) else {
+            tracing::info!(%identity, "a client certificate is of a trust domain that tls.trust_domains does not list");
+            return Err(refused());
+        };
+        authorities.verify_client_cert(end_entity, intermediates, now)
     }
 
     fn verify_tls12_signature(
@@ -51,7 +114,7 @@ impl ClientCertVerifier for IdentityVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -60,10 +123,10 @@ impl ClientCertVerifier for IdentityVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use a2ad::config::{
     AgentConfig, Backend, ClientCertificates, Config, Database, DatabaseUrl, Error, Idempotency, Loaded,
-    Loader, LogFormat, Source, reference,
+    Loader, LogFormat, Source, TrustDomain, reference,
 };
 
 /// A file that lives as long as the test.
@@ -367,6 +367,81 @@ fn contradictions_are_refused_with_what_to_write() {
             &["`tls.crl_files` in"],
         ),
         (
+            "[tls]\nclient_names = 'dns'\n[tls.trust_domains.'example.org']",
+            &[
+                "`tls.client_names` in",
+                "`tls.trust_domains`:",
+                "without tls.cert_file",
+                "has 2 problems",
+            ],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_certificates = 'off'\n\
+             client_names = 'dns'\n[tls.trust_domains.'example.org']",
+            &[
+                "`tls.client_names` in",
+                "`tls.trust_domains`:",
+                "client_certificates is \"off\"",
+                "has 2 problems",
+            ],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'common-name'",
+            &["`tls.client_names` in", "\"spiffe-or-dns\", \"spiffe\", \"dns\""],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'spiffe'",
+            &[
+                "`tls.trust_domains`:",
+                "[tls.trust_domains.\"example.org\"]",
+                "has a problem",
+            ],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'dns'\n\
+             [tls.trust_domains.'example.org']",
+            &["`tls.trust_domains`:", "client_names is \"dns\"", "has a problem"],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_names = 'spiffe'\n[tls.trust_domains.'example.org']",
+            &["`tls.client_ca_file`:", "has a problem"],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\n[tls.trust_domains.'example.org']\nca_file = 'a'",
+            &["`tls.client_ca_file`:", "has a problem"],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\ncrl_files = ['r']\nclient_names = 'spiffe'\n\
+             [tls.trust_domains.'example.org']\nca_file = 'b'",
+            &[
+                "`tls.client_ca_file` in",
+                "`tls.crl_files` in",
+                "only SPIFFE ids count",
+                "has 2 problems",
+            ],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n[tls.trust_domains.'example.org']\n\
+             crl_files = ['r']",
+            &[
+                "`tls.trust_domains.\"example.org\".crl_files` in",
+                "tls.crl_files",
+                "has a problem",
+            ],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n\
+             [tls.trust_domains.'spiffe://example.org']\n[tls.trust_domains.'Example.org']\n[tls.trust_domains.'']",
+            &["in lower case", "has 3 problems"],
+        ),
+        (
+            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n[tls.trust_domains.a]\nca_fil = 'x'",
+            &[
+                "`tls.trust_domains.a.ca_fil` in",
+                "did you mean `tls.trust_domains.a.ca_file`?",
+            ],
+        ),
+        (
             "[database]\ncommitters = 0",
             &["`database.committers` in", "from 1 to 64"],
         ),
@@ -492,6 +567,26 @@ fn secrets_show_in_no_rendering() {
             "page_token_key = \"***\"  # from A2AD__SERVER__PAGE_TOKEN_KEY",
             "postgres://u:***@db/a2ad?password=***",
         ],
+    );
+}
+
+#[test]
+fn trust_domains_are_printed_as_they_were_written() {
+    let text = "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'spiffe'\n\
+                [tls.trust_domains.'example.org']\n\
+                [tls.trust_domains.'partner.example']\nca_file = 'p'\ncrl_files = ['r']\n";
+    let loaded = load_text(text).expect("valid");
+    let domains = &loaded.config.tls.trust_domains;
+    assert_eq!(domains["example.org"], TrustDomain::default());
+    assert_eq!(
+        domains["partner.example"].ca_file.as_deref(),
+        Some(Path::new("p"))
+    );
+    let again = load_text(&loaded.to_toml_annotated()).expect("valid");
+    assert_eq!(again.config, loaded.config);
+    assert_says(
+        &reference(),
+        &["[tls.trust_domains.NAME]", "client_names = \"spiffe-or-dns\""],
     );
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use a2ad::server::ServerSettings;
 use a2ad::shutdown::Shutdown;
 use a2ad::tls::dev::{DevCa, Issued, Names, Validity};
-use a2ad::tls::{ClientCertificates, ClientTls, Error, TlsSettings, TlsSource};
+use a2ad::tls::{Authorities, ClientCertificates, ClientNames, ClientTls, Error, TlsSettings, TlsSource};
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
@@ -19,16 +19,16 @@ use tokio_rustls::client::TlsStream;
 
 use crate::sockets::{Server, http1, http2, request, soon, text};
 
-const BILLING: &str = "spiffe://example.org/billing";
+pub const BILLING: &str = "spiffe://example.org/billing";
 
 /// A directory of files for one listener, and the authority that they come from.
-struct Files {
+pub struct Files {
     dir: TempDir,
-    ca: DevCa,
+    pub ca: DevCa,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let files = Self {
             dir: tempfile::tempdir().unwrap(),
             ca: DevCa::generate("test CA", Validity::days(1)).unwrap(),
@@ -38,16 +38,16 @@ impl Files {
         files
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(name)
     }
 
     /// A new server certificate in place of the old one.
-    fn write_server(&self) {
+    pub fn write_server(&self) {
         let names = Names {
             dns: vec!["localhost".to_owned()],
             ..Names::default()
@@ -57,7 +57,7 @@ impl Files {
         self.write("server.key", &server.key_pem);
     }
 
-    fn settings(&self) -> TlsSettings {
+    pub fn settings(&self) -> TlsSettings {
         TlsSettings::mutual(
             self.path("server.pem"),
             self.path("server.key"),
@@ -69,16 +69,16 @@ impl Files {
         Arc::new(TlsSource::open(self.settings()).await.unwrap())
     }
 
-    fn client(&self, names: &Names) -> Issued {
+    pub fn client(&self, names: &Names) -> Issued {
         self.ca.issue_client(names, Validity::days(1)).unwrap()
     }
 
     /// What a client with this certificate connects with.
-    async fn config(&self, client: Option<&Issued>, alpn: &[&str]) -> ClientConfig {
+    pub async fn config(&self, client: Option<&Issued>, alpn: &[&str]) -> ClientConfig {
         self.client_tls(client).rustls(alpn).await.unwrap()
     }
 
-    fn client_tls(&self, client: Option<&Issued>) -> ClientTls {
+    pub fn client_tls(&self, client: Option<&Issued>) -> ClientTls {
         if let Some(client) = client {
             self.write("client.pem", &client.cert_pem);
             self.write("client.key", &client.key_pem);
@@ -96,14 +96,14 @@ impl Files {
     }
 }
 
-async fn connect(server: &Server, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+pub async fn connect(server: &Server, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("localhost").unwrap();
     soon("a handshake", connector.connect(name, server.connect().await)).await
 }
 
 /// With TLS 1.3 a client learns that it was refused only when it reads, so it takes a request to know.
-async fn attempt(server: &Server, config: ClientConfig) -> Result<String, String> {
+pub async fn attempt(server: &Server, config: ClientConfig) -> Result<String, String> {
     let tls = connect(server, config).await.map_err(|error| error.to_string())?;
     let mut client = http1(tls).await.map_err(|error| error.to_string())?;
     let answer = soon("an answer", client.send.send_request(request("/"))).await;
@@ -532,6 +532,26 @@ async fn settings_that_cannot_work_say_which_file_is_wrong() {
             ..good.clone()
         },
         "revocation list",
+    )
+    .await;
+    says(
+        TlsSettings {
+            client_names: ClientNames::Spiffe,
+            ..good.clone()
+        },
+        "list the trust domains",
+    )
+    .await;
+    let own = Authorities {
+        ca_file: files.path("partner.pem"),
+        crl_files: Vec::new(),
+    };
+    says(
+        TlsSettings {
+            trust_domains: [("partner.example".to_owned(), Some(own))].into(),
+            ..good.clone()
+        },
+        "partner.pem",
     )
     .await;
     files.write(

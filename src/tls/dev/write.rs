@@ -140,7 +140,7 @@ mod tests {
     use rustls::pki_types::pem::PemObject as _;
 
     use super::*;
-    use crate::tls::PeerIdentity;
+    use crate::tls::{ClientNames, PeerIdentity};
 
     #[test]
     fn the_files_have_their_names_modes_and_identities() {
@@ -149,8 +149,10 @@ mod tests {
         let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&files.server_key_file), 0o600);
         assert_eq!(mode(&files.client_key_file), 0o600);
-        let identity =
-            |file: &Path| PeerIdentity::from_der(&CertificateDer::from_pem_file(file).unwrap()).unwrap();
+        let identity = |file: &Path| {
+            let certificate = CertificateDer::from_pem_file(file).unwrap();
+            PeerIdentity::from_der(&certificate, ClientNames::Spiffe).unwrap()
+        };
         assert_eq!(
             identity(&files.client_cert_file).as_str(),
             "spiffe://a2ad.dev/client"
