@@ -20,6 +20,7 @@ mod json_bindings;
 mod json_forms;
 mod layering;
 mod list_plans;
+mod long_tasks;
 mod mtls_corpus;
 mod mtls_program;
 mod mtls_revoked;

@@ -111,9 +111,7 @@ pub(super) async fn task(
     let stored = fold(task_id, head, snapshot.as_ref(), rows)?;
     let from = snapshot.as_ref().map_or(0, |snapshot| snapshot.generation);
     if stored.generation >= from + FOLDED_MIN {
-        let encoded = Bytes::from(stored.task.encode_to_vec());
-        let generation = stored.generation;
-        snapshots.keep(task_id, &Snapshot { generation, encoded });
+        snapshots.keep_folded(&stored);
     } else if let Some(snapshot) = &snapshot {
         snapshots.keep(task_id, snapshot);
     }

@@ -7,8 +7,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use prost::Message as _;
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
+
+use crate::repository::StoredTask;
 
 /// Smaller ones cost little more to read than the rows that they stand in.
 const KEPT_MIN: usize = 32 * 1024;
@@ -68,7 +71,19 @@ impl Snapshots {
         }
     }
 
-    /// Lets go of a task that is removed.
+    /// Keeps what a reader has made of a snapshot and many events.
+    pub(super) fn keep_folded(&self, stored: &StoredTask) {
+        if self.bytes_max == 0 || stored.task.encoded_len() < KEPT_MIN {
+            return;
+        }
+        let snapshot = Snapshot {
+            generation: stored.generation,
+            encoded: Bytes::from(stored.task.encode_to_vec()),
+        };
+        self.keep(&stored.task.id, &snapshot);
+    }
+
+    /// Lets go of a task that is removed, or was put back.
     pub(super) fn forget(&self, task_id: &str) {
         if self.bytes_max > 0 {
             self.lock().remove(task_id);
