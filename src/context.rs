@@ -1,35 +1,10 @@
 //! Who calls, and what travels with the call: filled in once at the edge, read everywhere below.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The caller, as authentication knows it. Tasks belong to the principal that created them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Principal(Arc<str>);
-
-impl Principal {
-    /// The caller of a listener in the clear: nobody in particular.
-    pub fn anonymous() -> Self {
-        Self(Arc::from("anonymous"))
-    }
-
-    /// A caller known by a verified identity, for example `spiffe://example.org/billing`.
-    pub fn verified(identity: &str) -> Self {
-        Self(Arc::from(identity))
-    }
-
-    /// The identity as text; this is what stands in the owner column of a task.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Principal {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
+use crate::access::Caller;
+pub use crate::access::Principal;
 
 /// What a caller may see: the tasks of one owner at one agent. Every read of a repository takes one first, so an
 /// unscoped look-up does not compile.
@@ -37,7 +12,7 @@ impl fmt::Display for Principal {
 pub struct Scope {
     /// The name of the agent.
     pub agent: Arc<str>,
-    /// The principal whose tasks may be seen.
+    /// The owner whose tasks may be seen.
     pub owner: Principal,
 }
 
@@ -116,8 +91,8 @@ impl Binding {
 /// What the edge knows about one call. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CallContext {
-    /// Who calls.
-    pub principal: Principal,
+    /// Who calls, and what it may do.
+    pub caller: Arc<Caller>,
     /// The binding that the call came by.
     pub binding: Binding,
     /// Where the connection comes from, if it came over a socket.
@@ -136,6 +111,24 @@ pub struct CallContext {
     pub idempotency_key: Option<Arc<str>>,
     /// The last generation that a resuming reader has seen (`Last-Event-ID`, `a2ad-last-generation`).
     pub last_generation: Option<u64>,
+}
+
+impl CallContext {
+    /// A call that came by no binding: what goes on for `principal` when its callers are gone.
+    pub fn detached(principal: Principal, request_id: Arc<str>) -> Self {
+        Self {
+            caller: Arc::new(Caller::named(principal)),
+            binding: Binding::Grpc,
+            peer: None,
+            request_id,
+            trace: None,
+            version: None,
+            extensions: Arc::from([]),
+            path_agent: None,
+            idempotency_key: None,
+            last_generation: None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::context::{CallContext, Principal, TraceContext};
+use crate::access::Caller;
+use crate::context::{CallContext, TraceContext};
 use crate::pb::{Message, SendMessageConfiguration, Struct, Task, part};
 
 /// Reads tasks on behalf of an execution, in the scope of the caller that started it.
@@ -23,7 +24,7 @@ pub trait TaskReader: Send + Sync {
 ///
 /// The message is stored with the task; what came along is not. When the process dies and another one hands the message
 /// to the agent, `configuration`, `metadata` and `trace` are `None`, `extensions` is empty, `request_id` is a new one, and
-/// `principal` is the owner of the task. An agent that needs more after a crash writes it down with the task, as the
+/// `caller` is the owner of the task by name. An agent that needs more after a crash writes it down with the task, as the
 /// metadata of a status or an artifact for example, or asks callers to put it into the message's own metadata.
 #[derive(Clone)]
 pub struct RequestContext {
@@ -38,7 +39,7 @@ pub struct RequestContext {
     /// The request's metadata, not that of the message. `None` after a crash.
     pub metadata: Option<Arc<Struct>>,
     /// Who sent the message.
-    pub principal: Principal,
+    pub caller: Arc<Caller>,
     /// The trace that the caller is in, to be handed on to whatever the agent calls.
     pub trace: Option<Arc<TraceContext>>,
     /// The id under which the request is logged.
@@ -66,7 +67,7 @@ impl RequestContext {
             message,
             configuration: None,
             metadata: None,
-            principal: call.principal.clone(),
+            caller: call.caller.clone(),
             trace: call.trace.clone(),
             request_id: call.request_id.clone(),
             extensions: call.extensions.clone(),

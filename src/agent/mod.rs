@@ -11,7 +11,7 @@ mod registry;
 mod threads;
 mod updater;
 
-use crate::context::Principal;
+use crate::access::Principal;
 
 pub use blocking::{BlockingError, run_blocking};
 pub use context::{RequestContext, TaskReader};

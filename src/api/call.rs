@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::context::{Binding, CallContext, Principal, TraceContext};
+use crate::access::Caller;
+use crate::context::{Binding, CallContext, TraceContext};
 use crate::error::Error;
 use crate::server::Peer;
 use crate::task::{check_label, new_id};
@@ -68,7 +69,7 @@ impl Origin<'_> {
         }
         let version = self.text(&VERSION)?.or(self.query_version).map(Arc::from);
         Ok(CallContext {
-            principal: self.principal(),
+            caller: self.caller(),
             binding: self.binding,
             peer: self.peer.and_then(|peer| peer.addr),
             request_id: self.request_id(),
@@ -81,9 +82,9 @@ impl Origin<'_> {
         })
     }
 
-    fn principal(&self) -> Principal {
+    fn caller(&self) -> Arc<Caller> {
         let identity = self.peer.and_then(|peer| peer.identity.as_ref());
-        identity.map_or_else(Principal::anonymous, |identity| identity.principal())
+        Arc::new(identity.map_or_else(Caller::anonymous, |identity| Caller::named(identity.principal())))
     }
 
     fn text(&self, name: &HeaderName) -> Result<Option<&str>, Error> {

@@ -7,7 +7,7 @@ use super::command::{Answer, Command};
 use super::executions::Shared;
 use super::leases::Held;
 use crate::agent::{Agent, Place, Recovery};
-use crate::context::{Binding, CallContext, Principal};
+use crate::context::{CallContext, Principal};
 use crate::error::Error;
 use crate::fault;
 use crate::pb::Task;
@@ -177,16 +177,5 @@ fn reason_to_fail(agent: &Agent, attempt: u32) -> Option<String> {
 
 /// A call that nobody made: by it a task goes on whose callers are gone.
 pub(super) fn call_of(owner: &Principal) -> CallContext {
-    CallContext {
-        principal: owner.clone(),
-        binding: Binding::Grpc,
-        peer: None,
-        request_id: Arc::from(new_id()),
-        trace: None,
-        version: None,
-        extensions: Arc::new([]),
-        path_agent: None,
-        idempotency_key: None,
-        last_generation: None,
-    }
+    CallContext::detached(owner.clone(), Arc::from(new_id()))
 }

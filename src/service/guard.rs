@@ -52,7 +52,7 @@ impl Inner {
         check_extensions(call, capabilities)?;
         let scope = Scope {
             agent: agent.name.clone(),
-            owner: call.principal.clone(),
+            owner: call.caller.owner.clone(),
         };
         Ok(Admission {
             agent: agent.clone(),

@@ -11,7 +11,6 @@ mod history;
 mod idempotency;
 mod list_tasks;
 mod media;
-mod method;
 mod page_token;
 mod push_config;
 mod push_url;
@@ -37,8 +36,8 @@ use crate::pb::{
 use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
 
+pub use crate::access::Method;
 pub use card::CardDocument;
-pub use method::Method;
 pub use settings::ServiceSettings;
 pub use version::VERSION;
 
@@ -148,7 +147,7 @@ impl AgentService {
         let admission = self
             .0
             .admit(call, Method::SendStreamingMessage, &request.tenant)?;
-        let permit = self.0.streams.open(&call.principal)?;
+        let permit = self.0.streams.open(&call.caller.principal)?;
         Ok(self
             .0
             .send_streaming_message(call, &admission, request)
@@ -197,7 +196,7 @@ impl AgentService {
         request: SubscribeToTaskRequest,
     ) -> Result<EventStream, Error> {
         let admission = self.0.admit(call, Method::SubscribeToTask, &request.tenant)?;
-        let permit = self.0.streams.open(&call.principal)?;
+        let permit = self.0.streams.open(&call.caller.principal)?;
         Ok(self
             .0
             .subscribe_to_task(call, &admission, request)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
-use crate::context::Principal;
+use crate::access::Principal;
 use crate::error::{Error, Kind};
 
 /// Counts open streams by principal.

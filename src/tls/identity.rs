@@ -10,7 +10,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use super::settings::ClientNames;
-use crate::context::Principal;
+use crate::access::Principal;
 
 /// What every SPIFFE id begins with.
 const SPIFFE: &str = "spiffe://";

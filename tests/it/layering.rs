@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 
 /// The rooms and their levels, as `src/lib.rs` documents them; a room uses rooms of lower levels, and those of its own
 /// level that are named for it.
-const ROOMS: [(&str, u8, &[&str]); 20] = [
+const ROOMS: [(&str, u8, &[&str]); 21] = [
     ("error", 0, &[]),
     ("clock", 0, &[]),
     ("fault", 0, &[]),
     ("shutdown", 0, &[]),
     ("slots", 0, &[]),
-    ("context", 0, &[]),
+    ("access", 0, &[]),
+    ("context", 0, &["access"]),
     ("config", 0, &[]),
     ("pb", 0, &["error"]),
     ("telemetry", 0, &["config"]),
-    ("tls", 0, &["context", "shutdown"]),
+    ("tls", 0, &["access", "shutdown"]),
     ("task", 1, &[]),
     ("agent", 1, &["task"]),
     ("repository", 2, &[]),

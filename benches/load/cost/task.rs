@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use a2ad::agent::{Agent, AgentError, AgentExecutor, AgentOptions, RequestContext, TaskUpdater};
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
-use a2ad::context::{Binding, CallContext, Principal, Scope};
+use a2ad::context::{CallContext, Principal, Scope};
 use a2ad::execution::{EventStream, ExecutionSettings, Executions, Incoming, NewTask};
 use a2ad::pb::stream_response::Payload;
 use a2ad::pb::{AgentCard, Artifact, Part, part::Content};
@@ -152,18 +152,7 @@ pub fn incoming(text: &str) -> Incoming {
         message: message(text),
         configuration: None,
         metadata: None,
-        call: CallContext {
-            principal: Principal::verified("bench"),
-            binding: Binding::Grpc,
-            peer: None,
-            request_id: Arc::from("bench"),
-            trace: None,
-            version: None,
-            extensions: Arc::from(Vec::new()),
-            path_agent: None,
-            idempotency_key: None,
-            last_generation: None,
-        },
+        call: CallContext::detached(Principal::verified("bench"), Arc::from("bench")),
         key: None,
         push_configs: Vec::new(),
     }

@@ -65,7 +65,7 @@ where
     tracing::debug!(
         request.id = %context.request_id,
         rpc.method = method.as_str(),
-        principal = %context.principal,
+        principal = %context.caller.principal,
         "serving a gRPC call"
     );
     let response = call.serve(method, api.settings(), request).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use a2ad::agent::{AgentExecutor, RequestContext, TaskReader, TaskUpdate, UpdateReceiver, channel};
-use a2ad::context::{Binding, CallContext, Principal};
+use a2ad::context::{CallContext, Principal};
 use a2ad::pb::part::Content;
 use a2ad::pb::{AgentCard, Message, Part, Role, Task};
 use tokio::time::Instant;
@@ -63,18 +63,7 @@ pub fn request(history: Vec<Message>) -> RequestContext {
 
 /// A request whose message is the last one of the history of `task`.
 pub fn request_on(task: Task) -> RequestContext {
-    let call = CallContext {
-        principal: Principal::anonymous(),
-        binding: Binding::Grpc,
-        peer: None,
-        request_id: Arc::from("request-1"),
-        trace: None,
-        version: None,
-        extensions: Arc::from([]),
-        path_agent: None,
-        idempotency_key: None,
-        last_generation: None,
-    };
+    let call = CallContext::detached(Principal::anonymous(), Arc::from("request-1"));
     let message = Arc::new(task.history.last().expect("a message").clone());
     let follow_up = task.history.len() > 1;
     let reader = Arc::new(OneTask(task));

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use a2ad::access::Caller;
 use a2ad::agent::Agents;
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
@@ -195,7 +196,7 @@ impl World {
 
     pub fn call(&self, principal: &Principal) -> CallContext {
         CallContext {
-            principal: principal.clone(),
+            caller: Arc::new(Caller::named(principal.clone())),
             ..call()
         }
     }

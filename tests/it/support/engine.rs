@@ -9,7 +9,7 @@ use a2ad::agent::{
 };
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
-use a2ad::context::{Binding, CallContext, Principal, Scope};
+use a2ad::context::{CallContext, Principal, Scope};
 use a2ad::error::Error;
 use a2ad::execution::{
     Answer, EventStream, ExecutionSettings, Executions, Incoming, NewTask, Sweeper, Swept, Wait,
@@ -387,18 +387,7 @@ pub fn incoming(text: &str) -> Incoming {
 }
 
 pub fn call() -> CallContext {
-    CallContext {
-        principal: Principal::verified("ada"),
-        binding: Binding::Grpc,
-        peer: None,
-        request_id: Arc::from("request"),
-        trace: None,
-        version: None,
-        extensions: Arc::from(Vec::new()),
-        path_agent: None,
-        idempotency_key: None,
-        last_generation: None,
-    }
+    CallContext::detached(Principal::verified("ada"), Arc::from("request"))
 }
 
 #[track_caller]

@@ -16,7 +16,7 @@ use super::command::{Answer, Command, Incoming, Reply, Wait};
 use super::registry::{Mailbox, Registry};
 use super::sync::step;
 use crate::clock::Clock;
-use crate::context::{Binding, CallContext, Scope};
+use crate::context::{CallContext, Scope};
 use crate::error::{Error, Kind};
 use crate::execution::writer::Writer;
 use crate::pb::{Task, TaskState};
@@ -73,18 +73,7 @@ impl World {
     pub(super) fn begin(staging: Staging, create: TaskWrite) -> Arc<Self> {
         let (scope, repository) = (create.scope.clone(), Arc::new(MemoryRepository::new()));
         assert_eq!(now(repository.commit(create)), Ok(()));
-        let call = CallContext {
-            principal: scope.owner.clone(),
-            binding: Binding::Grpc,
-            peer: None,
-            request_id: Arc::from("r"),
-            trace: None,
-            version: None,
-            extensions: Arc::from([]),
-            path_agent: None,
-            idempotency_key: None,
-            last_generation: None,
-        };
+        let call = CallContext::detached(scope.owner.clone(), Arc::from("r"));
         Arc::new(Self {
             registry: Registry::default(),
             repository,
