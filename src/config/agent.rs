@@ -44,6 +44,9 @@ section! {
         push_notifications: Option<bool> = None;
         /// Whether callers with an identity can ask for an extended card.
         extended_card: Option<bool> = None;
+        /// The organisations that know of this agent; for callers of others, and for those of none, it does not exist.
+        /// Empty: everybody knows it.
+        organisations: Vec<String> = Vec::new();
         /// Closes streams when a task asks for input or authentication; by default they stay open until it ends.
         close_on_interrupt: bool = false;
         /// What makes two sends the same: "key" (the client names one) or "message-id" as well.

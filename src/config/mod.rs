@@ -5,7 +5,9 @@
 //! settings do. Unknown keys are refused, because a misspelt limit is a limit that doesn't hold. Start at [`Config`]
 //! for what can be set and at [`Loader`] for how.
 
+mod access;
 mod agent;
+mod auth;
 mod card;
 mod database;
 mod environment;
@@ -27,7 +29,9 @@ mod validate;
 
 use std::collections::BTreeMap;
 
+pub use access::{Access, AccessRole, AccessSpace, DefaultAccess};
 pub use agent::{AgentConfig, Idempotency, ProviderConfig};
+pub use auth::{ApiKeys, Auth, CertificateOrganisation, Certificates, Issuer};
 pub use card::{Card, CardCapabilities};
 pub use database::{Backend, Database};
 pub use error::{Error, Problem};
@@ -55,6 +59,10 @@ schema::section! {
         server: Server = Server::default();
         /// TLS of the listening socket; on as soon as cert_file is set.
         tls: Tls = Tls::default();
+        /// How callers say who they are.
+        auth: Auth = Auth::default();
+        /// What callers may do.
+        access: Access = Access::default();
         /// The database behind the task log.
         database: Database = Database::default();
         /// Bounds of everything that a caller or an agent can make grow.

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::access::{AccessRole, AccessSpace};
 use super::agent::AgentConfig;
+use super::auth::Issuer;
 use super::secret::{DatabaseUrl, Secret};
 use super::tls::TrustDomain;
 
@@ -111,6 +113,9 @@ shapes! {
     Vec<String> => Shape::TextList;
     Vec<PathBuf> => Shape::TextList;
     BTreeMap<String, AgentConfig> => Shape::Named(AgentConfig::FIELDS);
+    BTreeMap<String, Issuer> => Shape::Named(Issuer::FIELDS);
+    BTreeMap<String, AccessRole> => Shape::Named(AccessRole::FIELDS);
+    BTreeMap<String, AccessSpace> => Shape::Named(AccessSpace::FIELDS);
     BTreeMap<String, TrustDomain> => Shape::Named(TrustDomain::FIELDS);
 }
 

@@ -27,6 +27,8 @@ impl Config {
         let mut found = self.out_of_range();
         self.check_server(&mut found);
         found.extend(self.tls.problems());
+        found.extend(self.auth.problems(self.takes_certificates()));
+        found.extend(self.access.problems(self.is_authenticated()));
         self.check_database(&mut found);
         self.check_lease(&mut found);
         self.check_limits(&mut found);

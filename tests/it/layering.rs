@@ -13,7 +13,7 @@ const ROOMS: [(&str, u8, &[&str]); 21] = [
     ("slots", 0, &[]),
     ("access", 0, &[]),
     ("context", 0, &["access"]),
-    ("config", 0, &[]),
+    ("config", 0, &["access"]),
     ("pb", 0, &["error"]),
     ("telemetry", 0, &["config"]),
     ("tls", 0, &["access", "shutdown"]),
