@@ -14,7 +14,6 @@ mod media;
 mod method;
 mod page_token;
 mod push_config;
-mod push_url;
 mod send_message;
 mod settings;
 mod streams;
