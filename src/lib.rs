@@ -4,7 +4,7 @@
 //!
 //! | level  | rooms |
 //! |--------|-------|
-//! | base   | [`pb`] [`error`] [`access`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] |
+//! | base   | [`pb`] [`error`] [`access`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] |
 //! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
 //! | engine | [`execution`] (one writer per task, live streams) |
@@ -23,6 +23,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod egress;
 pub mod error;
 pub mod execution;
 pub mod fault;

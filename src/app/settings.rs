@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api::ApiSettings;
 use crate::config::{self, Config};
+use crate::egress::{EgressPolicy, EgressSettings};
 use crate::execution::ExecutionSettings;
 use crate::pb::inspect::InspectLimits;
 use crate::repository::sea_orm::DatabaseSettings;
@@ -53,8 +54,32 @@ pub(super) fn service(config: &Config) -> ServiceSettings {
         idempotency_ttl: Duration::from_millis(limits.idempotency_ttl_ms),
         blocking_wait_max: (wait > 0).then(|| Duration::from_millis(wait)),
         strict_version: config.server.strict_version,
-        allow_loopback_webhooks: config.push.allow_loopback_webhooks,
+        webhooks: webhooks(config),
         page_token_key: config.server.page_token_key_bytes().map(|key| *key.expose()),
+    }
+}
+
+/// Where webhooks may be. Validation has seen to it that networks are networks.
+fn webhooks(config: &Config) -> EgressPolicy {
+    let networks = &config.push.allowed_networks;
+    EgressPolicy {
+        allow_loopback: config.push.allow_loopback_webhooks,
+        allowed_networks: networks.iter().filter_map(|text| text.parse().ok()).collect(),
+    }
+}
+
+/// How `[egress]` of a configuration says that requests go out.
+pub fn egress(config: &Config) -> EgressSettings {
+    let egress = &config.egress;
+    EgressSettings {
+        ca_file: egress.ca_file.clone(),
+        connect_timeout: Duration::from_millis(egress.connect_timeout_ms),
+        timeout: Duration::from_millis(egress.timeout_ms),
+        response_bytes_max: egress.response_bytes_max,
+        addresses_max: egress.addresses_max,
+        connections_max: egress.connections_max,
+        idle_per_host_max: egress.idle_per_host_max,
+        idle_timeout: Duration::from_millis(egress.idle_timeout_ms),
     }
 }
 
@@ -174,6 +199,35 @@ mod tests {
             (ms(19), ms(20))
         );
         assert_eq!(settings.application_name, "21");
+    }
+
+    #[test]
+    fn every_key_of_egress_and_webhooks_arrives() {
+        let mut config = Config::default();
+        let keys = &mut config.egress;
+        keys.ca_file = Some("1".into());
+        (keys.connect_timeout_ms, keys.timeout_ms) = (2, 3);
+        (keys.response_bytes_max, keys.addresses_max) = (4, 5);
+        (keys.connections_max, keys.idle_per_host_max) = (6, 7);
+        keys.idle_timeout_ms = 8;
+        let expected = EgressSettings {
+            ca_file: Some("1".into()),
+            connect_timeout: Duration::from_millis(2),
+            timeout: Duration::from_millis(3),
+            response_bytes_max: 4,
+            addresses_max: 5,
+            connections_max: 6,
+            idle_per_host_max: 7,
+            idle_timeout: Duration::from_millis(8),
+        };
+        assert_eq!(egress(&config), expected);
+        assert_eq!(egress(&Config::default()), EgressSettings::default());
+
+        config.push.allow_loopback_webhooks = true;
+        config.push.allowed_networks = vec!["10.1.0.0/16".to_owned()];
+        let policy = service(&config).webhooks;
+        assert!(policy.allow_loopback);
+        assert_eq!(policy.allowed_networks, ["10.1.0.0/16".parse().unwrap()]);
     }
 
     #[test]

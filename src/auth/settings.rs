@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access::Policy;
+use crate::egress::EgressPolicy;
 
 /// The credentials that a caller has to show together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +65,8 @@ pub struct IssuerSettings {
     pub algorithms: Vec<jsonwebtoken::Algorithm>,
     /// Where its keys come from.
     pub keys: KeySource,
-    /// Networks that are not public in which it may be, in CIDR notation.
-    pub allowed_networks: Vec<String>,
+    /// Where it may be.
+    pub egress: EgressPolicy,
     /// The claim that names the caller.
     pub principal_claim: String,
     /// The claim with the scopes.

@@ -42,7 +42,9 @@ section! {
         keys_file: Option<PathBuf> = None;
         /// URL of its public keys; absent: what its discovery document says (OpenID Connect Discovery).
         keys_url: Option<String> = None;
-        /// Networks that are not public in which the issuer may be, like "10.1.0.0/16"; loopback has to be named as well.
+        /// Lets the issuer be on loopback, by plain http too. For development and tests.
+        allow_loopback: bool = false;
+        /// Networks that are not public in which the issuer may be, like "10.1.0.0/16".
         allowed_networks: Vec<String> = Vec::new();
         /// The claim that names the caller.
         principal_claim: String = "sub".to_owned();

@@ -10,6 +10,7 @@ mod agent;
 mod auth;
 mod card;
 mod database;
+mod egress;
 mod environment;
 mod error;
 mod execution;
@@ -18,6 +19,7 @@ mod limits;
 mod loader;
 mod log;
 mod nearest;
+mod network;
 mod push;
 mod render;
 mod retention;
@@ -34,11 +36,13 @@ pub use agent::{AgentConfig, Idempotency, ProviderConfig};
 pub use auth::{ApiKeys, Auth, CertificateOrganisation, Certificates, Issuer};
 pub use card::{Card, CardCapabilities};
 pub use database::{Backend, Database};
+pub use egress::Egress;
 pub use error::{Error, Problem};
 pub use execution::Execution;
 pub use limits::Limits;
 pub use loader::{Loaded, Loader, Source};
 pub use log::{Log, LogFormat};
+pub use network::{Network, NetworkError};
 pub use push::Push;
 pub use render::reference;
 pub use retention::{AgentRetention, Retention};
@@ -75,6 +79,8 @@ schema::section! {
         card: Card = Card::default();
         /// Where webhooks may be.
         push: Push = Push::default();
+        /// Requests that the server itself makes.
+        egress: Egress = Egress::default();
         /// What is logged, and for whom.
         log: Log = Log::default();
         /// Agents by name: what an operator says differently from their own cards.

@@ -9,7 +9,7 @@ use super::database::Backend;
 use super::error::{Error, Problem};
 use super::layers::{Layers, dotted};
 use super::secret::MASK;
-use super::{Config, Database, Retention};
+use super::{Config, Database, Network, Retention};
 
 impl Config {
     /// Refuses a configuration that can't work, with every reason at once. [`super::Loader::load`] has done it
@@ -32,6 +32,7 @@ impl Config {
         self.check_database(&mut found);
         self.check_lease(&mut found);
         self.check_limits(&mut found);
+        self.check_egress(&mut found);
         self.check_retention(&mut found);
         self.check_agents(&mut found);
         self.check_log(&mut found);
@@ -113,6 +114,22 @@ impl Config {
                 hung.saturating_mul(3) / 2
             );
             found.push(Problem::new("execution.lease_ms", message));
+        }
+    }
+
+    fn check_egress(&self, found: &mut Vec<Problem>) {
+        found.extend(check_networks(
+            "push.allowed_networks",
+            &self.push.allowed_networks,
+        ));
+        let egress = &self.egress;
+        if egress.idle_timeout_ms >= egress.connect_timeout_ms {
+            let message = format!(
+                "is not below egress.connect_timeout_ms, which is {}: whoever waits for a place among the connections \
+                 might never get one; lower it",
+                egress.connect_timeout_ms
+            );
+            found.push(Problem::new("egress.idle_timeout_ms", message));
         }
     }
 
@@ -223,6 +240,15 @@ fn check_agent(key: &dyn Fn(&str) -> String, agent: &AgentConfig, found: &mut Ve
             ));
         }
     }
+}
+
+/// The first text of a list that is no network, and why.
+fn check_networks(key: &str, texts: &[String]) -> Option<Problem> {
+    let wrong = |text: &String| {
+        let error = text.parse::<Network>().err()?;
+        Some(Problem::new(key, format!("`{text}` is no network; {error}")))
+    };
+    texts.iter().find_map(wrong)
 }
 
 /// URLs end up on public cards: http or https with a host, and no credentials.

@@ -13,7 +13,6 @@ mod list_tasks;
 mod media;
 mod page_token;
 mod push_config;
-mod push_url;
 mod send_message;
 mod settings;
 mod streams;

@@ -1,8 +1,9 @@
 //! The four operations on push notification configurations (specification 3.1.7 to 3.1.10).
 
 use super::guard::Admission;
-use super::{Inner, ServiceSettings, push_url};
+use super::{Inner, ServiceSettings};
 use crate::context::Scope;
+use crate::egress::Refusal;
 use crate::error::{Error, Violation};
 use crate::execution::of_write;
 use crate::pb::inspect::inspect;
@@ -31,7 +32,14 @@ pub(super) fn complete(
         config.id = new_id();
     }
     check_id(&config.id, settings.id_bytes_max).map_err(|why| Error::invalid(field("id"), why))?;
-    push_url::check(&config.url, &field("url"), settings.allow_loopback_webhooks)?;
+    if let Err(refusal) = settings.webhooks.check(&config.url) {
+        let instead = match refusal {
+            Refusal::Credentials => "; use the authentication field",
+            _ => "",
+        };
+        let why = format!("a webhook URL {refusal}{instead}");
+        return Err(Error::invalid(field("url"), why));
+    }
     let secrets = [
         ("token", Some(&config.token)),
         (

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::egress::EgressPolicy;
 use crate::pb::inspect::InspectLimits;
 
 /// How requests are bounded. Every limit is a configuration key of `[limits]` or `[server]`.
@@ -33,8 +34,8 @@ pub struct ServiceSettings {
     pub blocking_wait_max: Option<Duration>,
     /// gRPC calls must name the version too.
     pub strict_version: bool,
-    /// Webhooks on loopback by plain http are taken: for tests and development only.
-    pub allow_loopback_webhooks: bool,
+    /// Where webhooks may be.
+    pub webhooks: EgressPolicy,
     /// The key that authenticates page tokens; `None` makes a random one.
     pub page_token_key: Option<[u8; 32]>,
 }
@@ -55,7 +56,7 @@ impl Default for ServiceSettings {
             idempotency_ttl: Duration::from_secs(24 * 60 * 60),
             blocking_wait_max: None,
             strict_version: false,
-            allow_loopback_webhooks: false,
+            webhooks: EgressPolicy::default(),
             page_token_key: None,
         }
     }

@@ -1,10 +1,10 @@
-//! TLS as a client: for our own command line and for calls to other agents.
+//! TLS as a client: for our own command line, for calls to other agents and for requests to the web.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::error::Error;
@@ -74,4 +74,30 @@ impl ClientTls {
             _ => Ok(config),
         }
     }
+}
+
+/// For hosts of the web: the authorities of the system, and those of a file if there is one. `alpn` lists the protocols
+/// that the caller can speak. A system without authorities is logged and no error: the file may be all that is needed.
+///
+/// # Errors
+/// When the file cannot be read or used.
+pub async fn web_client(ca_file: Option<&Path>, alpn: &[&str]) -> Result<ClientConfig, Error> {
+    let mut roots = match ca_file {
+        Some(ca_file) => server_config::roots(&files::read(ca_file).await)?,
+        None => RootCertStore::empty(),
+    };
+    // They are files, hundreds of them on some systems.
+    let native = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
+    let certificates = native.map(|native| native.certs).unwrap_or_default();
+    let (added, _) = roots.add_parsable_certificates(certificates);
+    if added == 0 {
+        tracing::warn!("this system has no authorities for certificates of the web; install ca-certificates");
+    }
+    let mut config = ClientConfig::builder_with_provider(super::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(Error::Policy)?
+        .with_root_certificates(Arc::new(roots))
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Ok(config)
 }

@@ -20,7 +20,7 @@ mod source;
 mod standing;
 mod verifier;
 
-pub use client::ClientTls;
+pub use client::{ClientTls, web_client};
 pub use error::Error;
 pub use identity::PeerIdentity;
 pub use settings::{Authorities, ClientCertificates, ClientNames, TlsSettings};

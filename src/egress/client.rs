@@ -1,0 +1,207 @@
+//! The client: one for each kind of request, with connections of its own.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, Version, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::TokioTimer;
+use rustls::ClientConfig;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
+
+use super::connector::{Connector, Way};
+use super::{Dial, EgressPolicy, EgressSettings, Error, Resolve, SystemResolver, TcpDial};
+use crate::shutdown::Shutdown;
+use crate::tls;
+
+/// Bytes of the headers of an answer; more is an error.
+const HEAD_BYTES_MAX: u32 = 16 * 1024;
+
+/// Bytes that are read before somebody takes them, of one HTTP/2 stream and of one HTTP/1.1 connection.
+const WINDOW_BYTES: u32 = 64 * 1024;
+
+/// Headers of an answer; more is an error.
+const HEADERS_MAX: usize = 100;
+
+/// What the connection says of itself is not the caller's to say.
+const OURS: [header::HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// The way out for all kinds of requests. Clones share it.
+#[derive(Clone)]
+pub struct Egress {
+    settings: Arc<EgressSettings>,
+    tls: Arc<ClientConfig>,
+    resolver: Arc<dyn Resolve>,
+    dialer: Arc<dyn Dial>,
+    shutdown: Shutdown,
+}
+
+impl Egress {
+    /// Reads the authorities of the system and of `ca_file`. Connections end with `shutdown`.
+    ///
+    /// # Errors
+    /// [`Error::Authorities`] when `ca_file` can't be used. A system without authorities is none: it is logged, and
+    /// hosts whose certificates they would vouch for can't be reached.
+    pub async fn open(settings: EgressSettings, shutdown: &Shutdown) -> Result<Self, Error> {
+        Self::open_with(settings, Arc::new(SystemResolver), Arc::new(TcpDial), shutdown).await
+    }
+
+    /// The same with another way to look names up, and another one to connect: for tests, and for machines whose
+    /// resolver is not the one to ask.
+    ///
+    /// # Errors
+    /// As for [`Egress::open`].
+    pub async fn open_with(
+        settings: EgressSettings,
+        resolver: Arc<dyn Resolve>,
+        dialer: Arc<dyn Dial>,
+        shutdown: &Shutdown,
+    ) -> Result<Self, Error> {
+        let tls = tls::web_client(settings.ca_file.as_deref(), &["h2", "http/1.1"]).await;
+        let tls = tls.map_err(|error| Error::Authorities(error.to_string()))?;
+        Ok(Self {
+            settings: Arc::new(settings),
+            tls: Arc::new(tls),
+            resolver,
+            dialer,
+            shutdown: shutdown.clone(),
+        })
+    }
+
+    /// A client for requests of one kind. No connection of it is used under another policy.
+    pub fn client(&self, policy: EgressPolicy) -> EgressClient {
+        let settings = &self.settings;
+        let connector = Connector(Arc::new(Way {
+            policy: policy.clone(),
+            resolver: self.resolver.clone(),
+            dialer: self.dialer.clone(),
+            tls: TlsConnector::from(self.tls.clone()),
+            timeout: settings.connect_timeout,
+            addresses_max: settings.addresses_max,
+            places: Arc::new(Semaphore::new(settings.connections_max)),
+        }));
+        let client = Client::builder(Background(self.shutdown.clone()))
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(settings.idle_timeout)
+            .pool_max_idle_per_host(settings.idle_per_host_max)
+            .http1_max_headers(HEADERS_MAX)
+            .http1_max_buf_size(WINDOW_BYTES as usize)
+            .http2_max_header_list_size(HEAD_BYTES_MAX)
+            .http2_initial_stream_window_size(WINDOW_BYTES)
+            .http2_initial_connection_window_size(WINDOW_BYTES)
+            .build(connector);
+        EgressClient {
+            policy: Arc::new(policy),
+            settings: settings.clone(),
+            client,
+        }
+    }
+}
+
+/// Runs what drives connections.
+#[derive(Clone)]
+struct Background(Shutdown);
+
+impl<F> Executor<F> for Background
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, work: F) {
+        self.0.spawn("egress", work);
+    }
+}
+
+/// Sends requests under one policy. Redirects are answers like any other, and no proxy is taken from the environment.
+/// Clones share their connections.
+#[derive(Clone)]
+pub struct EgressClient {
+    policy: Arc<EgressPolicy>,
+    settings: Arc<EgressSettings>,
+    client: Client<Connector, Full<Bytes>>,
+}
+
+impl EgressClient {
+    /// The policy of this client.
+    pub fn policy(&self) -> &EgressPolicy {
+        &self.policy
+    }
+
+    /// The body that a URL answers with.
+    ///
+    /// # Errors
+    /// As for [`EgressClient::send`]; [`Error::Status`] for every answer but 200.
+    pub async fn get(&self, url: &str) -> Result<Bytes, Error> {
+        let uri = self.policy.check(url)?;
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = uri;
+        let response = self.send(request).await?;
+        match response.status().as_u16() {
+            200 => Ok(response.into_body()),
+            status => Err(Error::Status(status)),
+        }
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status. The URL is checked here too; headers that belong
+    /// to the connection are taken out.
+    ///
+    /// # Errors
+    /// See [`Error`]. Behind [`Error::Timeout`], [`Error::TooLarge`] and [`Error::Http`] the host may have got the
+    /// request; behind the others it has not.
+    pub async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        *request.uri_mut() = self.policy.check(&request.uri().to_string())?;
+        *request.version_mut() = Version::HTTP_11;
+        for name in OURS {
+            request.headers_mut().remove(name);
+        }
+        let exchange = self.exchange(request.map(Full::new));
+        let answered = tokio::time::timeout(self.settings.timeout, exchange).await;
+        answered.unwrap_or(Err(Error::Timeout))
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Error> {
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| cause(&error))?;
+        let (head, body) = response.into_parts();
+        Ok(Response::from_parts(head, self.read(body).await?))
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, Error> {
+        let limit = self.settings.response_bytes_max;
+        match Limited::new(body, limit).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(limit)),
+            Err(error) => Err(Error::Http(error.to_string())),
+        }
+    }
+}
+
+/// What the connector said, if it was the connector; else the first cause of all.
+fn cause(error: &legacy::Error) -> Error {
+    let mut cause = error.source();
+    let mut last = error.to_string();
+    while let Some(inner) = cause {
+        if let Some(ours) = inner.downcast_ref::<Error>() {
+            return ours.clone();
+        }
+        last = inner.to_string();
+        cause = inner.source();
+    }
+    Error::Http(last)
+}

@@ -1,0 +1,97 @@
+//! What requests of one kind may reach.
+
+use std::net::IpAddr;
+
+use http::Uri;
+
+use super::address::{is_public, is_unlistable};
+use super::{Refusal, url};
+use crate::config::Network;
+
+/// What requests of one kind may reach. The default: https to hosts of the public internet, on any port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EgressPolicy {
+    /// Loopback may be reached too, by plain http as well. For development and tests.
+    pub allow_loopback: bool,
+    /// Networks that may be reached although they are not public. Loopback, link-local and multicast addresses are
+    /// none of theirs.
+    pub allowed_networks: Vec<Network>,
+}
+
+impl EgressPolicy {
+    /// Takes a URL in the form in which it is sent, or says what it must be. What its name resolves to is judged when it
+    /// is connected to.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn check(&self, text: &str) -> Result<Uri, Refusal> {
+        url::check(self, text)
+    }
+
+    /// Whether an address may be connected to, in the clear or by TLS.
+    pub fn admits(&self, address: IpAddr, is_tls: bool) -> bool {
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return self.allow_loopback;
+        }
+        is_tls && (is_public(address) || self.lists(address))
+    }
+
+    fn lists(&self, address: IpAddr) -> bool {
+        !is_unlistable(address)
+            && self
+                .allowed_networks
+                .iter()
+                .any(|network| network.contains(address))
+    }
+
+    /// Whether names that mean something within one network only may be tried; their addresses decide.
+    pub(super) fn takes_local_names(&self) -> bool {
+        self.allow_loopback || !self.allowed_networks.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(policy: &EgressPolicy, address: &str) -> [bool; 2] {
+        [true, false].map(|is_tls| policy.admits(address.parse().unwrap(), is_tls))
+    }
+
+    #[test]
+    fn only_what_is_allowed_is_admitted() {
+        let public = EgressPolicy::default();
+        assert_eq!(admits(&public, "8.8.8.8"), [true, false]);
+        assert_eq!(admits(&public, "10.1.2.3"), [false, false]);
+        assert_eq!(admits(&public, "127.0.0.1"), [false, false]);
+
+        let local = EgressPolicy {
+            allow_loopback: true,
+            ..EgressPolicy::default()
+        };
+        for loopback in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(admits(&local, loopback), [true, true], "{loopback}");
+        }
+        assert_eq!(admits(&local, "10.1.2.3"), [false, false]);
+
+        let networks = ["10.1.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "::/0"];
+        let listed = EgressPolicy {
+            allow_loopback: false,
+            allowed_networks: networks.map(|text| text.parse().unwrap()).to_vec(),
+        };
+        assert_eq!(admits(&listed, "10.1.2.3"), [true, false]);
+        assert_eq!(admits(&listed, "::ffff:10.1.2.3"), [true, false]);
+        assert_eq!(admits(&listed, "fd00::1"), [true, false]);
+        for never in [
+            "10.2.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "::1",
+            "fe80::1",
+            "ff02::1",
+        ] {
+            assert_eq!(admits(&listed, never), [false, false], "{never}");
+        }
+    }
+}
