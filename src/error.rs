@@ -234,6 +234,8 @@ pub struct Error {
     pub cause: Option<String>,
     /// True when the request was too large: HTTP says 413 then, where a quota says 429.
     pub too_large: bool,
+    /// How to authenticate, for `WWW-Authenticate`.
+    pub challenge: Option<String>,
 }
 
 impl Error {
@@ -247,6 +249,7 @@ impl Error {
             retry_after: None,
             cause: None,
             too_large: false,
+            challenge: None,
         }
     }
 
@@ -315,6 +318,20 @@ impl Error {
                 "request failed"
             );
         }
+    }
+
+    /// The credential is missing or bad; `challenge` says how to authenticate, in the form of `WWW-Authenticate` (RFC 9110
+    /// section 11.6.1).
+    pub fn unauthenticated(message: impl Into<Cow<'static, str>>, challenge: String) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..Self::new(Kind::Unauthenticated, message)
+        }
+    }
+
+    /// The caller is known, and its roles do not allow this.
+    pub fn permission_denied(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::PermissionDenied, message)
     }
 
     /// Something that we need is away for the moment.

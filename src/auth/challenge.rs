@@ -14,7 +14,9 @@ pub(super) fn challenge(settings: &AuthSettings, kind: CredentialKind, reason: R
         let mut bearer = format!("Bearer realm=\"{REALM}\"");
         if kind == CredentialKind::Jwt && reason != Reason::Missing {
             // The reasons hold neither quotes nor backslashes; a unit test keeps it so.
-            bearer.push_str(&format!(", error=\"invalid_token\", error_description=\"{reason}\""));
+            bearer.push_str(&format!(
+                ", error=\"invalid_token\", error_description=\"{reason}\""
+            ));
         }
         challenges.push(bearer);
     }

@@ -14,7 +14,7 @@ mod presented;
 mod schemes;
 mod settings;
 
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, Needs};
 pub use error::{Failure, Reason, SetupError};
 pub use presented::Presented;
 pub use schemes::{requirements, schemes};

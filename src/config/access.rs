@@ -130,7 +130,9 @@ impl AccessRole {
                 let first = Method::ALL[0].as_str();
                 found.push(Problem::new(
                     key("operations"),
-                    format!("`{word}` is no operation; write \"{groups}\", \"*\", or a name like \"{first}\""),
+                    format!(
+                        "`{word}` is no operation; write \"{groups}\", \"*\", or a name like \"{first}\""
+                    ),
                 ));
             }
         }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::Config;
 use super::error::Problem;
 use super::layers::dotted;
 use super::schema::{DAY_MS, choice, section};
+use super::tls::ClientCertificates;
+use super::validate::check_networks;
 
 /// The algorithms that a token may be signed with.
 const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
@@ -111,6 +114,18 @@ section! {
     }
 }
 
+impl Config {
+    /// True when clients may show certificates, which then say who they are.
+    pub fn takes_certificates(&self) -> bool {
+        self.tls.is_on() && self.tls.client_certificates != ClientCertificates::Off
+    }
+
+    /// True when callers have to say who they are.
+    pub fn is_authenticated(&self) -> bool {
+        self.takes_certificates() || !self.auth.issuers.is_empty() || self.auth.api_keys.enabled
+    }
+}
+
 impl Auth {
     /// What is missing, contradicts itself, or would be without effect; `has_certificates` when clients may show one.
     pub(super) fn problems(&self, has_certificates: bool) -> Vec<Problem> {
@@ -188,7 +203,10 @@ impl Issuer {
             if !ALGORITHMS.contains(&algorithm.as_str()) {
                 found.push(Problem::new(
                     key("algorithms"),
-                    format!("`{algorithm}` is not taken; write some of \"{}\"", ALGORITHMS.join("\", \"")),
+                    format!(
+                        "`{algorithm}` is not taken; write some of \"{}\"",
+                        ALGORITHMS.join("\", \"")
+                    ),
                 ));
             }
         }
@@ -196,11 +214,18 @@ impl Issuer {
             found.push(Problem::new(key("algorithms"), "is empty; name one at least"));
         }
         if self.keys_file.is_some() && self.keys_url.is_some() {
-            found.push(Problem::new(key("keys_url"), "stands beside keys_file; keep one of the two"));
+            found.push(Problem::new(
+                key("keys_url"),
+                "stands beside keys_file; keep one of the two",
+            ));
         }
         if self.keys_url.as_deref().is_some_and(|url| !is_url(url)) {
-            found.push(Problem::new(key("keys_url"), "is no URL; write https://, a host and a path"));
+            found.push(Problem::new(
+                key("keys_url"),
+                "is no URL; write https://, a host and a path",
+            ));
         }
+        found.extend(check_networks(&key("allowed_networks"), &self.allowed_networks));
         if self.organisation_claim.is_some() && self.organisation.is_some() {
             found.push(Problem::new(
                 key("organisation"),

@@ -243,7 +243,7 @@ fn check_agent(key: &dyn Fn(&str) -> String, agent: &AgentConfig, found: &mut Ve
 }
 
 /// The first text of a list that is no network, and why.
-fn check_networks(key: &str, texts: &[String]) -> Option<Problem> {
+pub(super) fn check_networks(key: &str, texts: &[String]) -> Option<Problem> {
     let wrong = |text: &String| {
         let error = text.parse::<Network>().err()?;
         Some(Problem::new(key, format!("`{text}` is no network; {error}")))

@@ -7,6 +7,7 @@
 //! - [`memory`]: for tests, demos and benches; nothing survives the process.
 //! - [`sea_orm`]: SQLite and PostgreSQL through SeaORM, with group commit; the only room that knows SQL.
 
+mod api_keys;
 pub mod conformance;
 mod log;
 pub mod memory;
@@ -24,6 +25,7 @@ use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::task::TaskEvent;
 
+pub use api_keys::{ApiKeyRepository, ApiKeyRow};
 pub use retention::{CompactQuery, Compacted, PruneQuery, Pruned};
 pub use types::{
     Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, StoredTask,

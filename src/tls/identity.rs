@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
@@ -24,19 +25,29 @@ const DNS_LABEL_BYTES_MAX: usize = 63;
 
 /// Who a verified certificate says the caller is: `spiffe://domain/path` or `dns:name`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PeerIdentity(Principal);
+pub struct PeerIdentity {
+    principal: Principal,
+    fingerprint: [u8; 32],
+}
 
 impl PeerIdentity {
     /// The identity that a certificate claims: true once the certificate is verified, and not before. None when it has no
     /// name that counts.
     pub fn from_der(certificate: &[u8], names: ClientNames) -> Option<Self> {
-        let (rest, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        let der = certificate;
+        let (rest, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
         if !rest.is_empty() || (names == ClientNames::Spiffe && !is_leaf(&certificate)) {
             return None;
         }
         // An error here is a doubled or unreadable extension: no identity, rather than the half that was read.
         let found = certificate.subject_alternative_name().ok()??;
-        from_names(&found.value.general_names, names).map(|name| Self(Principal::verified(&name)))
+        let name = from_names(&found.value.general_names, names)?;
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest(&SHA256, der).as_ref());
+        Some(Self {
+            principal: Principal::verified(&name),
+            fingerprint,
+        })
     }
 
     /// The trust domain of a SPIFFE id; none for a DNS name.
@@ -47,12 +58,17 @@ impl PeerIdentity {
 
     /// The identity as text.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.principal.as_str()
     }
 
-    /// The identity as the owner of tasks.
+    /// The identity as the name of a caller.
     pub fn principal(&self) -> Principal {
-        self.0.clone()
+        self.principal.clone()
+    }
+
+    /// The SHA-256 of the whole certificate: what tokens are bound to (RFC 8705 section 3.1).
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms and their levels, as `src/lib.rs` documents them; a room uses rooms of lower levels, and those of its own
 /// level that are named for it.
-const ROOMS: [(&str, u8, &[&str]); 22] = [
+const ROOMS: [(&str, u8, &[&str]); 24] = [
     ("error", 0, &[]),
     ("clock", 0, &[]),
     ("fault", 0, &[]),
@@ -17,6 +17,7 @@ const ROOMS: [(&str, u8, &[&str]); 22] = [
     ("pb", 0, &["error"]),
     ("telemetry", 0, &["config"]),
     ("tls", 0, &["access", "shutdown"]),
+    ("secrets", 0, &["config"]),
     ("egress", 0, &["config", "shutdown", "tls"]),
     ("task", 1, &[]),
     ("agent", 1, &["task"]),
@@ -25,7 +26,8 @@ const ROOMS: [(&str, u8, &[&str]); 22] = [
     ("execution", 3, &[]),
     ("service", 4, &[]),
     ("server", 5, &[]),
-    ("api", 5, &["server"]),
+    ("auth", 5, &[]),
+    ("api", 5, &["auth", "server"]),
     ("client", 5, &[]),
     ("app", 6, &[]),
 ];

@@ -34,15 +34,19 @@ pub(in crate::api) fn of(error: &Error, request_id: &str) -> Status {
         details.set_retry_info(error.retry_after);
     }
     let message = error.message.to_string();
-    Status::with_error_details_and_metadata(error.kind.grpc_code(), message, details, cursor(error))
+    Status::with_error_details_and_metadata(error.kind.grpc_code(), message, details, metadata_of(error))
 }
 
-/// A stream that ends early says where it ended, so that its reader can go on from there.
-fn cursor(error: &Error) -> MetadataMap {
+/// A stream that ends early says where it ended, so that its reader can go on from there; a caller who is not known is
+/// told how to authenticate.
+fn metadata_of(error: &Error) -> MetadataMap {
     let mut metadata = MetadataMap::new();
     let last = error.metadata.iter().find(|(key, _)| *key == "lastGeneration");
     if let Some(value) = last.and_then(|(_, value)| MetadataValue::try_from(value.as_str()).ok()) {
         metadata.insert(call::LAST_GENERATION_KEY, value);
+    }
+    if let Some(challenge) = error.challenge.as_deref().and_then(|text| text.parse().ok()) {
+        metadata.insert("www-authenticate", challenge);
     }
     metadata
 }

@@ -88,8 +88,8 @@ pub(super) fn set_headers(headers: &mut HeaderMap, error: &Error) {
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if error.http_status() == 401 {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    if let Some(challenge) = error.challenge.as_deref().and_then(|text| text.parse().ok()) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
 }
 
@@ -263,13 +263,18 @@ mod tests {
             let response = http_json(&error, Media::A2aJson, "r");
             assert_eq!(response.status().as_u16(), code);
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/a2a+json");
-            assert_eq!(
-                response.headers().contains_key(header::WWW_AUTHENTICATE),
-                code == 401
-            );
+            assert!(!response.headers().contains_key(header::WWW_AUTHENTICATE));
         }
         let expected: String = TABLE.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
         assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn a_challenge_goes_into_its_header() {
+        let error = Error::unauthenticated("who?", "Bearer realm=\"a\"".to_owned());
+        let response = http_json(&error, Media::Json, "r");
+        assert_eq!(response.status().as_u16(), 401);
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer realm=\"a\"");
     }
 
     #[test]

@@ -54,7 +54,11 @@ impl Claims {
 
     /// Whether one of `audiences` is an audience of the token.
     pub(super) fn is_for(&self, audiences: &[String]) -> bool {
-        let ours = |value: &Value| value.as_str().is_some_and(|name| audiences.iter().any(|ours| ours == name));
+        let ours = |value: &Value| {
+            value
+                .as_str()
+                .is_some_and(|name| audiences.iter().any(|ours| ours == name))
+        };
         match self.0.get("aud") {
             Some(Value::Array(several)) => several.iter().all(Value::is_string) && several.iter().any(ours),
             Some(one) => ours(one),
@@ -118,7 +122,12 @@ impl Claims {
     /// The scopes: one text with blanks between them (RFC 6749 section 3.3), or a list.
     pub(super) fn scopes(&self, claim: &str) -> Vec<Arc<str>> {
         match self.find(claim) {
-            Some(Value::String(text)) => text.split(' ').filter(|scope| !scope.is_empty()).take(VALUES_MAX).map(Arc::from).collect(),
+            Some(Value::String(text)) => text
+                .split(' ')
+                .filter(|scope| !scope.is_empty())
+                .take(VALUES_MAX)
+                .map(Arc::from)
+                .collect(),
             _ => self.values(claim),
         }
     }

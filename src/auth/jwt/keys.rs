@@ -55,7 +55,8 @@ impl Keys {
     /// algorithm when it names none.
     pub(super) fn verify(&self, token: &Token<'_>) -> Result<(), Reason> {
         let good = |key: &Key| {
-            jsonwebtoken::crypto::verify(token.signature, token.signed, &key.key, key.algorithm).unwrap_or(false)
+            jsonwebtoken::crypto::verify(token.signature, token.signed, &key.key, key.algorithm)
+                .unwrap_or(false)
         };
         self.candidates(token)
             .any(good)
@@ -66,10 +67,7 @@ impl Keys {
     fn candidates<'k>(&'k self, token: &'k Token<'_>) -> impl Iterator<Item = &'k Key> {
         self.0.iter().filter(|key| {
             key.algorithm == token.algorithm
-                && token
-                    .kid
-                    .as_ref()
-                    .is_none_or(|kid| key.kid.as_ref() == Some(kid))
+                && token.kid.as_ref().is_none_or(|kid| key.kid.as_ref() == Some(kid))
         })
     }
 }
@@ -88,9 +86,7 @@ impl Key {
                 .as_ref()
                 .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
         let algorithm = algorithm_of(jwk)?;
-        let says_so = common
-            .key_algorithm
-            .is_none_or(|named| named == algorithm.into());
+        let says_so = common.key_algorithm.is_none_or(|named| named == algorithm.into());
         if !is_for_signatures || !says_so {
             return None;
         }

@@ -10,7 +10,5 @@ mod keys;
 mod source;
 mod token;
 
-pub use source::Fetch;
-
-pub(super) use issuer::{Issuer, Verified};
+pub(super) use issuer::{Issuer, Surroundings, Verified};
 pub(super) use token::Token;

@@ -1,0 +1,76 @@
+//! The form of a key: `a2ad_ID_SECRET`. The id finds its row, the secret proves it, and the prefix lets scanners of source
+//! code recognise one that leaked.
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::config::Secret;
+use crate::repository::ApiKeyRow;
+use crate::secrets::Keyring;
+
+const PREFIX: &str = "a2ad_";
+/// Random bytes in an id, written in hex.
+const ID_BYTES: usize = 8;
+/// Random bytes in a secret, written in base64url.
+const SECRET_BYTES: usize = 32;
+/// What the hash is for; a hash made for something else with the same key is another one.
+const PURPOSE: &str = "api key";
+
+/// A key as a request shows it; well-formed, and nothing more.
+pub struct ApiKey<'a> {
+    /// The public part.
+    pub id: &'a str,
+    /// The whole key.
+    whole: &'a str,
+}
+
+impl<'a> ApiKey<'a> {
+    /// Takes a key apart; `None` when it is none of ours.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+        let is_id = id.len() == 2 * ID_BYTES && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_secret = URL_SAFE_NO_PAD
+            .decode(secret)
+            .is_ok_and(|bytes| bytes.len() == SECRET_BYTES);
+        (is_id && is_secret).then_some(Self { id, whole: text })
+    }
+
+    /// Whether this is the key that a row was made of; compared in constant time.
+    pub fn is_of(&self, row: &ApiKeyRow, keyring: &Keyring) -> bool {
+        keyring.verify_mac(&row.hash_key, PURPOSE, self.whole.as_bytes(), &row.hash)
+    }
+}
+
+/// A key that was just made: its text, which nobody sees again, and what is kept of it.
+pub struct NewApiKey {
+    /// The key itself.
+    pub text: Secret<String>,
+    /// What is kept.
+    pub row: ApiKeyRow,
+}
+
+impl NewApiKey {
+    /// Makes a key; `row` says whose it is and what it may, its id and hash are filled in.
+    ///
+    /// # Errors
+    /// When the machine has no randomness.
+    pub fn make(row: ApiKeyRow, keyring: &Keyring) -> Result<Self, &'static str> {
+        let (mut id, mut secret) = ([0; ID_BYTES], [0; SECRET_BYTES]);
+        for bytes in [&mut id[..], &mut secret[..]] {
+            rand::fill(bytes).map_err(|_| "the machine has no randomness")?;
+        }
+        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret));
+        let (hash_key, hash) = keyring.mac(PURPOSE, text.as_bytes());
+        Ok(Self {
+            text: Secret::new(text),
+            row: ApiKeyRow {
+                id,
+                hash: hash.to_vec(),
+                hash_key,
+                ..row
+            },
+        })
+    }
+}

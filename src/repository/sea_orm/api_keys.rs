@@ -1,0 +1,131 @@
+//! API keys: looked up by the server, made and revoked by the operator beside it.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value};
+
+use super::connect::{self, OpenError};
+use super::{DatabaseSettings, SeaOrmRepository, postgres, unavailable};
+use crate::repository::{ApiKeyRepository, ApiKeyRow, Error};
+
+const COLUMNS: &str = "id, hash, hash_key, name, organisation, scopes, created_ms, expires_ms, revoked_ms";
+
+#[async_trait]
+impl ApiKeyRepository for SeaOrmRepository {
+    async fn api_key(&self, id: &str) -> Result<Option<ApiKeyRow>, Error> {
+        let id = id.to_owned();
+        self.readers
+            .run(move |pool| async move { find(&pool, &id).await.map_err(unavailable) })
+            .await
+    }
+}
+
+/// The operator's way to API keys. It takes no lock, so that keys are made and revoked while a server runs.
+#[derive(Debug)]
+pub struct ApiKeyDesk(DatabaseConnection);
+
+impl ApiKeyDesk {
+    /// Opens the SQLite database at `path`, and makes it if there is none.
+    ///
+    /// # Errors
+    /// When the file can't be opened, or its schema is newer than this program.
+    pub async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
+        let connection = connect::sqlite(path, 1, false).await?;
+        connect::migrate(&connection).await?;
+        Ok(Self(connection))
+    }
+
+    /// Opens the PostgreSQL database that a `postgres://` URL names.
+    ///
+    /// # Errors
+    /// When the URL can't be read, the server can't be reached or refuses, or the schema is newer than this program.
+    pub async fn open_postgres(url: &str, settings: &DatabaseSettings) -> Result<Self, OpenError> {
+        postgres::probe(url, settings).await?;
+        postgres::migrate(url, settings).await?;
+        Ok(Self(postgres::pool(&postgres::options(url, settings, 1)).await?))
+    }
+
+    /// Keeps a new key.
+    ///
+    /// # Errors
+    /// When it is not known to be kept.
+    pub async fn add(&self, row: &ApiKeyRow) -> Result<(), Error> {
+        let values = [
+            Value::from(row.id.as_str()),
+            Value::from(row.hash.clone()),
+            Value::from(row.hash_key.as_str()),
+            Value::from(row.name.as_str()),
+            Value::from(row.organisation.clone()),
+            Value::from(row.scopes.join(" ")),
+            Value::from(row.created_ms),
+            Value::from(row.expires_ms),
+            Value::from(row.revoked_ms),
+        ];
+        let sql = format!("INSERT INTO api_key ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+        let insert = Statement::from_sql_and_values(self.0.get_database_backend(), sql, values);
+        self.0.execute_raw(insert).await.map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// At most `limit` keys in the order of their ids, behind `after`.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn list(&self, after: &str, limit: u32) -> Result<Vec<ApiKeyRow>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM api_key WHERE id > $1 ORDER BY id LIMIT $2");
+        let values = [Value::from(after), Value::from(i64::from(limit))];
+        let select = Statement::from_sql_and_values(self.0.get_database_backend(), sql, values);
+        let rows = self.0.query_all_raw(select).await.map_err(unavailable)?;
+        rows.iter()
+            .map(row_of)
+            .collect::<Result<_, _>>()
+            .map_err(unavailable)
+    }
+
+    /// Ends a key from now on; when it was revoked before, that stays as it was. `false` if there is none with this id.
+    ///
+    /// # Errors
+    /// When it is not known whether it was revoked.
+    pub async fn revoke(&self, id: &str, now_ms: i64) -> Result<bool, Error> {
+        let sql = "UPDATE api_key SET revoked_ms = COALESCE(revoked_ms, $2) WHERE id = $1";
+        let values = [Value::from(id), Value::from(now_ms)];
+        let update = Statement::from_sql_and_values(self.0.get_database_backend(), sql, values);
+        let updated = self.0.execute_raw(update).await.map_err(unavailable)?;
+        Ok(updated.rows_affected() > 0)
+    }
+
+    /// Closes the connection.
+    ///
+    /// # Errors
+    /// When the driver can't close it cleanly.
+    pub async fn close(self) -> Result<(), Error> {
+        self.0.close().await.map_err(unavailable)
+    }
+}
+
+async fn find(connection: &DatabaseConnection, id: &str) -> Result<Option<ApiKeyRow>, DbErr> {
+    let sql = format!("SELECT {COLUMNS} FROM api_key WHERE id = $1");
+    let select = Statement::from_sql_and_values(connection.get_database_backend(), sql, [Value::from(id)]);
+    let row = connection.query_one_raw(select).await?;
+    row.as_ref().map(row_of).transpose()
+}
+
+fn row_of(row: &QueryResult) -> Result<ApiKeyRow, DbErr> {
+    let scopes: String = row.try_get("", "scopes")?;
+    Ok(ApiKeyRow {
+        id: row.try_get("", "id")?,
+        hash: row.try_get("", "hash")?,
+        hash_key: row.try_get("", "hash_key")?,
+        name: row.try_get("", "name")?,
+        organisation: row.try_get("", "organisation")?,
+        scopes: scopes
+            .split(' ')
+            .filter(|scope| !scope.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        created_ms: row.try_get("", "created_ms")?,
+        expires_ms: row.try_get("", "expires_ms")?,
+        revoked_ms: row.try_get("", "revoked_ms")?,
+    })
+}
