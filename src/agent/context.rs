@@ -8,7 +8,10 @@ use bytes::Bytes;
 
 use crate::access::Caller;
 use crate::context::{CallContext, TraceContext};
-use crate::pb::{Message, SendMessageConfiguration, Struct, Task, part};
+use crate::pb::{Message, SendMessageConfiguration, Struct, Task, part, value};
+
+/// The member of metadata that names the skill which a message is for, by its id in the agent's card.
+pub const SKILL_ID: &str = "skillId";
 
 /// Reads tasks on behalf of an execution, in the scope of the caller that started it.
 #[async_trait]
@@ -100,6 +103,23 @@ impl RequestContext {
                 Cow::Owned(joined)
             }
         }
+    }
+
+    /// The id of the skill that the message is for, if it names one: the text [`SKILL_ID`] in the metadata of the message or
+    /// of the request. Where a caller's roles are limited to some skills, this is one of them, and what the agent has to
+    /// hold itself to.
+    pub fn skill(&self) -> Option<&str> {
+        let named = [self.message.metadata.as_ref(), self.metadata.as_deref()];
+        named.into_iter().flatten().find_map(|metadata| {
+            match metadata
+                .fields
+                .get(SKILL_ID)
+                .and_then(|value| value.kind.as_ref())
+            {
+                Some(value::Kind::StringValue(skill)) => Some(skill.as_str()),
+                _ => None,
+            }
+        })
     }
 
     /// The bytes of the first raw part with this file name.

@@ -14,7 +14,7 @@ mod updater;
 use crate::access::Principal;
 
 pub use blocking::{BlockingError, run_blocking};
-pub use context::{RequestContext, TaskReader};
+pub use context::{RequestContext, SKILL_ID, TaskReader};
 pub use executor::{AgentError, AgentExecutor, CancelOutcome, Recovery};
 pub use registry::{Agent, AgentOptions, Agents, Idempotency, RegistryError};
 pub(crate) use threads::on_own_thread;

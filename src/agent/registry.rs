@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::polls::Polls;
 use super::{AgentExecutor, Slots};
+use crate::access::{Caller, Names};
 use crate::pb::AgentCard;
 use crate::slots::SlotLimits;
 
@@ -47,9 +48,19 @@ pub struct AgentOptions {
     pub interrupted_ttl: Option<Duration>,
     /// The card for authenticated callers (specification 3.1.11).
     pub extended_card: Option<AgentCard>,
+    /// The organisations whose callers know of the agent; `None` for everybody. For all others it does not exist.
+    pub organisations: Option<Names>,
 }
 
 impl AgentOptions {
+    /// Whether a caller knows of the agent.
+    pub fn is_known_to(&self, caller: &Caller) -> bool {
+        self.organisations.as_ref().is_none_or(|organisations| {
+            let organisation = caller.organisation.as_deref();
+            organisation.is_some_and(|name| organisations.contains(name))
+        })
+    }
+
     /// How many executions of one owner may run at once.
     pub fn executions_per_owner_max(&self) -> usize {
         let share = self.executions_max / 4 * 3 + self.executions_max % 4 * 3 / 4;
@@ -70,6 +81,7 @@ impl Default for AgentOptions {
             task_timeout: None,
             interrupted_ttl: None,
             extended_card: None,
+            organisations: None,
         }
     }
 }

@@ -54,11 +54,11 @@ pub(super) struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// The context of the call.
+    /// The context of a call by `caller`.
     ///
     /// # Errors
     /// InvalidParams when a header is repeated, too long, or not text.
-    pub(super) fn context(&self) -> Result<CallContext, Error> {
+    pub(super) fn context(&self, caller: Arc<Caller>) -> Result<CallContext, Error> {
         for name in &SINGLE {
             if self.headers.get_all(name).iter().nth(1).is_some() {
                 return Err(Error::invalid(
@@ -69,7 +69,7 @@ impl Origin<'_> {
         }
         let version = self.text(&VERSION)?.or(self.query_version).map(Arc::from);
         Ok(CallContext {
-            caller: self.caller(),
+            caller,
             binding: self.binding,
             peer: self.peer.and_then(|peer| peer.addr),
             request_id: self.request_id(),
@@ -80,11 +80,6 @@ impl Origin<'_> {
             idempotency_key: self.idempotency_key()?,
             last_generation: self.last_generation()?,
         })
-    }
-
-    fn caller(&self) -> Arc<Caller> {
-        let identity = self.peer.and_then(|peer| peer.identity.as_ref());
-        Arc::new(identity.map_or_else(Caller::anonymous, |identity| Caller::named(identity.principal())))
     }
 
     fn text(&self, name: &HeaderName) -> Result<Option<&str>, Error> {

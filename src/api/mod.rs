@@ -5,6 +5,7 @@
 //! this room knows HTTP and JSON.
 
 mod call;
+mod callers;
 mod grpc;
 mod http;
 mod patience;

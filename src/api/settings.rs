@@ -22,6 +22,8 @@ pub struct ApiSettings {
     pub sse_keepalive: Duration,
     /// Bytes of an idempotency key or another label in a header.
     pub id_bytes_max: usize,
+    /// How often the credential behind an open stream is looked at, if it can end by itself.
+    pub credential_interval: Duration,
     /// Seconds for which a client may keep a card.
     pub card_max_age_s: u32,
     /// Origins whose pages may call; `*` for all.
@@ -39,6 +41,7 @@ impl Default for ApiSettings {
             batch_concurrency_max: 16,
             sse_keepalive: Duration::from_secs(15),
             id_bytes_max: 128,
+            credential_interval: Duration::from_secs(5),
             card_max_age_s: 300,
             cors_origins: Vec::new(),
         }

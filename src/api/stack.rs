@@ -23,6 +23,7 @@ use tower::{Layer, Service};
 
 use super::patience::PatientBody;
 use super::{ApiSettings, Body, call, grpc, http as json};
+use crate::auth::Authenticator;
 use crate::error::Error;
 use crate::pb;
 use crate::service::AgentService;
@@ -34,6 +35,7 @@ pub struct Api(Arc<Inner>);
 
 struct Inner {
     service: AgentService,
+    authenticator: Authenticator,
     settings: ApiSettings,
     shutdown: Shutdown,
     /// Health and reflection.
@@ -56,6 +58,7 @@ impl Api {
     /// When the descriptors that were compiled in are damaged.
     pub async fn new(
         service: AgentService,
+        authenticator: Authenticator,
         settings: ApiSettings,
         shutdown: Shutdown,
     ) -> Result<Self, SetupError> {
@@ -77,6 +80,7 @@ impl Api {
         let in_flight = Arc::default();
         Ok(Self(Arc::new(Inner {
             service,
+            authenticator,
             settings,
             shutdown,
             beside,
@@ -159,6 +163,10 @@ impl Api {
 
     pub(super) fn service(&self) -> &AgentService {
         &self.0.service
+    }
+
+    pub(super) fn authenticator(&self) -> &Authenticator {
+        &self.0.authenticator
     }
 
     pub(super) fn settings(&self) -> &ApiSettings {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::access::Names;
 use crate::agent::{Agent, AgentOptions, Idempotency};
 use crate::app::{HostedAgent, IDEMPOTENCY_EXTENSION, RESUME_EXTENSION, StartError};
+use crate::auth::{self, AuthSettings};
 use crate::config::{self, CardCapabilities, Config};
 use crate::context::Binding;
 use crate::pb::{AgentCapabilities, AgentCard, AgentExtension, AgentInterface, AgentProvider};
@@ -17,6 +19,7 @@ pub(super) fn agents(
     hosted: Vec<HostedAgent>,
     config: &Config,
     base: &str,
+    security: &AuthSettings,
 ) -> Result<Vec<Agent>, StartError> {
     let names: Vec<&str> = hosted.iter().map(|agent| agent.name.as_str()).collect();
     if let Some(unknown) = config.agents.keys().find(|name| !names.contains(&name.as_str())) {
@@ -34,11 +37,12 @@ pub(super) fn agents(
             &agent.name
         };
         let overrides = config.agents.get(&agent.name).cloned().unwrap_or_default();
-        let card = complete(agent.card, config, &overrides, base, tenant);
-        let extended_card = agent
-            .extended_card
-            .map(|card| complete(card, config, &overrides, base, tenant));
+        let complete = |card| secured(complete(card, config, &overrides, base, tenant), security);
+        let card = complete(agent.card);
+        let extended_card = agent.extended_card.map(complete);
+        let organisations = &overrides.organisations;
         let options = AgentOptions {
+            organisations: (!organisations.is_empty()).then(|| Names::new(organisations)),
             close_on_interrupt: overrides.close_on_interrupt,
             idempotency: match overrides.idempotency {
                 config::Idempotency::Key => Idempotency::Key,
@@ -76,6 +80,13 @@ fn limits(config: &Config, overrides: &config::AgentConfig) -> AgentOptions {
         ),
         ..AgentOptions::default()
     }
+}
+
+/// What the card says about credentials is what is asked for, whatever the agent's author wrote.
+fn secured(mut card: AgentCard, security: &AuthSettings) -> AgentCard {
+    card.security_schemes = auth::schemes(security);
+    card.security_requirements = auth::requirements(security);
+    card
 }
 
 fn complete(

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{agent, api, config, error, repository, server, tls};
+use crate::{agent, api, auth, config, egress, error, repository, server, tls};
 
 /// Why a runtime did not start; the text says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,12 @@ pub enum StartError {
     /// The certificates can't be used.
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    /// Authentication can't be set up.
+    #[error(transparent)]
+    Auth(#[from] auth::SetupError),
+    /// The way out can't be set up.
+    #[error("egress: {0}")]
+    Egress(#[from] egress::Error),
     /// The database can't be used.
     #[error(transparent)]
     Database(#[from] repository::sea_orm::OpenError),

@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+mod auth;
 mod cards;
 mod error;
 mod retention;
@@ -27,7 +28,7 @@ use crate::pb::AgentCard;
 
 pub use error::StartError;
 pub use retention::{Removed, RetentionPolicy, prune};
-pub use runtime::{Runtime, open_repository};
+pub use runtime::{Runtime, Stores, open_stores};
 pub use settings::{database as database_settings, egress as egress_settings};
 
 /// The extension by which a card says that sends with the same `idempotency-key` give the same task.

@@ -8,16 +8,18 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::{HostedAgent, RetentionPolicy, StartError, cards, retention, settings, signals::Signals};
+use super::{HostedAgent, RetentionPolicy, StartError, auth, cards, retention, settings, signals::Signals};
 use crate::agent::Agents;
 use crate::api::Api;
+use crate::auth::{Authenticator, Needs};
 use crate::bus::LocalBus;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
+use crate::egress::Egress;
 use crate::execution::{Executions, Sweeper};
-use crate::repository::TaskRepository;
 use crate::repository::memory::MemoryRepository;
 use crate::repository::sea_orm::SeaOrmRepository;
+use crate::repository::{ApiKeyRepository, TaskRepository};
 use crate::server;
 use crate::service::AgentService;
 use crate::shutdown::Shutdown;
@@ -56,12 +58,24 @@ impl Runtime {
             .local_addr()
             .map_err(|cause| listen_error(config.server.listen, cause))?;
         let base_url = config.server.public_url(address, tls.is_some());
+        let security = auth::settings(&config);
         let agents = Agents::new(
-            cards::agents(hosted, &config, &base_url)?,
+            cards::agents(hosted, &config, &base_url, &security)?,
             config.default_agent.as_deref(),
         )?;
-        let repository = open_repository(&config, &shutdown).await?;
+        let Stores {
+            tasks: repository,
+            api_keys,
+        } = open_stores(&config, &shutdown).await?;
         let clock = Clock::system();
+        let needs = Needs {
+            clock: clock.clone(),
+            shutdown: &shutdown,
+            egress: &Egress::open(settings::egress(&config), &shutdown).await?,
+            keys: api_keys,
+            keyring: Arc::default(),
+        };
+        let authenticator = Authenticator::new(security, needs).await?;
         let executions = Executions::new(
             repository.clone(),
             Arc::new(LocalBus::new()),
@@ -84,7 +98,13 @@ impl Runtime {
             shutdown.clone(),
             settings::service(&config),
         )?;
-        let api = Api::new(service.clone(), settings::api(&config), shutdown.clone()).await?;
+        let api = Api::new(
+            service.clone(),
+            authenticator,
+            settings::api(&config),
+            shutdown.clone(),
+        )
+        .await?;
         Ok(Self {
             config,
             address,
@@ -253,25 +273,40 @@ fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
     StartError::Listen { address, cause }
 }
 
+/// What a runtime keeps, in one database.
+pub struct Stores {
+    /// Tasks and what belongs to them. Closing it closes the database.
+    pub tasks: Arc<dyn TaskRepository>,
+    /// API keys.
+    pub api_keys: Arc<dyn ApiKeyRepository>,
+}
+
+impl Stores {
+    fn of<R: TaskRepository + ApiKeyRepository>(repository: R) -> Self {
+        let repository = Arc::new(repository);
+        Self {
+            tasks: repository.clone(),
+            api_keys: repository,
+        }
+    }
+}
+
 /// Opens the database that a configuration names and applies missing migrations. Close it before the process ends.
 ///
 /// # Errors
 /// [`StartError::Database`] and [`StartError::Backend`].
-pub async fn open_repository(
-    config: &Config,
-    shutdown: &Shutdown,
-) -> Result<Arc<dyn TaskRepository>, StartError> {
+pub async fn open_stores(config: &Config, shutdown: &Shutdown) -> Result<Stores, StartError> {
     match config.database.backend().map_err(StartError::Backend)? {
-        Backend::Memory => Ok(Arc::new(MemoryRepository::new())),
+        Backend::Memory => Ok(Stores::of(MemoryRepository::new())),
         Backend::Sqlite(path) => {
             let path: &Path = &path;
-            Ok(Arc::new(
+            Ok(Stores::of(
                 SeaOrmRepository::open_sqlite(path, &settings::database(config), shutdown).await?,
             ))
         }
         Backend::Postgres(url) => {
             let settings = settings::database(config);
-            Ok(Arc::new(
+            Ok(Stores::of(
                 SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
             ))
         }

@@ -93,6 +93,7 @@ pub(super) fn api(config: &Config) -> ApiSettings {
         batch_concurrency_max: config.limits.batch_concurrency_max,
         sse_keepalive: Duration::from_millis(config.limits.sse_keepalive_ms),
         id_bytes_max: config.limits.id_bytes_max,
+        credential_interval: Duration::from_millis(config.auth.credential_interval_ms),
         card_max_age_s: config.card.max_age_s,
         cors_origins: config.server.cors_origins.clone(),
     }

@@ -1,6 +1,6 @@
 //! What a card says about authentication (specification 4.5), made from the configuration.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::settings::{AuthSettings, Combination, IssuerSettings, KeySource};
 use crate::pb::{
@@ -12,9 +12,9 @@ const CERTIFICATE: &str = "mtls";
 const API_KEY: &str = "api-key";
 
 /// The schemes by name, for a card's `securitySchemes`.
-pub fn schemes(settings: &AuthSettings) -> HashMap<String, SecurityScheme> {
+pub fn schemes(settings: &AuthSettings) -> BTreeMap<String, SecurityScheme> {
     let uses = |part: fn(Combination) -> bool| settings.accept.iter().any(|&one| part(one));
-    let mut schemes = HashMap::new();
+    let mut schemes = BTreeMap::new();
     let mut add = |name: String, scheme: Scheme| {
         schemes.insert(name, SecurityScheme { scheme: Some(scheme) });
     };

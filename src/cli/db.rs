@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use a2ad::app::{RetentionPolicy, database_settings, open_repository, prune};
+use a2ad::app::{RetentionPolicy, database_settings, open_stores, prune};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
 use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
@@ -158,7 +158,7 @@ impl Prune {
             return Err("a database in memory ends with its server; name another with --database".into());
         }
         let shutdown = Shutdown::new();
-        let repository = open_repository(&config, &shutdown).await?;
+        let repository = open_stores(&config, &shutdown).await?.tasks;
         let removed = prune(&repository, &policy, &Clock::system()).await;
         repository.close().await;
         let removed = removed?;

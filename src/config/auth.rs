@@ -109,6 +109,9 @@ section! {
         cache_ttl_ms: u64 = 300_000, 0..=DAY_MS;
         /// Milliseconds that a call waits for an issuer's keys.
         keys_timeout_ms: u64 = 5_000, 100..=60_000;
+        /// Milliseconds between looks at the token or key behind an open stream: how long one goes on that was revoked or
+        /// has expired.
+        credential_interval_ms: u64 = 5_000, 10..=60_000;
         /// Milliseconds between looks at key files.
         reload_interval_ms: u64 = 5_000, 10..=3_600_000;
     }

@@ -79,6 +79,34 @@ impl EventStream {
         Self::whole(vec![Arc::new(TaskEvent::encode(0, &Payload::Message(message)))])
     }
 
+    /// The same events until `end` resolves; then comes its error, with the cursor behind the last event.
+    #[must_use]
+    pub fn until(self, end: impl Future<Output = Error> + Send + 'static) -> Self {
+        let cursor = self.first_generation.map_or(0, |first| first.saturating_sub(1));
+        let state = Some((self.events, Box::pin(end), cursor));
+        let events = stream::unfold(state, |state| async move {
+            let (mut events, mut end, mut cursor) = state?;
+            tokio::select! {
+                // The end first: it has to come through however quickly events do.
+                biased;
+                error = &mut end => {
+                    Some((Err(error.with("lastGeneration", cursor.to_string())), None))
+                }
+                item = events.next() => {
+                    let item = item?;
+                    if let Ok(event) = &item {
+                        cursor = event.generation;
+                    }
+                    Some((item, Some((events, end, cursor))))
+                }
+            }
+        });
+        Self {
+            events: Box::pin(events),
+            ..self
+        }
+    }
+
     /// Keeps `guard` for as long as the stream exists.
     #[must_use]
     pub fn holding<G: Send + 'static>(self, guard: G) -> Self {

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::Inner;
 use super::guard::Admission;
+use super::{Inner, Method};
 use crate::agent::Agents;
+use crate::context::CallContext;
 use crate::error::{Error, Kind};
 use crate::pb::{AgentCard, json};
 
@@ -63,14 +64,31 @@ impl Cards {
 }
 
 impl Inner {
-    /// The card for callers who are let in; that the agent declares it was checked at the door.
-    pub(super) fn extended_card(&self, admission: &Admission) -> Result<AgentCard, Error> {
-        admission.agent.options.extended_card.clone().ok_or_else(|| {
+    /// The card for callers who are let in, with the skills that they may use; that the agent declares it was checked at
+    /// the door.
+    pub(super) fn extended_card(
+        &self,
+        call: &CallContext,
+        admission: &Admission,
+    ) -> Result<AgentCard, Error> {
+        let agent = &admission.agent;
+        let mut card = agent.options.extended_card.clone().ok_or_else(|| {
             Error::new(
                 Kind::ExtendedAgentCardNotConfigured,
                 "the agent declares an extended card and none is configured; use the public card",
             )
-        })
+        })?;
+        let grants = &call.caller.grants;
+        let sends = [Method::SendMessage, Method::SendStreamingMessage];
+        let usable = sends.map(|method| grants.skills(&agent.name, method));
+        let skills = card.skills.len();
+        card.skills
+            .retain(|skill| usable.iter().any(|usable| usable.contains(&skill.id)));
+        if card.skills.len() < skills {
+            // They are of the whole card.
+            card.signatures.clear();
+        }
+        Ok(card)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::pb::AgentCapabilities;
 /// A call that was let in: to which agent, and whose tasks it may see.
 pub(super) struct Admission {
     pub(super) agent: Arc<Agent>,
+    pub(super) method: Method,
     pub(super) scope: Scope,
 }
 
@@ -36,8 +37,8 @@ fn needs(method: Method) -> Needs {
 }
 
 impl Inner {
-    /// Lets a call in: not while draining, only in a version that is served, only to an agent that exists and is able
-    /// to, and only with the extensions that it requires.
+    /// Lets a call in: not while draining, only in a version that is served, only to an agent that the caller knows of and
+    /// may use in this way, that is able to, and only with the extensions that it requires.
     pub(super) fn admit(&self, call: &CallContext, method: Method, tenant: &str) -> Result<Admission, Error> {
         if self.shutdown.is_draining() {
             return Err(Error::unavailable(
@@ -46,6 +47,7 @@ impl Inner {
         }
         version::check(call, self.settings.strict_version)?;
         let agent = self.addressed(call, tenant)?;
+        check_permission(call, method, &agent.name)?;
         let none = AgentCapabilities::default();
         let capabilities = agent.card.capabilities.as_ref().unwrap_or(&none);
         check_capability(method, capabilities)?;
@@ -56,6 +58,7 @@ impl Inner {
         };
         Ok(Admission {
             agent: agent.clone(),
+            method,
             scope,
         })
     }
@@ -63,7 +66,7 @@ impl Inner {
     /// The agent that a call is for: the tenant's, the path's, or the default one.
     pub(super) fn addressed(&self, call: &CallContext, tenant: &str) -> Result<&Arc<Agent>, Error> {
         let name = match (&call.path_agent, tenant) {
-            (None, "") => return Ok(self.agents.default_agent()),
+            (None, "") => &self.agents.default_agent().name,
             (Some(path), "") => path,
             (None, tenant) => tenant,
             (Some(path), tenant) if **path == *tenant => tenant,
@@ -74,7 +77,9 @@ impl Inner {
                 ));
             }
         };
-        self.agents.get(name).ok_or_else(|| {
+        let agent = self.agents.get(name);
+        let known = agent.filter(|agent| agent.options.is_known_to(&call.caller));
+        known.ok_or_else(|| {
             let known: String = name.chars().take(64).collect();
             Error::new(
                 Kind::NotFound,
@@ -103,6 +108,20 @@ impl Inner {
             .cloned()
             .collect()
     }
+}
+
+/// What the caller may not do it is told before anything about the agent's abilities.
+pub(super) fn check_permission(call: &CallContext, method: Method, agent: &str) -> Result<(), Error> {
+    let caller = &call.caller;
+    if caller.grants.permit(agent, method) {
+        return Ok(());
+    }
+    Err(Error::permission_denied(format!(
+        "{} may not use {} of {agent}; ask the operator for a role that allows it",
+        caller.principal,
+        method.as_str()
+    ))
+    .with("operation", method.as_str()))
 }
 
 fn check_capability(method: Method, capabilities: &AgentCapabilities) -> Result<(), Error> {

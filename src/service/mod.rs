@@ -15,13 +15,15 @@ mod page_token;
 mod push_config;
 mod send_message;
 mod settings;
+mod skill;
 mod streams;
 mod subscribe;
 mod version;
 
 use std::sync::Arc;
 
-use crate::agent::Agents;
+use crate::access::Caller;
+use crate::agent::{Agent, Agents};
 use crate::clock::Clock;
 use crate::context::CallContext;
 use crate::error::Error;
@@ -105,6 +107,25 @@ impl AgentService {
     /// The public card of an agent, ready to be sent; `None` names the default agent.
     pub fn card(&self, agent: Option<&str>) -> Option<&CardDocument> {
         self.0.cards.get(agent)
+    }
+
+    /// True when not everybody knows of the agent; `None` names the default agent.
+    pub fn is_private(&self, agent: Option<&str>) -> bool {
+        let agent = self.agent(agent);
+        agent.is_some_and(|agent| agent.options.organisations.is_some())
+    }
+
+    /// Whether a caller knows of the agent; `None` names the default agent.
+    pub fn is_known_to(&self, agent: Option<&str>, caller: &Caller) -> bool {
+        let agent = self.agent(agent);
+        agent.is_some_and(|agent| agent.options.is_known_to(caller))
+    }
+
+    fn agent(&self, name: Option<&str>) -> Option<&Arc<Agent>> {
+        match name {
+            Some(name) => self.0.agents.get(name),
+            None => Some(self.0.agents.default_agent()),
+        }
     }
 
     /// The agents that are hosted.
@@ -275,6 +296,6 @@ impl AgentService {
         let admission = self
             .0
             .admit(call, Method::GetExtendedAgentCard, &request.tenant)?;
-        self.0.extended_card(&admission)
+        self.0.extended_card(call, &admission)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::guard::Admission;
-use super::{Inner, history, media, push_config};
+use super::{Inner, Method, guard, history, media, push_config, skill};
 use crate::agent::Idempotency;
 use crate::context::CallContext;
 use crate::error::{Error, Kind, Violation};
@@ -169,6 +169,7 @@ impl Inner {
         request: SendMessageRequest,
     ) -> Result<Checked, Error> {
         inspect(&request, &self.settings.inspect).map_err(Error::violations)?;
+        skill::check(call, admission, &request)?;
         let fingerprint_of = self.key(call, admission, &request)?;
         let SendMessageRequest {
             message,
@@ -185,8 +186,11 @@ impl Inner {
         let (mut push_configs, mut wait) = (Vec::new(), Wait::Settled);
         if let Some(configuration) = &configuration {
             media::check_output(&admission.agent.card, &configuration.accepted_output_modes)?;
-            push_configs
-                .extend(self.inline_push_config(admission, &configuration.task_push_notification_config)?);
+            push_configs.extend(self.inline_push_config(
+                call,
+                admission,
+                &configuration.task_push_notification_config,
+            )?);
             if configuration.return_immediately {
                 wait = Wait::Accepted;
             }
@@ -255,10 +259,13 @@ impl Inner {
     /// The push configuration that came with a message; the task's id is not known yet.
     fn inline_push_config(
         &self,
+        call: &CallContext,
         admission: &Admission,
         config: &Option<TaskPushNotificationConfig>,
     ) -> Result<Option<TaskPushNotificationConfig>, Error> {
         let Some(config) = config else { return Ok(None) };
+        let create = Method::CreateTaskPushNotificationConfig;
+        guard::check_permission(call, create, &admission.agent.name)?;
         let capabilities = admission.agent.card.capabilities.as_ref();
         if capabilities.and_then(|capabilities| capabilities.push_notifications) != Some(true) {
             return Err(Error::new(

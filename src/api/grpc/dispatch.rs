@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use http::request::Parts;
 use http::{Request, Response};
 use prost::Message;
 use tonic::codec::{CompressionEncoding, SingleMessageCompressionOverride};
@@ -52,11 +53,14 @@ where
             &call::request_id(request.headers()),
         );
     };
-    let (context, limit) = match admit(api, &request) {
+    let (head, body) = request.into_parts();
+    let (context, limit) = match admit(api, &head).await {
         Ok(admitted) => admitted,
-        Err(error) => return status::refuse(&error, &call::request_id(request.headers())),
+        Err(error) => return status::refuse(&error, &call::request_id(&head.headers)),
     };
+    let request = Request::from_parts(head, body);
     let call = Call {
+        api: api.clone(),
         service: api.service().clone(),
         context: Arc::new(context),
         limit,
@@ -87,18 +91,20 @@ where
     }
 }
 
-fn admit<B>(api: &Api, request: &Request<B>) -> Result<(CallContext, Option<Duration>), Error> {
+async fn admit(api: &Api, head: &Parts) -> Result<(CallContext, Option<Duration>), Error> {
     let settings = api.settings();
+    let peer = head.extensions.get::<Arc<Peer>>();
+    let caller = api.caller(&head.headers, peer).await?;
     let origin = Origin {
         binding: Binding::Grpc,
-        headers: request.headers(),
-        peer: request.extensions().get::<Arc<Peer>>(),
+        headers: &head.headers,
+        peer,
         path_agent: None,
         query_version: None,
         id_bytes_max: settings.id_bytes_max,
     };
-    let limit = timeout::of(request.headers(), settings.request_timeout_max)?;
-    let context = origin.context()?;
+    let limit = timeout::of(&head.headers, settings.request_timeout_max)?;
+    let context = origin.context(caller)?;
     api.service().check_version(&context)?;
     Ok((context, limit))
 }
@@ -136,6 +142,7 @@ type Serving<'a> = Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>;
 /// One call on its way into the core.
 #[derive(Clone)]
 struct Call {
+    api: Api,
     service: AgentService,
     context: Arc<CallContext>,
     limit: Option<Duration>,
@@ -266,9 +273,13 @@ impl Call {
         let limit = self.limit;
         let once = Once(|message: D| {
             let answer = operation(self.clone(), message);
-            let id = self.context.request_id.clone();
+            let (api, context) = (self.api.clone(), self.context.clone());
             // The deadline bounds how long a stream takes to begin; the client itself ends one that lasts too long.
-            async move { Ok(encoded(within(limit, answer).await?, id)) }
+            async move {
+                let answer = within(limit, answer).await?;
+                let guarded = answer.map(|events| api.guarded(events, &context.caller));
+                Ok(encoded(guarded, context.request_id.clone()))
+            }
         });
         let mut grpc = Grpc::new(EncodedCodec::<D>::default())
             .accept_compressed(CompressionEncoding::Gzip)

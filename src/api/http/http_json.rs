@@ -84,7 +84,7 @@ where
         _ => Source::Json(&text),
     };
     let operation = Operation {
-        service: api.service(),
+        api: api,
         call: &call,
         method,
         source,

@@ -251,7 +251,7 @@ impl Exchange<'_> {
 
     fn operation<'s>(&'s self, request: &'s Request<'_>, method: Method) -> Result<Operation<'s>, Error> {
         Ok(Operation {
-            service: self.api.service(),
+            api: self.api,
             call: self.call.as_ref().map_err(Error::clone)?,
             method,
             source: request

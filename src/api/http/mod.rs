@@ -22,6 +22,8 @@ mod security;
 mod sse;
 mod stream;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
@@ -29,8 +31,10 @@ use tower::BoxError;
 
 use super::call::{self, Origin};
 use super::{Api, Body};
-use crate::context::Binding;
+use crate::access::Caller;
+use crate::context::{Binding, CallContext};
 use crate::error::{Error, Kind};
+use crate::service::CardDocument;
 use router::{Miss, Route, Target};
 
 /// The query parameter that may stand in for the header of the same name (specification 3.6.1).
@@ -82,7 +86,11 @@ where
         query_version: named_version,
         id_bytes_max: api.settings().id_bytes_max,
     };
-    let call = head::check(&head.headers).and_then(|()| origin.context());
+    let call = match head::check(&head.headers) {
+        Ok(()) => caller_for(api, &route, head).await,
+        Err(error) => Err(error),
+    };
+    let call = call.and_then(|caller| origin.context(caller));
     let context = call.as_ref().ok().cloned();
     let request_id = match &call {
         Ok(call) => call.request_id.clone(),
@@ -104,9 +112,9 @@ where
                 };
                 http_json::answer(api, request, &request_id, media, body).await
             }
-            Target::Card => match service.card(route.agent) {
-                Some(card) => card::answer(api.settings(), card, &head.headers, is_head),
-                None => render::http_json(&no_such_agent(), media, &request_id),
+            Target::Card => match public_card(api, route.agent, &call) {
+                Ok(card) => card::answer(api.settings(), card, &head.headers, is_head),
+                Err(error) => render::http_json(&error, media, &request_id),
             },
             Target::OpenApi => document::open_api(is_head),
             Target::Health => document::health(api, is_head).await,
@@ -117,6 +125,38 @@ where
         None => reply::set_request_id(response.headers_mut(), &request_id),
     }
     response
+}
+
+/// Who calls, where it matters: documents are for everybody, but for the cards of agents that not everybody knows.
+async fn caller_for(api: &Api, route: &Result<Route<'_>, Miss>, head: &Parts) -> Result<Arc<Caller>, Error> {
+    let matters = match route {
+        Ok(Route {
+            target: Target::JsonRpc | Target::Operation { .. },
+            ..
+        }) => true,
+        Ok(Route {
+            target: Target::Card,
+            agent,
+        }) => api.service().is_private(*agent),
+        _ => false,
+    };
+    if matters {
+        api.caller(&head.headers, head.extensions.get()).await
+    } else {
+        Ok(Arc::new(Caller::anonymous()))
+    }
+}
+
+/// The card of an agent that the caller knows of.
+fn public_card<'a>(
+    api: &'a Api,
+    agent: Option<&str>,
+    call: &Result<CallContext, Error>,
+) -> Result<&'a CardDocument, Error> {
+    let service = api.service();
+    let is_known = !service.is_private(agent)
+        || service.is_known_to(agent, &call.as_ref().map_err(Error::clone)?.caller);
+    service.card(agent).filter(|_| is_known).ok_or_else(no_such_agent)
 }
 
 /// Refuses a request whose body is not looked at, in the form of the binding that its path belongs to.

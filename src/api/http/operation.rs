@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::router::Names;
+use crate::api::Api;
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
 use crate::execution::EventStream;
@@ -14,7 +15,7 @@ use crate::pb::{
     GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
     ListTasksRequest, SendMessageRequest, SubscribeToTaskRequest, TaskPushNotificationConfig,
 };
-use crate::service::{AgentService, Method};
+use crate::service::Method;
 
 /// Where the fields of a request stand.
 #[derive(Clone, Copy)]
@@ -27,7 +28,7 @@ pub(super) enum Source<'a> {
 
 /// One call of the core.
 pub(super) struct Operation<'a> {
-    pub(super) service: &'a AgentService,
+    pub(super) api: &'a Api,
     pub(super) call: &'a CallContext,
     pub(super) method: Method,
     pub(super) source: Source<'a>,
@@ -55,20 +56,21 @@ impl Operation<'_> {
     /// # Errors
     /// ParseError and InvalidParams of the reading, and those of the operation.
     pub(super) async fn perform(&self, out: Vec<u8>) -> Result<Outcome, Error> {
-        let (service, call) = (self.service, self.call);
+        let (service, call) = (self.api.service(), self.call);
         let mut activated = Vec::new();
         let active = &mut activated;
+        let guarded = |events| self.api.guarded(events, &call.caller);
         let answer = match self.method {
             Method::SendMessage => json(out, &service.send_message(call, self.read(active)?).await?),
-            Method::SendStreamingMessage => Ok(Answer::Stream(
+            Method::SendStreamingMessage => Ok(Answer::Stream(guarded(
                 service.send_streaming_message(call, self.read(active)?).await?,
-            )),
+            ))),
             Method::GetTask => json(out, &service.get_task(call, self.read(active)?).await?),
             Method::ListTasks => json(out, &service.list_tasks(call, self.read(active)?).await?),
             Method::CancelTask => json(out, &service.cancel_task(call, self.read(active)?).await?),
-            Method::SubscribeToTask => Ok(Answer::Stream(
+            Method::SubscribeToTask => Ok(Answer::Stream(guarded(
                 service.subscribe_to_task(call, self.read(active)?).await?,
-            )),
+            ))),
             Method::CreateTaskPushNotificationConfig => json(
                 out,
                 &service
@@ -109,7 +111,10 @@ impl Operation<'_> {
         };
         request.bind(&self.names)?;
         if !self.call.extensions.is_empty() {
-            *activated = self.service.activated_extensions(self.call, request.tenant());
+            *activated = self
+                .api
+                .service()
+                .activated_extensions(self.call, request.tenant());
         }
         Ok(request)
     }

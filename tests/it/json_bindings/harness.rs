@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use a2ad::agent::{Agent, AgentOptions, Agents};
 use a2ad::api::{Api, ApiSettings, Body};
+use a2ad::auth::Authenticator;
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::execution::Executions;
@@ -46,7 +47,9 @@ impl World {
         let service = ServiceSettings::default();
         let service =
             AgentService::new(agents(), executions, repository, clock, shutdown.clone(), service).unwrap();
-        let api = Api::new(service, settings, shutdown.clone()).await.unwrap();
+        let api = Api::new(service, Authenticator::open(), settings, shutdown.clone())
+            .await
+            .unwrap();
         Self { api, shutdown }
     }
 
