@@ -359,7 +359,7 @@ fn contradictions_are_refused_with_what_to_write() {
             &["`tls.key_file` in", "without tls.cert_file"],
         ),
         (
-            "[tls]\ncert_file = 'c'",
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'",
             &["`tls.key_file`:", "`tls.client_ca_file`:", "has 2 problems"],
         ),
         (
@@ -386,11 +386,11 @@ fn contradictions_are_refused_with_what_to_write() {
             ],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'common-name'",
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'common-name'",
             &["`tls.client_names` in", "\"spiffe-or-dns\", \"spiffe\", \"dns\""],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'spiffe'",
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'spiffe'",
             &[
                 "`tls.trust_domains`:",
                 "[tls.trust_domains.\"example.org\"]",
@@ -398,20 +398,20 @@ fn contradictions_are_refused_with_what_to_write() {
             ],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'dns'\n\
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'dns'\n\
              [tls.trust_domains.'example.org']",
             &["`tls.trust_domains`:", "client_names is \"dns\"", "has a problem"],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_names = 'spiffe'\n[tls.trust_domains.'example.org']",
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_names = 'spiffe'\n[tls.trust_domains.'example.org']",
             &["`tls.client_ca_file`:", "has a problem"],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\n[tls.trust_domains.'example.org']\nca_file = 'a'",
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\n[tls.trust_domains.'example.org']\nca_file = 'a'",
             &["`tls.client_ca_file`:", "has a problem"],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\ncrl_files = ['r']\nclient_names = 'spiffe'\n\
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\ncrl_files = ['r']\nclient_names = 'spiffe'\n\
              [tls.trust_domains.'example.org']\nca_file = 'b'",
             &[
                 "`tls.client_ca_file` in",
@@ -421,7 +421,7 @@ fn contradictions_are_refused_with_what_to_write() {
             ],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n[tls.trust_domains.'example.org']\n\
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n[tls.trust_domains.'example.org']\n\
              crl_files = ['r']",
             &[
                 "`tls.trust_domains.\"example.org\".crl_files` in",
@@ -430,12 +430,12 @@ fn contradictions_are_refused_with_what_to_write() {
             ],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n\
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n\
              [tls.trust_domains.'spiffe://example.org']\n[tls.trust_domains.'Example.org']\n[tls.trust_domains.'']",
             &["in lower case", "has 3 problems"],
         ),
         (
-            "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n[tls.trust_domains.a]\nca_fil = 'x'",
+            "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n[tls.trust_domains.a]\nca_fil = 'x'",
             &[
                 "`tls.trust_domains.a.ca_fil` in",
                 "did you mean `tls.trust_domains.a.ca_file`?",
@@ -572,7 +572,7 @@ fn secrets_show_in_no_rendering() {
 
 #[test]
 fn trust_domains_are_printed_as_they_were_written() {
-    let text = "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'spiffe'\n\
+    let text = "[access]\ndefault = 'allow'\n[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\nclient_names = 'spiffe'\n\
                 [tls.trust_domains.'example.org']\n\
                 [tls.trust_domains.'partner.example']\nca_file = 'p'\ncrl_files = ['r']\n";
     let loaded = load_text(text).expect("valid");

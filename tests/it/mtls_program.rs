@@ -29,6 +29,9 @@ reload_interval_ms = 50
 [tls.trust_domains."partner.example"]
 ca_file = "partner.pem"
 crl_files = ["partner.crl"]
+
+[access]
+default = "allow"
 "#;
 
 async fn connect(server: &Server, files: &Files, client: &Issued) -> Result<Client, a2ad::client::Error> {

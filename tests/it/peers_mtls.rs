@@ -51,8 +51,8 @@ fn development_certificates_are_all_that_it_takes() {
 
 /// Starts the program on the files of this directory and runs the script against it.
 fn mtls(dir: &Path, mode: &str, checks: &[&str]) {
-    let config =
-        "[tls]\ncert_file = \"server.pem\"\nkey_file = \"server.key\"\nclient_ca_file = \"ca.pem\"\n";
+    let config = "[tls]\ncert_file = \"server.pem\"\nkey_file = \"server.key\"\nclient_ca_file = \"ca.pem\"\n\
+                  [access]\ndefault = \"allow\"\n";
     fs::write(dir.join("a2ad.toml"), config).unwrap();
     let server = Server::start_in(dir, &["--database", "memory", "--config", "a2ad.toml"]);
     let dir = dir.to_str().unwrap();
