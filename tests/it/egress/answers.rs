@@ -150,7 +150,7 @@ async fn a_request_goes_out_as_its_caller_made_it() {
             "{line} is missing: {heard}"
         );
     }
-    for word in ["inner.example", "chunked", "upgrade", "99"] {
+    for word in ["inner.example", "chunked", "upgrade", "length: 99"] {
         assert!(!heard.contains(word), "{word}: {heard}");
     }
 }
