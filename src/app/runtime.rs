@@ -261,19 +261,17 @@ pub async fn open_repository(
     config: &Config,
     shutdown: &Shutdown,
 ) -> Result<Arc<dyn TaskRepository>, StartError> {
+    let settings = settings::database(config)?;
     match config.database.backend().map_err(StartError::Backend)? {
         Backend::Memory => Ok(Arc::new(MemoryRepository::new())),
         Backend::Sqlite(path) => {
             let path: &Path = &path;
             Ok(Arc::new(
-                SeaOrmRepository::open_sqlite(path, &settings::database(config), shutdown).await?,
+                SeaOrmRepository::open_sqlite(path, &settings, shutdown).await?,
             ))
         }
-        Backend::Postgres(url) => {
-            let settings = settings::database(config);
-            Ok(Arc::new(
-                SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
-            ))
-        }
+        Backend::Postgres(url) => Ok(Arc::new(
+            SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
+        )),
     }
 }

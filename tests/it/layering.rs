@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms and their levels, as `src/lib.rs` documents them; a room uses rooms of lower levels, and those of its own
 /// level that are named for it.
-const ROOMS: [(&str, u8, &[&str]); 21] = [
+const ROOMS: [(&str, u8, &[&str]); 22] = [
     ("error", 0, &[]),
     ("clock", 0, &[]),
     ("fault", 0, &[]),
@@ -16,6 +16,7 @@ const ROOMS: [(&str, u8, &[&str]); 21] = [
     ("pb", 0, &["error"]),
     ("telemetry", 0, &["config"]),
     ("tls", 0, &["context", "shutdown"]),
+    ("secrets", 0, &[]),
     ("egress", 0, &["config", "shutdown", "tls"]),
     ("task", 1, &[]),
     ("agent", 1, &["task"]),
