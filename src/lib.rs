@@ -4,7 +4,7 @@
 //!
 //! | level  | rooms |
 //! |--------|-------|
-//! | base   | [`pb`] [`error`] [`access`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] |
+//! | base   | [`pb`] [`error`] [`access`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] [`secrets`] |
 //! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
 //! | engine | [`execution`] (one writer per task, live streams) |

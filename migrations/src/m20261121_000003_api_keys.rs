@@ -25,7 +25,7 @@ fn api_key() -> TableCreateStatement {
         .table("api_key")
         .col(column("id").text().not_null().primary_key())
         .col(column("hash").binary().not_null())
-        .col(column("hash_key").text().not_null())
+        .col(column("hash_key").binary().not_null())
         .col(column("name").text().not_null())
         .col(column("organisation").text())
         .col(column("scopes").text().not_null())

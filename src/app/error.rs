@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{agent, api, auth, config, egress, error, repository, server, tls};
+use crate::{agent, api, auth, config, egress, error, repository, secrets, server, tls};
 
 /// Why a runtime did not start; the text says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,9 @@ pub enum StartError {
     /// The database can't be used.
     #[error(transparent)]
     Database(#[from] repository::sea_orm::OpenError),
+    /// The keys of secrets at rest can't be used.
+    #[error(transparent)]
+    Secrets(#[from] secrets::Error),
     /// The URL of the database can't be read.
     #[error("database.url: {0}")]
     Backend(String),

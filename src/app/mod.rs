@@ -29,7 +29,7 @@ use crate::pb::AgentCard;
 pub use error::StartError;
 pub use retention::{Removed, RetentionPolicy, prune};
 pub use runtime::{Runtime, Stores, open_stores};
-pub use settings::{database as database_settings, egress as egress_settings};
+pub use settings::{database as database_settings, egress as egress_settings, keys as key_source};
 
 /// The extension by which a card says that sends with the same `idempotency-key` give the same task.
 pub const IDEMPOTENCY_EXTENSION: &str = "urn:a2ad:extension:idempotency-key:v1";

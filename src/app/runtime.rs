@@ -73,7 +73,7 @@ impl Runtime {
             shutdown: &shutdown,
             egress: &Egress::open(settings::egress(&config), &shutdown).await?,
             keys: api_keys,
-            keyring: Arc::default(),
+            secrets: settings::keys(&config)?,
         };
         let authenticator = Authenticator::new(security, needs).await?;
         let executions = Executions::new(
@@ -296,19 +296,17 @@ impl Stores {
 /// # Errors
 /// [`StartError::Database`] and [`StartError::Backend`].
 pub async fn open_stores(config: &Config, shutdown: &Shutdown) -> Result<Stores, StartError> {
+    let settings = settings::database(config)?;
     match config.database.backend().map_err(StartError::Backend)? {
         Backend::Memory => Ok(Stores::of(MemoryRepository::new())),
         Backend::Sqlite(path) => {
             let path: &Path = &path;
             Ok(Stores::of(
-                SeaOrmRepository::open_sqlite(path, &settings::database(config), shutdown).await?,
+                SeaOrmRepository::open_sqlite(path, &settings, shutdown).await?,
             ))
         }
-        Backend::Postgres(url) => {
-            let settings = settings::database(config);
-            Ok(Stores::of(
-                SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
-            ))
-        }
+        Backend::Postgres(url) => Ok(Stores::of(
+            SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
+        )),
     }
 }

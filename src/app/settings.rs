@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::api::ApiSettings;
-use crate::config::{self, Config};
+use crate::config::{self, Backend, Config};
 use crate::egress::{EgressPolicy, EgressSettings};
 use crate::execution::ExecutionSettings;
 use crate::pb::inspect::InspectLimits;
 use crate::repository::sea_orm::DatabaseSettings;
+use crate::secrets::{self, KeySource, Keyring};
 use crate::server::ServerSettings;
 use crate::service::ServiceSettings;
 use crate::tls::{Authorities, ClientCertificates, ClientNames, TlsSettings};
@@ -99,10 +100,35 @@ pub(super) fn api(config: &Config) -> ApiSettings {
     }
 }
 
+/// Where the keys of a configuration come from: `[secrets]`; else the file beside a SQLite database, a key that ends
+/// with the process for tasks in memory, and none for PostgreSQL, whose servers must share one.
+///
+/// # Errors
+/// When there is a key file beside the database that can't be used.
+pub fn keys(config: &Config) -> Result<KeySource, secrets::Error> {
+    let backend = config.database.backend();
+    let Some(key) = config.secrets.key_bytes() else {
+        return match backend {
+            Ok(Backend::Sqlite(path)) => Ok(KeySource::beside(&path)),
+            Ok(Backend::Memory) => KeySource::random(),
+            _ => Ok(KeySource::none()),
+        };
+    };
+    let previous = config.secrets.previous_key_bytes().unwrap_or_default();
+    let previous: Vec<[u8; 32]> = previous.iter().map(|key| *key.expose()).collect();
+    match backend {
+        Ok(Backend::Sqlite(path)) => KeySource::configured_beside(key.expose(), previous, &path),
+        _ => Ok(KeySource::of(Keyring::new(key.expose(), &previous))),
+    }
+}
+
 /// How `[database]` of a configuration says that its database is used.
-pub fn database(config: &Config) -> DatabaseSettings {
+///
+/// # Errors
+/// As for [`keys`].
+pub fn database(config: &Config) -> Result<DatabaseSettings, secrets::Error> {
     let database = &config.database;
-    DatabaseSettings {
+    Ok(DatabaseSettings {
         readers: database.readers,
         committers: database.committers,
         commit_batch_max: database.commit_batch_max,
@@ -116,7 +142,8 @@ pub fn database(config: &Config) -> DatabaseSettings {
         lock_timeout: Duration::from_millis(database.lock_timeout_ms),
         idle_transaction_timeout: Duration::from_millis(database.idle_transaction_timeout_ms),
         application_name: database.application_name.clone(),
-    }
+        keys: keys(config)?,
+    })
 }
 
 pub(super) fn server(config: &Config) -> ServerSettings {
@@ -187,7 +214,7 @@ mod tests {
         (keys.lock_timeout_ms, keys.idle_transaction_timeout_ms) = (19, 20);
         keys.application_name = "21".to_owned();
         let ms = Duration::from_millis;
-        let settings = database(&config);
+        let settings = database(&config).unwrap();
         assert_eq!((settings.readers, settings.committers), (11, 12));
         assert_eq!((settings.commit_batch_max, settings.commit_queue_max), (13, 14));
         assert_eq!((settings.read_timeout, settings.commit_timeout), (ms(15), ms(16)));
@@ -200,6 +227,32 @@ mod tests {
             (ms(19), ms(20))
         );
         assert_eq!(settings.application_name, "21");
+    }
+
+    #[test]
+    fn keys_come_from_the_configuration_or_from_the_place_of_the_tasks() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("sqlite://{}", folder.path().join("a.db").display());
+        let ids = |config: &Config| -> Option<Vec<secrets::KeyId>> {
+            let keys = keys(config).unwrap().known().unwrap();
+            keys.map(|keyring| keyring.ids().collect())
+        };
+        let mut config = Config::default();
+        for (url, count) in [
+            ("memory", Some(1)),
+            (file.as_str(), None),
+            ("postgres://db/a", None),
+        ] {
+            config.database.url = url.into();
+            assert_eq!(ids(&config).map(|ids| ids.len()), count, "{url}");
+        }
+        let secret = |byte: &str| Some(config::Secret::new(byte.repeat(32)));
+        (config.secrets.key, config.secrets.previous_keys) = (secret("01"), secret("02"));
+        let expected: Vec<_> = Keyring::new(&[1; 32], &[[2; 32]]).ids().collect();
+        for url in ["memory", file.as_str(), "postgres://db/a"] {
+            config.database.url = url.into();
+            assert_eq!(ids(&config).as_ref(), Some(&expected), "{url}");
+        }
     }
 
     #[test]

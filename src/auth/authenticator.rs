@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::repository::ApiKeyRepository;
-use crate::secrets::Keyring;
+use crate::secrets::KeySource;
 use crate::shutdown::Shutdown;
 use crate::tls::PeerIdentity;
 
@@ -61,7 +61,7 @@ pub struct Needs<'a> {
     /// Where API keys are kept.
     pub keys: Arc<dyn ApiKeyRepository>,
     /// What API keys are hashed with.
-    pub keyring: Arc<Keyring>,
+    pub secrets: KeySource,
 }
 
 impl Authenticator {
@@ -92,7 +92,7 @@ impl Authenticator {
         let api_keys = settings.api_keys.map(|keys| {
             ApiKeys::new(
                 needs.keys,
-                needs.keyring,
+                needs.secrets,
                 needs.clock.clone(),
                 keys.cache_ttl,
                 settings.cache_entries_max,

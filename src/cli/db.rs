@@ -6,6 +6,7 @@ use a2ad::app::{RetentionPolicy, database_settings, open_stores, prune};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
 use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
+use a2ad::secrets::KeySource;
 use a2ad::shutdown::Shutdown;
 use clap::{Args, Subcommand};
 use time::OffsetDateTime;
@@ -14,6 +15,8 @@ use time::format_description::well_known::Rfc3339;
 use super::Outcome;
 use super::output::{Format, print};
 use super::settings::Settings;
+
+const NOT_IN_MEMORY: &str = "a database in memory ends with its server; name another with --database";
 
 #[derive(Subcommand)]
 pub enum Db {
@@ -26,6 +29,9 @@ pub enum Db {
     Backup(Backup),
     /// Check every log, checksum and snapshot; works while a server runs
     Verify(Verify),
+    /// Seal the secrets of webhooks with secrets.key that a former key has sealed; works while a server runs that has
+    /// the same secrets.key
+    Reseal(Reseal),
 }
 
 impl Db {
@@ -35,6 +41,7 @@ impl Db {
             Self::Prune(command) => command.run().await,
             Self::Backup(command) => command.run().await,
             Self::Verify(command) => command.run().await,
+            Self::Reseal(command) => command.run().await,
         }
     }
 }
@@ -68,11 +75,9 @@ async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>
             }
             Ok(Maintenance::open_sqlite(&path).await?)
         }
-        Backend::Memory => {
-            Err("a database in memory ends with its server; name another with --database".into())
-        }
+        Backend::Memory => Err(NOT_IN_MEMORY.into()),
         Backend::Postgres(url) => {
-            Ok(Maintenance::open_postgres(url.expose(), &database_settings(config)).await?)
+            Ok(Maintenance::open_postgres(url.expose(), &database_settings(config)?).await?)
         }
     }
 }
@@ -155,7 +160,7 @@ impl Prune {
             return dry_run(&config, &policy).await;
         }
         if config.database.backend()? == Backend::Memory {
-            return Err("a database in memory ends with its server; name another with --database".into());
+            return Err(NOT_IN_MEMORY.into());
         }
         let shutdown = Shutdown::new();
         let repository = open_stores(&config, &shutdown).await?.tasks;
@@ -211,6 +216,49 @@ impl Backup {
         let verified = database.backup(&self.target).await?;
         database.close().await?;
         println!("{}: {}", self.target.display(), verified_text(&verified));
+        if let Backend::Sqlite(path) = config.database.backend()?
+            && let Some(key) = KeySource::file_beside(&path)
+        {
+            eprintln!(
+                "{} is not in the copy; keep it too, in another place: without it nobody reads the copy's webhooks. \
+                 To use the copy, lay it beside as {}.key",
+                key.display(),
+                self.target.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub struct Reseal {
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Reseal {
+    async fn run(self) -> Outcome {
+        let config = self.which.config()?;
+        let settings = database_settings(&config)?;
+        let database = match config.database.backend()? {
+            Backend::Sqlite(path) if !path.exists() => {
+                return Err(format!("there is no database {}", path.display()).into());
+            }
+            Backend::Sqlite(path) => Maintenance::open_sqlite_to_write(&path).await?,
+            Backend::Postgres(url) => Maintenance::open_postgres_to_write(url.expose(), &settings).await?,
+            Backend::Memory => return Err(NOT_IN_MEMORY.into()),
+        };
+        let current = settings.keys.needed()?.current();
+        let resealed = database.reseal(&settings.keys).await;
+        database.close().await?;
+        let resealed = resealed?;
+        println!(
+            "{} push configurations sealed with the key {current}; {} were already",
+            resealed.rows, resealed.current
+        );
+        if resealed.changed > 0 {
+            return Err(format!("{} changed at the same moment; run it again", resealed.changed).into());
+        }
         Ok(())
     }
 }

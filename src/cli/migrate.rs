@@ -35,7 +35,7 @@ impl Migrate {
                 Err("a database in memory has nothing to migrate; name one with --database".into())
             }
             Backend::Postgres(url) => {
-                let applied = migrate_postgres(url.expose(), &database_settings(&config)).await?;
+                let applied = migrate_postgres(url.expose(), &database_settings(&config)?).await?;
                 println!("{}: {applied} migrations applied", DatabaseUrl::new(url.expose()));
                 Ok(())
             }

@@ -25,6 +25,7 @@ mod render;
 mod retention;
 mod schema;
 mod secret;
+mod secrets;
 mod server;
 mod tls;
 mod validate;
@@ -48,6 +49,7 @@ pub use render::reference;
 pub use retention::{AgentRetention, Retention};
 pub use schema::{Field, Shape};
 pub use secret::{DatabaseUrl, MASK, Secret};
+pub use secrets::Secrets;
 pub use server::Server;
 pub use tls::{ClientCertificates, ClientNames, Tls, TrustDomain};
 
@@ -81,6 +83,8 @@ schema::section! {
         push: Push = Push::default();
         /// Requests that the server itself makes.
         egress: Egress = Egress::default();
+        /// The keys of secrets at rest.
+        secrets: Secrets = Secrets::default();
         /// What is logged, and for whom.
         log: Log = Log::default();
         /// Agents by name: what an operator says differently from their own cards.

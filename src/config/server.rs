@@ -90,7 +90,7 @@ impl Server {
 }
 
 /// Reads 32 bytes in hex, or in base64 of either alphabet, padded or not.
-fn decode_key(text: &str) -> Option<[u8; 32]> {
+pub(super) fn decode_key(text: &str) -> Option<[u8; 32]> {
     use base64::Engine;
     use base64::alphabet::{STANDARD, URL_SAFE};
     use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

@@ -8,7 +8,7 @@ use super::agent::AgentConfig;
 use super::database::Backend;
 use super::error::{Error, Problem};
 use super::layers::{Layers, dotted};
-use super::secret::MASK;
+use super::secret::{MASK, Secret};
 use super::{Config, Database, Network, Retention};
 
 impl Config {
@@ -31,6 +31,7 @@ impl Config {
         found.extend(self.access.problems(self.is_authenticated()));
         self.check_database(&mut found);
         self.check_lease(&mut found);
+        self.check_secrets(&mut found);
         self.check_limits(&mut found);
         self.check_egress(&mut found);
         self.check_retention(&mut found);
@@ -77,12 +78,25 @@ impl Config {
         if let Some(key) = &server.page_token_key
             && server.page_token_key_bytes().is_none()
         {
-            let message = if key.expose() == MASK {
-                "is the mask that stands for a secret where a configuration is printed; write the secret itself"
-            } else {
-                "is not 32 bytes in hex or base64; make one with `openssl rand -hex 32`"
-            };
-            found.push(Problem::new("server.page_token_key", message));
+            found.push(no_key("server.page_token_key", key));
+        }
+    }
+
+    fn check_secrets(&self, found: &mut Vec<Problem>) {
+        let secrets = &self.secrets;
+        if let Some(key) = &secrets.key
+            && secrets.key_bytes().is_none()
+        {
+            found.push(no_key("secrets.key", key));
+        }
+        if let Some(keys) = &secrets.previous_keys {
+            if secrets.previous_key_bytes().is_none() {
+                found.push(no_key("secrets.previous_keys", keys));
+            }
+            if secrets.key.is_none() {
+                let message = "has no effect without secrets.key, which takes the place of these; set it too";
+                found.push(Problem::new("secrets.previous_keys", message));
+            }
         }
     }
 
@@ -240,6 +254,15 @@ fn check_agent(key: &dyn Fn(&str) -> String, agent: &AgentConfig, found: &mut Ve
             ));
         }
     }
+}
+
+fn no_key(name: &str, secret: &Secret<String>) -> Problem {
+    let message = if secret.expose() == MASK {
+        "is the mask that stands for a secret where a configuration is printed; write the secret itself"
+    } else {
+        "is not 32 bytes in hex or base64; make one with `openssl rand -hex 32`"
+    };
+    Problem::new(name, message)
 }
 
 /// The first text of a list that is no network, and why.

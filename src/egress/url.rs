@@ -20,6 +20,9 @@ pub(super) fn check(policy: &EgressPolicy, text: &str) -> Result<Uri, Refusal> {
     check_authority(text)?;
     let mut url = Url::parse(text).map_err(|_| Refusal::Form)?;
     let host = url.host().ok_or(Refusal::Form)?;
+    if matches!(host, Host::Domain(name) if !is_name(name)) {
+        return Err(Refusal::Form);
+    }
     let is_loopback = is_loopback(&host);
     match url.scheme() {
         "https" => {}
@@ -69,6 +72,17 @@ fn is_loopback(host: &Host<&str>) -> bool {
         Host::Ipv6(address) => address.to_canonical().is_loopback(),
         Host::Domain(name) => is_localhost(name),
     }
+}
+
+/// Labels of letters, digits, hyphens and the underscore that some names have (RFC 1123, RFC 2181).
+fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    name.len() <= 253 && without_dot(name).split('.').all(is_label)
 }
 
 /// The parser has made names lower-case.
@@ -121,6 +135,8 @@ mod tests {
             ("https:example.com://x", Refusal::Form),
             ("https:///path", Refusal::Form),
             ("https://a\\b/", Refusal::Form),
+            ("https://8.8.8.8../", Refusal::Form),
+            ("https://exa!mple.com/", Refusal::Form),
             ("http://example.com/", Refusal::Scheme),
             ("ftp://example.com/", Refusal::Scheme),
             ("https://user:pass@example.com/", Refusal::Credentials),

@@ -259,6 +259,28 @@ pub(crate) fn of_write(error: crate::repository::Error) -> Error {
     }
 }
 
+/// What to do is the operator's; the caller is told as much as it takes to ask for it.
+fn of_secrets(error: &crate::secrets::Error) -> Error {
+    match error {
+        crate::secrets::Error::NoKey => Error::new(
+            Kind::UnsupportedOperation,
+            "this server has no key to keep tokens and credentials of webhooks safe with; an operator has to set \
+             secrets.key, made by `openssl rand -hex 32`; a configuration without both can be stored",
+        ),
+        crate::secrets::Error::UnknownKey(id) => Error {
+            cause: Some(error.to_string()),
+            ..Error::new(
+                Kind::Internal,
+                format!(
+                    "the push configuration is sealed with the key {id}, which this server does not have; an operator \
+                     has to add it to secrets.previous_keys"
+                ),
+            )
+        },
+        other => Error::internal(other),
+    }
+}
+
 impl From<crate::repository::Error> for Error {
     fn from(error: crate::repository::Error) -> Self {
         use crate::repository::Error as Repository;
@@ -283,6 +305,7 @@ impl From<crate::repository::Error> for Error {
                 cause: Some(cause),
                 ..Self::new(Kind::Internal, "the database can't store this; the task ends")
             },
+            Repository::Secrets(error) => of_secrets(&error),
             Repository::Expired { first } => Self::new(
                 Kind::NotFound,
                 format!("the events before {first} are past their retention; begin with the task"),

@@ -3,16 +3,17 @@
 use async_trait::async_trait;
 
 use super::types::Error;
+use crate::secrets::KeyId;
 
 /// One API key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyRow {
     /// The public part of the key, by which it is found.
     pub id: String,
     /// The keyed hash of the whole key.
     pub hash: Vec<u8>,
     /// Which of the runtime's keys the hash was made with.
-    pub hash_key: String,
+    pub hash_key: KeyId,
     /// The name of the caller: several keys may have one, which is how they are replaced.
     pub name: String,
     /// The caller's organisation.

@@ -99,10 +99,20 @@ pub trait TaskRepository: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Interrupted>, Error>;
 
+    /// Whether push configurations can be stored as they have to be, for whoever wants to know before a task depends on
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::Secrets`] when they hold secrets and there is no key to seal them with.
+    async fn check_push_configs(&self, _configs: &[TaskPushNotificationConfig]) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Stores or replaces the push configuration with the id that it carries; `false` if the task does not exist.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when the task has `limit` configurations with other ids.
+    /// [`Error::TooMany`] when the task has `limit` configurations with other ids; [`Error::Secrets`] as for
+    /// [`TaskRepository::check_push_configs`].
     async fn put_push_config(
         &self,
         scope: &Scope,

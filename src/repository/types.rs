@@ -8,6 +8,7 @@ use prost::Message as _;
 
 use crate::context::Scope;
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
+use crate::secrets;
 use crate::task::TaskEvent;
 
 /// Why a repository did not do what it was asked.
@@ -29,6 +30,9 @@ pub enum Error {
     /// its tables. Nothing of it is stored.
     #[error("the database can't store this: {0}")]
     Unstorable(String),
+    /// A push configuration can't be sealed, or opened.
+    #[error("a push configuration can't be sealed or opened: {0}")]
+    Secrets(secrets::Error),
     /// Retention has removed the events that were asked for.
     #[error("the log begins with event {first}; what came before it is past its retention")]
     Expired {

@@ -67,6 +67,7 @@ impl Inner {
                 .replay(&admission.agent, &admission.scope, &known)
                 .await;
         }
+        self.repository.check_push_configs(&incoming.push_configs).await?;
         let stream = match task_id {
             Some(task_id) => {
                 let (agent, scope) = (&admission.agent, &admission.scope);
@@ -102,6 +103,7 @@ impl Inner {
         incoming: Incoming,
         wait: Wait,
     ) -> Result<Answer, Error> {
+        self.repository.check_push_configs(&incoming.push_configs).await?;
         let (agent, scope) = (&admission.agent, &admission.scope);
         match task_id {
             Some(task_id) => {

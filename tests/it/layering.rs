@@ -17,7 +17,7 @@ const ROOMS: [(&str, u8, &[&str]); 24] = [
     ("pb", 0, &["error"]),
     ("telemetry", 0, &["config"]),
     ("tls", 0, &["access", "shutdown"]),
-    ("secrets", 0, &["config"]),
+    ("secrets", 0, &[]),
     ("egress", 0, &["config", "shutdown", "tls"]),
     ("task", 1, &[]),
     ("agent", 1, &["task"]),

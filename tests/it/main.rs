@@ -10,6 +10,7 @@ mod descriptor;
 mod disk_full;
 mod drain;
 mod durability;
+mod egress;
 mod ending;
 mod engine;
 mod errors;

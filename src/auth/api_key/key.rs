@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::config::Secret;
 use crate::repository::ApiKeyRow;
-use crate::secrets::Keyring;
+use crate::secrets::{self, Keyring};
 
 const PREFIX: &str = "a2ad_";
 /// Random bytes in an id, written in hex.
@@ -37,8 +37,11 @@ impl<'a> ApiKey<'a> {
     }
 
     /// Whether this is the key that a row was made of; compared in constant time.
-    pub fn is_of(&self, row: &ApiKeyRow, keyring: &Keyring) -> bool {
-        keyring.verify_mac(&row.hash_key, PURPOSE, self.whole.as_bytes(), &row.hash)
+    ///
+    /// # Errors
+    /// When the key that the row's hash was made with is not in the ring.
+    pub fn is_of(&self, row: &ApiKeyRow, keyring: &Keyring) -> Result<bool, secrets::Error> {
+        keyring.verify_mac(row.hash_key, PURPOSE, self.whole.as_bytes(), &row.hash)
     }
 }
 
@@ -55,14 +58,14 @@ impl NewApiKey {
     ///
     /// # Errors
     /// When the machine has no randomness.
-    pub fn make(row: ApiKeyRow, keyring: &Keyring) -> Result<Self, &'static str> {
+    pub fn make(row: ApiKeyRow, keyring: &Keyring) -> Result<Self, secrets::Error> {
         let (mut id, mut secret) = ([0; ID_BYTES], [0; SECRET_BYTES]);
         for bytes in [&mut id[..], &mut secret[..]] {
-            rand::fill(bytes).map_err(|_| "the machine has no randomness")?;
+            rand::fill(bytes).map_err(|_| secrets::Error::Random)?;
         }
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let text = format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret));
-        let (hash_key, hash) = keyring.mac(PURPOSE, text.as_bytes());
+        let (hash_key, hash) = keyring.mac(PURPOSE, text.as_bytes())?;
         Ok(Self {
             text: Secret::new(text),
             row: ApiKeyRow {

@@ -10,12 +10,12 @@ use crate::access::{Caller, CredentialKind};
 use crate::auth::error::{Failure, Reason};
 use crate::clock::Clock;
 use crate::repository::{ApiKeyRepository, ApiKeyRow};
-use crate::secrets::Keyring;
+use crate::secrets::{self, KeySource};
 
 /// The keys of the database, each remembered for a moment: within that time one that was revoked still works.
 pub(in crate::auth) struct ApiKeys {
     rows: Arc<dyn ApiKeyRepository>,
-    keyring: Arc<Keyring>,
+    secrets: KeySource,
     clock: Clock,
     ttl_ms: i64,
     found: Cache<Arc<str>, Arc<Found>>,
@@ -37,14 +37,14 @@ pub(in crate::auth) struct Record {
 impl ApiKeys {
     pub(in crate::auth) fn new(
         rows: Arc<dyn ApiKeyRepository>,
-        keyring: Arc<Keyring>,
+        secrets: KeySource,
         clock: Clock,
         ttl: Duration,
         entries_max: usize,
     ) -> Self {
         Self {
             rows,
-            keyring,
+            secrets,
             clock,
             ttl_ms: i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
             found: Cache::new(entries_max),
@@ -56,7 +56,7 @@ impl ApiKeys {
         let refused = |reason| Failure::of(CredentialKind::ApiKey, reason);
         let record = self.find(key.id).await?;
         let record = record
-            .filter(|record| key.is_of(&record.row, &self.keyring))
+            .filter(|record| self.is_of(key, &record.row))
             .ok_or_else(|| refused(Reason::UnknownKey))?;
         // Only who has the secret learns how it ended.
         self.check(&record.row).map_err(refused)?;
@@ -71,6 +71,19 @@ impl ApiKeys {
             // Nobody is thrown out because the database is away for a moment.
             Err(_) => true,
         }
+    }
+
+    /// Whether a row was made of this key. That the key of its hash is gone is for the operator to know.
+    fn is_of(&self, key: &ApiKey<'_>, row: &ApiKeyRow) -> bool {
+        let is_same = match self.secrets.known() {
+            Ok(Some(keyring)) => key.is_of(row, &keyring),
+            Ok(None) => Err(secrets::Error::NoKey),
+            Err(error) => Err(error),
+        };
+        is_same.unwrap_or_else(|error| {
+            tracing::warn!(key.id = %row.id, %error, "an API key can't be verified");
+            false
+        })
     }
 
     fn check(&self, row: &ApiKeyRow) -> Result<(), Reason> {

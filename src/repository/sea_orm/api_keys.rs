@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement
 use super::connect::{self, OpenError};
 use super::{DatabaseSettings, SeaOrmRepository, postgres, unavailable};
 use crate::repository::{ApiKeyRepository, ApiKeyRow, Error};
+use crate::secrets::KeyId;
 
 const COLUMNS: &str = "id, hash, hash_key, name, organisation, scopes, created_ms, expires_ms, revoked_ms";
 
@@ -54,7 +55,7 @@ impl ApiKeyDesk {
         let values = [
             Value::from(row.id.as_str()),
             Value::from(row.hash.clone()),
-            Value::from(row.hash_key.as_str()),
+            Value::from(row.hash_key.0.to_vec()),
             Value::from(row.name.as_str()),
             Value::from(row.organisation.clone()),
             Value::from(row.scopes.join(" ")),
@@ -111,12 +112,21 @@ async fn find(connection: &DatabaseConnection, id: &str) -> Result<Option<ApiKey
     row.as_ref().map(row_of).transpose()
 }
 
+/// The name of the key that a hash was made with.
+fn key_id(bytes: Vec<u8>) -> Result<KeyId, DbErr> {
+    let length = bytes.len();
+    let bytes = bytes.try_into();
+    bytes
+        .map(KeyId)
+        .map_err(|_| DbErr::Type(format!("the name of an API key's hash key has {length} bytes")))
+}
+
 fn row_of(row: &QueryResult) -> Result<ApiKeyRow, DbErr> {
     let scopes: String = row.try_get("", "scopes")?;
     Ok(ApiKeyRow {
         id: row.try_get("", "id")?,
         hash: row.try_get("", "hash")?,
-        hash_key: row.try_get("", "hash_key")?,
+        hash_key: key_id(row.try_get("", "hash_key")?)?,
         name: row.try_get("", "name")?,
         organisation: row.try_get("", "organisation")?,
         scopes: scopes

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Value};
 
 use super::failure::{is_final, is_of_the_rows};
+use super::sealing::Sealing;
 use super::sql::{
     INSERT_HELD_TASK, INSERT_KEY, INSERT_LOG, INSERT_PUSH_CONFIG, INSERT_TASK, KEPT, ManyRows, RELEASED,
     UPDATE_TASK, number,
@@ -35,13 +36,17 @@ impl Failure<Conflict> {
 /// Writes all of `writes` in one transaction. If one of them conflicts or can't be stored, each half in one of its own
 /// and so on, until it stands alone: nobody suffers from a neighbour, and one among hundreds costs a few transactions,
 /// not hundreds. The results are in the order of the writes, which are of different tasks with different keys.
-pub(super) async fn write(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Vec<Result<(), Error>> {
+pub(super) async fn write(
+    connection: &DatabaseConnection,
+    sealing: &Sealing,
+    writes: &[&TaskWrite],
+) -> Vec<Result<(), Error>> {
     let mut results = vec![Ok(()); writes.len()];
     // The left half comes first: of two writes that want the same key, the earlier one gets it.
     let mut left = Vec::with_capacity(16);
     left.push(0..writes.len());
     while let Some(range) = left.pop() {
-        match write_all(connection, &writes[range.clone()]).await {
+        match write_all(connection, sealing, &writes[range.clone()]).await {
             Ok(()) => {}
             Err(failure) if range.len() > 1 && failure.is_of_one() => {
                 let middle = range.start + range.len() / 2;
@@ -77,9 +82,14 @@ async fn key_taken(connection: &DatabaseConnection, write: &TaskWrite) -> Error 
     Error::Stale
 }
 
-async fn write_all(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Result<(), Failure<Conflict>> {
+async fn write_all(
+    connection: &DatabaseConnection,
+    sealing: &Sealing,
+    writes: &[&TaskWrite],
+) -> Result<(), Failure<Conflict>> {
+    let push = push_rows(sealing, writes)?;
     let transaction = transaction::begin(connection).await?;
-    let filled = fill(&transaction, writes).await;
+    let filled = fill(&transaction, writes, push).await;
     if filled.is_ok() {
         fault::point("before_commit");
     }
@@ -87,7 +97,11 @@ async fn write_all(connection: &DatabaseConnection, writes: &[&TaskWrite]) -> Re
 }
 
 /// Tasks that others may know come before keys, and both in an order of their own that all processes share.
-async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Result<(), Failure<Conflict>> {
+async fn fill(
+    transaction: &DatabaseTransaction,
+    writes: &[&TaskWrite],
+    push: Vec<Value>,
+) -> Result<(), Failure<Conflict>> {
     let (created, mut moved): (Vec<&TaskWrite>, Vec<&TaskWrite>) =
         writes.iter().partition(|write| write.expected_generation == 0);
     moved.sort_unstable_by(|a, b| a.task_id.cmp(&b.task_id));
@@ -95,7 +109,6 @@ async fn fill(transaction: &DatabaseTransaction, writes: &[&TaskWrite]) -> Resul
         .iter()
         .partition(|write| matches!(write.lease, Lease::Held(_)));
     let keys = key_rows(writes);
-    let push = writes.iter().flat_map(|write| push_rows(write)).collect();
     execute(
         transaction,
         &INSERT_TASK,
@@ -245,14 +258,17 @@ fn key_rows(writes: &[&TaskWrite]) -> Vec<Value> {
     keys.into_iter().flat_map(row).collect()
 }
 
-/// Every configuration once, the last of each id.
-fn push_rows(write: &TaskWrite) -> impl Iterator<Item = Value> {
-    let by_id: BTreeMap<&str, _> = write
-        .push_configs
-        .iter()
-        .map(|config| (config.id.as_str(), config))
-        .collect();
-    by_id.into_values().flat_map(side::push_row)
+/// Every configuration of a task once, the last of each id.
+fn push_rows(sealing: &Sealing, writes: &[&TaskWrite]) -> Result<Vec<Value>, DbErr> {
+    let mut rows = Vec::new();
+    for write in writes {
+        let configs = write.push_configs.iter();
+        let by_id: BTreeMap<&str, _> = configs.map(|config| (config.id.as_str(), config)).collect();
+        for config in by_id.into_values() {
+            rows.extend(side::push_row(sealing, config)?);
+        }
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -260,6 +276,11 @@ mod tests {
     use sea_orm::Statement;
 
     use super::*;
+    use crate::secrets::KeySource;
+
+    fn unsealed() -> Sealing {
+        Sealing::new(KeySource::none())
+    }
     use crate::repository::conformance::{Sketch, scope};
     use crate::repository::sea_orm::snapshots::Snapshots;
     use crate::repository::sea_orm::{connect, read};
@@ -277,7 +298,7 @@ mod tests {
         writer.execute_unprepared(rule).await.unwrap();
         let create = |id: &str| Sketch::new(&scope("ada"), id).create();
         let writes = [create("a"), create("bad"), create("b")];
-        let results = write(&writer, &writes.iter().collect::<Vec<_>>()).await;
+        let results = write(&writer, &unsealed(), &writes.iter().collect::<Vec<_>>()).await;
         assert!(
             matches!(&results[..], [Ok(()), Err(Error::Unstorable(why)), Ok(())] if why.contains("rule")),
             "{results:?}"
@@ -296,7 +317,7 @@ mod tests {
         let scope = scope("ada");
         let mut large = Sketch::new(&scope, "large");
         let (create, chunks) = (large.create(), large.chunks(&[&"x".repeat(1 << 20)]));
-        assert_eq!(write(&writer, &[&create]).await, [Ok(())]);
+        assert_eq!(write(&writer, &unsealed(), &[&create]).await, [Ok(())]);
 
         let limit_pages = async |pages: u32| {
             let limit = format!("PRAGMA max_page_count = {pages}");
@@ -304,12 +325,15 @@ mod tests {
             writer.query_one_raw(limit).await.unwrap();
         };
         limit_pages(1).await;
-        let results = write(&writer, &[&chunks]).await;
+        let results = write(&writer, &unsealed(), &[&chunks]).await;
         assert!(matches!(results[..], [Err(Error::Unavailable(_))]), "{results:?}");
         limit_pages(1_000_000).await;
-        assert_eq!(write(&writer, &[&create]).await, [Err(Error::Stale)]);
+        assert_eq!(write(&writer, &unsealed(), &[&create]).await, [Err(Error::Stale)]);
         let small = Sketch::new(&scope, "small").create();
-        assert_eq!(write(&writer, &[&small, &chunks]).await, [Ok(()), Ok(())]);
+        assert_eq!(
+            write(&writer, &unsealed(), &[&small, &chunks]).await,
+            [Ok(()), Ok(())]
+        );
 
         for id in ["small", "large"] {
             let seen = read::task(&other, &Snapshots::new(0), &scope, id).await.unwrap();

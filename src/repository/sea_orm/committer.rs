@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
 use super::removal::{self, Gone, Removal};
+use super::sealing::Sealing;
 use super::wal::Wal;
 use super::{DatabaseSettings, batch, lease, side};
 use crate::context::Scope;
@@ -93,8 +94,13 @@ pub(super) struct Committers(Vec<Committer>);
 
 impl Committers {
     /// Starts a writer over each of the links; there is at least one.
-    pub(super) fn start(links: Vec<Link>, settings: &DatabaseSettings, shutdown: &Shutdown) -> Self {
-        let start = |(number, link)| Committer::start(link, number == 0, settings, shutdown);
+    pub(super) fn start(
+        links: Vec<Link>,
+        settings: &DatabaseSettings,
+        sealing: &Arc<Sealing>,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let start = |(number, link)| Committer::start(link, number == 0, settings, sealing.clone(), shutdown);
         Self(links.into_iter().enumerate().map(start).collect())
     }
 
@@ -157,13 +163,20 @@ pub(super) struct Committer {
 
 impl Committer {
     /// Starts the writer over its one connection; one of them `cares` for what nobody needs any more.
-    fn start(link: Link, cares: bool, settings: &DatabaseSettings, shutdown: &Shutdown) -> Self {
+    fn start(
+        link: Link,
+        cares: bool,
+        settings: &DatabaseSettings,
+        sealing: Arc<Sealing>,
+        shutdown: &Shutdown,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(settings.commit_queue_max.max(1));
         let (beats, beats_waiting) = mpsc::channel(BEATS_MAX);
         let closed = CancellationToken::new();
         let writer = Writer {
             link,
             cares,
+            sealing,
             waiting,
             beats: beats_waiting,
             batch_max: settings.commit_batch_max.max(1),
@@ -232,6 +245,7 @@ impl Seen {
 struct Writer {
     link: Link,
     cares: bool,
+    sealing: Arc<Sealing>,
     waiting: mpsc::Receiver<Work>,
     beats: mpsc::Receiver<Beat>,
     batch_max: usize,
@@ -300,7 +314,9 @@ impl Writer {
                 limit,
                 done,
             } => {
-                let put = async |pool: Arc<_>| side::put_push_config(&pool, &scope, &config, limit).await;
+                let sealing = &self.sealing;
+                let put =
+                    async |pool: Arc<_>| side::put_push_config(&pool, sealing, &scope, &config, limit).await;
                 let _ = done.send(self.link.run(put).await);
             }
             Change::DeletePushConfig {
@@ -349,7 +365,7 @@ impl Writer {
         let writes = borrowed(round);
         let written = self
             .link
-            .run(async |pool: Arc<_>| Ok(batch::write(&pool, &writes).await));
+            .run(async |pool: Arc<_>| Ok(batch::write(&pool, &self.sealing, &writes).await));
         match written.await {
             Ok(results) => results,
             Err(error) => vec![Err(error); writes.len()],

@@ -215,8 +215,10 @@ pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, 
 mod tests {
     use super::*;
     use crate::repository::conformance::{Sketch, scope};
+    use crate::repository::sea_orm::sealing::Sealing;
     use crate::repository::sea_orm::snapshots::Snapshots;
     use crate::repository::sea_orm::{batch, connect, read};
+    use crate::secrets::KeySource;
 
     /// Like its twin among the commits: a renewal that met a full disk left a transaction open in which everything else
     /// was "committed" that came behind it.
@@ -231,7 +233,8 @@ mod tests {
         let mut held = Sketch::new(&scope, "held");
         held.lease = Duration::from_secs(60);
         let (create, write) = (held.create(), Sketch::new(&scope, "behind").create());
-        assert_eq!(batch::write(&writer, &[&create]).await, [Ok(())]);
+        let sealing = Sealing::new(KeySource::none());
+        assert_eq!(batch::write(&writer, &sealing, &[&create]).await, [Ok(())]);
         let leases = [(Arc::from("held"), create.epoch)];
         // The end of the disk as SQLite sees it, without the disk: the transaction is gone, and the driver does not know.
         let fill = "CREATE TEMP TRIGGER full BEFORE UPDATE ON task BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
@@ -243,8 +246,11 @@ mod tests {
             .await
             .unwrap();
 
-        assert_eq!(batch::write(&writer, &[&create]).await, [Err(Error::Stale)]);
-        assert_eq!(batch::write(&writer, &[&write]).await, [Ok(())]);
+        assert_eq!(
+            batch::write(&writer, &sealing, &[&create]).await,
+            [Err(Error::Stale)]
+        );
+        assert_eq!(batch::write(&writer, &sealing, &[&write]).await, [Ok(())]);
         assert_eq!(
             renew(&writer, &leases, Duration::from_secs(60)).await,
             Ok(Vec::new())

@@ -21,6 +21,7 @@ mod read;
 mod readers;
 mod removal;
 mod schema;
+mod sealing;
 mod side;
 mod snapshots;
 mod sql;
@@ -38,6 +39,7 @@ use self::committer::{Change, Committers, Work};
 use self::connect::FileLock;
 use self::link::Link;
 use self::readers::Readers;
+use self::sealing::Sealing;
 use self::snapshots::{Snapshot, Snapshots};
 use super::{
     CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
@@ -45,13 +47,16 @@ use super::{
 };
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
+use crate::secrets::KeySource;
 use crate::shutdown::Shutdown;
 use crate::task::TaskEvent;
 
 pub use self::api_keys::ApiKeyDesk;
 pub use self::connect::{OpenError, migrate_sqlite};
 pub use self::explain::{ListPlans, StatementPlan};
-pub use self::maintenance::{BackupError, Finding, Maintenance, Stats, TaskCount, Verified};
+pub use self::maintenance::{
+    BackupError, Finding, Maintenance, ResealError, Resealed, Stats, TaskCount, Verified,
+};
 
 /// How a database is used. Every limit is a configuration key of `[database]`.
 #[derive(Clone, Debug)]
@@ -83,6 +88,8 @@ pub struct DatabaseSettings {
     pub idle_transaction_timeout: Duration,
     /// PostgreSQL's `application_name`, which its views of activity show.
     pub application_name: String,
+    /// The keys that push configurations are sealed with.
+    pub keys: KeySource,
 }
 
 impl Default for DatabaseSettings {
@@ -101,6 +108,7 @@ impl Default for DatabaseSettings {
             lock_timeout: Duration::from_secs(5),
             idle_transaction_timeout: Duration::from_secs(10),
             application_name: "a2ad".to_owned(),
+            keys: KeySource::none(),
         }
     }
 }
@@ -111,6 +119,7 @@ pub struct SeaOrmRepository {
     readers: Readers,
     committers: Committers,
     snapshots: Arc<Snapshots>,
+    sealing: Arc<Sealing>,
     _lock: Option<FileLock>,
 }
 
@@ -133,10 +142,12 @@ impl SeaOrmRepository {
         lease::end_all(&writer).await?;
         let readers = connect::sqlite(path, settings.readers, true).await?;
         let readers = Link::to_file(readers, Some(settings.read_timeout));
+        let sealing = Arc::new(Sealing::new(settings.keys.clone()));
         Ok(Self {
             readers: Readers::new(readers, settings.readers, settings.read_timeout, shutdown),
-            committers: Committers::start(vec![Link::to_file(writer, None)], settings, shutdown),
+            committers: Committers::start(vec![Link::to_file(writer, None)], settings, &sealing, shutdown),
             snapshots: Arc::new(Snapshots::new(settings.snapshot_cache_bytes)),
+            sealing,
             _lock: Some(lock),
         })
     }
@@ -165,10 +176,12 @@ impl SeaOrmRepository {
             let pool = postgres::pool(&write).await?;
             writers.push(Link::to_server(pool, write.clone(), settings.commit_timeout));
         }
+        let sealing = Arc::new(Sealing::new(settings.keys.clone()));
         Ok(Self {
             readers: Readers::new(readers, settings.readers, settings.read_timeout, shutdown),
-            committers: Committers::start(writers, settings, shutdown),
+            committers: Committers::start(writers, settings, &sealing, shutdown),
             snapshots: Arc::new(Snapshots::new(settings.snapshot_cache_bytes)),
+            sealing,
             _lock: None,
         })
     }
@@ -192,6 +205,7 @@ fn unavailable(error: DbErr) -> Error {
 #[async_trait]
 impl TaskRepository for SeaOrmRepository {
     async fn commit(&self, write: TaskWrite) -> Result<(), Error> {
+        self.sealing.prepare(&write.push_configs).await?;
         let committer = self.committers.of(&write.task_id);
         let task_id = write.task_id.clone();
         let generation = write.generation();
@@ -286,12 +300,17 @@ impl TaskRepository for SeaOrmRepository {
             .await
     }
 
+    async fn check_push_configs(&self, configs: &[TaskPushNotificationConfig]) -> Result<(), Error> {
+        self.sealing.prepare(configs).await
+    }
+
     async fn put_push_config(
         &self,
         scope: &Scope,
         config: &TaskPushNotificationConfig,
         limit: usize,
     ) -> Result<bool, Error> {
+        self.sealing.prepare(std::slice::from_ref(config)).await?;
         let committer = self.committers.of(&config.task_id);
         let (scope, config) = (scope.clone(), Box::new(config.clone()));
         committer
@@ -310,9 +329,10 @@ impl TaskRepository for SeaOrmRepository {
         task_id: &str,
     ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error> {
         let (owner, scope, task_id) = (scope, scope.clone(), task_id.to_owned());
+        let sealing = self.sealing.clone();
         self.readers
             .run_for(owner, move |pool| async move {
-                side::push_configs(&pool, &scope, &task_id).await
+                side::push_configs(&pool, &sealing, &scope, &task_id).await
             })
             .await
     }

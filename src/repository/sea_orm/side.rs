@@ -1,13 +1,14 @@
 //! The small tables beside the tasks: idempotency keys and push configurations.
 
-use prost::Message as _;
+use bytes::Bytes;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect, Statement, Value,
 };
 
 use super::entity::{idempotency_key, push_config, task};
 use super::read::unsigned;
+use super::sealing::Sealing;
 use super::sql::{INSERT_PUSH_CONFIG, number, statement};
 use super::transaction::{self, Failure};
 use super::unavailable;
@@ -16,6 +17,7 @@ use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::seal::{self, Sum};
 use crate::repository::{Error, KnownKey};
+use crate::secrets;
 
 /// Keys that somebody is about to bind anew are left alone: nobody waits for this, and this waits for nobody. The
 /// selection is made once, whatever way of joining the database prefers.
@@ -83,7 +85,7 @@ pub(super) fn decode_fingerprint(
         })
 }
 
-fn damaged(task_id: &str, cause: impl Into<String>) -> Error {
+pub(super) fn damaged(task_id: &str, cause: impl Into<String>) -> Error {
     Error::Corrupt {
         task_id: task_id.to_owned(),
         generation: None,
@@ -99,35 +101,37 @@ pub(super) async fn forget_expired_keys(connection: &DatabaseConnection, limit: 
     Ok(())
 }
 
-/// The values of a configuration's row.
-pub(super) fn push_row(config: &TaskPushNotificationConfig) -> [Value; 3] {
-    [
+/// The values of a configuration's row. That it can be sealed has been seen to before ([`Sealing::prepare`]).
+pub(super) fn push_row(sealing: &Sealing, config: &TaskPushNotificationConfig) -> Result<[Value; 3], DbErr> {
+    let column = encode_config(sealing, config).map_err(|error| DbErr::Custom(error.to_string()))?;
+    Ok([
         Value::from(config.task_id.as_str()),
         Value::from(config.id.as_str()),
-        Value::from(seal::close(
-            config_place(&config.task_id, &config.id),
-            config.encode_to_vec(),
-        )),
-    ]
+        Value::from(column),
+    ])
+}
+
+/// The column value for a configuration.
+pub(super) fn encode_config(
+    sealing: &Sealing,
+    config: &TaskPushNotificationConfig,
+) -> Result<Vec<u8>, secrets::Error> {
+    let place = config_place(&config.task_id, &config.id);
+    Ok(seal::close(place, sealing.encode(config)?))
 }
 
 fn config_place(task_id: &str, id: &str) -> Sum {
     Sum::of(task_id).and(id.as_bytes())
 }
 
-/// The configuration of a row.
-pub(super) fn decode_config(
-    task_id: &str,
-    id: &str,
-    column: Vec<u8>,
-) -> Result<TaskPushNotificationConfig, Error> {
-    let bytes = seal::open(config_place(task_id, id), column).ok_or_else(|| {
+/// The bytes of a configuration's row, sealed as they are, if they are those that were stored there.
+pub(super) fn config_bytes(task_id: &str, id: &str, column: Vec<u8>) -> Result<Bytes, Error> {
+    seal::open(config_place(task_id, id), column).ok_or_else(|| {
         damaged(
             task_id,
             format!("push configuration {id} does not match its checksum"),
         )
-    })?;
-    TaskPushNotificationConfig::decode(bytes).map_err(|error| damaged(task_id, error.to_string()))
+    })
 }
 
 async fn exists<C: ConnectionTrait>(connection: &C, scope: &Scope, task_id: &str) -> Result<bool, Error> {
@@ -145,12 +149,14 @@ async fn exists<C: ConnectionTrait>(connection: &C, scope: &Scope, task_id: &str
 /// nobody else adds one more than its limit.
 pub(super) async fn put_push_config(
     connection: &DatabaseConnection,
+    sealing: &Sealing,
     scope: &Scope,
     config: &TaskPushNotificationConfig,
     limit: usize,
 ) -> Result<bool, Error> {
+    let row = push_row(sealing, config).map_err(unavailable)?;
     let transaction = transaction::begin(connection).await.map_err(unavailable)?;
-    let put = put(&transaction, scope, config, limit).await;
+    let put = put(&transaction, scope, config, row, limit).await;
     Ok(transaction::end(connection, transaction, put).await?)
 }
 
@@ -158,6 +164,7 @@ async fn put(
     transaction: &DatabaseTransaction,
     scope: &Scope,
     config: &TaskPushNotificationConfig,
+    row: [Value; 3],
     limit: usize,
 ) -> Result<bool, Failure> {
     let values = [&*config.task_id, &*scope.agent, scope.owner.as_str()].map(Value::from);
@@ -177,7 +184,7 @@ async fn put(
         return Err(Failure::Refused(Error::TooMany(limit)));
     }
     let backend = transaction.get_database_backend();
-    for insert in INSERT_PUSH_CONFIG.statements(backend, push_row(config).into()) {
+    for insert in INSERT_PUSH_CONFIG.statements(backend, row.into()) {
         transaction.execute_raw(insert).await?;
     }
     Ok(true)
@@ -186,6 +193,7 @@ async fn put(
 /// All configurations of a task by id; `None` if the task does not exist.
 pub(super) async fn push_configs(
     connection: &DatabaseConnection,
+    sealing: &Sealing,
     scope: &Scope,
     task_id: &str,
 ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error> {
@@ -198,9 +206,10 @@ pub(super) async fn push_configs(
         .all(connection)
         .await
         .map_err(unavailable)?;
-    let configs = rows
-        .into_iter()
-        .map(|row| decode_config(task_id, &row.id, row.config));
+    let configs = rows.into_iter().map(|row| {
+        let bytes = config_bytes(task_id, &row.id, row.config)?;
+        sealing.decode(task_id, &row.id, &bytes)
+    });
     configs.collect::<Result<Vec<_>, _>>().map(Some)
 }
 

@@ -1,9 +1,11 @@
-//! What an operator does with a database beside the server that uses it: count, check, copy.
+//! What an operator does with a database beside the server that uses it: count, check, copy, seal anew.
 //!
-//! Nothing in here takes the lock of the database or writes to it, so all of it works while a server runs.
+//! Nothing in here takes the lock of the database, and only [`Maintenance::reseal`] writes to it, a row at a time, so all
+//! of it works while a server runs.
 
 mod backup;
 mod due;
+mod reseal;
 mod stats;
 mod verify;
 
@@ -18,10 +20,11 @@ use super::connect::{BUSY_TIMEOUT, OpenError};
 use super::{DatabaseSettings, postgres};
 
 pub use backup::BackupError;
+pub use reseal::{ResealError, Resealed};
 pub use stats::{Stats, TaskCount};
 pub use verify::{Finding, Verified};
 
-/// A database that is only looked at.
+/// A database beside the server that uses it, opened to look at it or to change it.
 #[derive(Debug)]
 pub struct Maintenance(DatabaseConnection);
 
@@ -31,6 +34,18 @@ impl Maintenance {
     /// # Errors
     /// When there is no such file or it can't be read. A file that is no database shows with the first question.
     pub async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
+        Self::sqlite(path, true).await
+    }
+
+    /// The same for writing too.
+    ///
+    /// # Errors
+    /// As for [`Maintenance::open_sqlite`].
+    pub async fn open_sqlite_to_write(path: &Path) -> Result<Self, OpenError> {
+        Self::sqlite(path, false).await
+    }
+
+    async fn sqlite(path: &Path, read_only: bool) -> Result<Self, OpenError> {
         let text = path.to_str().ok_or_else(|| OpenError::Path(path.to_owned()))?;
         let file = std::path::PathBuf::from(text);
         let mut options = ConnectOptions::new("sqlite::memory:");
@@ -43,7 +58,9 @@ impl Maintenance {
                     .filename(&file)
                     .in_memory(false)
                     .shared_cache(false)
-                    .read_only(true)
+                    .read_only(read_only)
+                    // As the server has it: what is acknowledged is on the disk.
+                    .pragma("synchronous", "FULL")
                     .busy_timeout(BUSY_TIMEOUT)
                     .pragma("temp_store", "MEMORY")
             });
@@ -62,6 +79,15 @@ impl Maintenance {
         };
         postgres::probe(url, &settings).await?;
         Ok(Self(postgres::pool(&postgres::read_only(url, &settings)).await?))
+    }
+
+    /// The same for writing too, within the limits of the settings.
+    ///
+    /// # Errors
+    /// As for [`Maintenance::open_postgres`].
+    pub async fn open_postgres_to_write(url: &str, settings: &DatabaseSettings) -> Result<Self, OpenError> {
+        postgres::probe(url, settings).await?;
+        Ok(Self(postgres::pool(&postgres::options(url, settings, 1)).await?))
     }
 
     /// Closes the connection.

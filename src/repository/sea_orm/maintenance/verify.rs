@@ -186,7 +186,7 @@ impl Maintenance {
             }
             for row in rows {
                 let (task_id, id): (String, String) = (row.try_get("", "task_id")?, row.try_get("", "id")?);
-                if let Err(error) = side::decode_config(&task_id, &id, row.try_get("", "config")?) {
+                if let Err(error) = side::config_bytes(&task_id, &id, row.try_get("", "config")?) {
                     verified.find_error(&task_id, error);
                 }
                 after = (task_id, id);

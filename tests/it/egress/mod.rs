@@ -1,0 +1,6 @@
+//! Requests that go out: what they reach, and what their answers may do.
+
+mod answers;
+mod corpus;
+mod spellings;
+mod world;
