@@ -9,7 +9,7 @@
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
 //! | engine | [`execution`] (one writer per task, live streams) |
 //! | core   | [`service`] (the A2A operations, one file each) |
-//! | edge   | [`api`] (the three bindings), [`server`] (sockets), [`client`] |
+//! | edge   | [`auth`] (who calls), [`api`] (the three bindings), [`server`] (sockets), [`client`] |
 //! | root   | [`app`] builds a runtime out of all of them |
 //!
 //! `tests/it/layering.rs` fails when a room reaches upwards.

@@ -48,7 +48,7 @@ impl Db {
 
 /// Which database.
 #[derive(Args)]
-struct Which {
+pub(super) struct Which {
     #[command(flatten)]
     settings: Settings,
     /// The database, as for serve
@@ -57,7 +57,7 @@ struct Which {
 }
 
 impl Which {
-    fn config(self) -> Result<Config, a2ad::config::Error> {
+    pub(super) fn config(self) -> Result<Config, a2ad::config::Error> {
         let mut loader = self.settings.loader();
         if let Some(url) = self.database {
             loader = loader.set_text("database.url", url);
@@ -91,7 +91,7 @@ pub struct StatsCommand {
     json: bool,
 }
 
-fn form(json: bool) -> Format {
+pub(super) fn form(json: bool) -> Format {
     if json { Format::Json } else { Format::Text }
 }
 
@@ -136,7 +136,7 @@ fn stats_text(stats: &Stats) -> String {
 }
 
 /// A time as RFC 3339 writes it.
-fn date(at_ms: i64) -> String {
+pub(super) fn date(at_ms: i64) -> String {
     OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1_000))
         .ok()
         .and_then(|at| at.format(&Rfc3339).ok())

@@ -6,6 +6,7 @@ mod check;
 mod db;
 mod demo;
 mod health;
+mod keys;
 mod migrate;
 mod output;
 mod remote;
@@ -34,6 +35,9 @@ enum Command {
     /// Look after the database: count, prune, copy, verify
     #[command(subcommand)]
     Db(db::Db),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Check the configuration and print what is in effect
     #[command(subcommand)]
     Config(check::Config),
@@ -63,6 +67,7 @@ pub fn run() -> ExitCode {
             Command::Serve(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Db(command) => command.run().await,
+            Command::Keys(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Certs(command) => command.run(),
             Command::Healthcheck(command) => command.run().await,

@@ -65,9 +65,9 @@ schema::section! {
         server: Server = Server::default();
         /// TLS of the listening socket; on as soon as cert_file is set.
         tls: Tls = Tls::default();
-        /// How callers say who they are.
+        /// How callers say who they are: tokens, API keys, certificates.
         auth: Auth = Auth::default();
-        /// What callers may do.
+        /// What callers may do, by roles.
         access: Access = Access::default();
         /// The database behind the task log.
         database: Database = Database::default();

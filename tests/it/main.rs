@@ -17,6 +17,7 @@ mod errors;
 mod faulted;
 #[path = "../durability/mod.rs"]
 mod harness;
+mod identity;
 mod json_bindings;
 mod json_forms;
 mod layering;

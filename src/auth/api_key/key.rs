@@ -45,6 +45,21 @@ impl<'a> ApiKey<'a> {
     }
 }
 
+/// Whose a new key is, and what it may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The name of the caller, without `key:`.
+    pub name: String,
+    /// The caller's organisation.
+    pub organisation: Option<String>,
+    /// The scopes of the key, single words.
+    pub scopes: Vec<String>,
+    /// The time now, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_ms: Option<i64>,
+}
+
 /// A key that was just made: its text, which nobody sees again, and what is kept of it.
 pub struct NewApiKey {
     /// The key itself.
@@ -54,11 +69,11 @@ pub struct NewApiKey {
 }
 
 impl NewApiKey {
-    /// Makes a key; `row` says whose it is and what it may, its id and hash are filled in.
+    /// Makes a key.
     ///
     /// # Errors
     /// When the machine has no randomness.
-    pub fn make(row: ApiKeyRow, keyring: &Keyring) -> Result<Self, secrets::Error> {
+    pub fn make(bearer: Bearer, keyring: &Keyring) -> Result<Self, secrets::Error> {
         let (mut id, mut secret) = ([0; ID_BYTES], [0; SECRET_BYTES]);
         for bytes in [&mut id[..], &mut secret[..]] {
             rand::fill(bytes).map_err(|_| secrets::Error::Random)?;
@@ -72,7 +87,12 @@ impl NewApiKey {
                 id,
                 hash: hash.to_vec(),
                 hash_key,
-                ..row
+                name: bearer.name,
+                organisation: bearer.organisation,
+                scopes: bearer.scopes,
+                created_ms: bearer.created_ms,
+                expires_ms: bearer.expires_ms,
+                revoked_ms: None,
             },
         })
     }

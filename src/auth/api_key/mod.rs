@@ -5,5 +5,5 @@
 mod key;
 mod lookup;
 
-pub use key::{ApiKey, NewApiKey};
+pub use key::{ApiKey, Bearer, NewApiKey};
 pub(super) use lookup::ApiKeys;

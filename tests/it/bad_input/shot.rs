@@ -91,10 +91,11 @@ impl Shot {
             headers.append(*name, value.parse().unwrap());
         }
         if wire == Wire::Grpc {
-            return raw_grpc(world.address, &self.path, &headers, self.body.clone()).await;
+            return raw_grpc(&Dial::Clear, world.address, &self.path, &headers, self.body.clone()).await;
         }
         Reply::read(
             exchange(
+                &Dial::Clear,
                 world.address,
                 request(&self.verb, &self.path, &headers, self.body.clone()),
             )

@@ -11,9 +11,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, value::RawValue};
-use tokio::net::TcpStream;
 
-use super::{Wire, WireError};
+use super::{Dial, Wire, WireError};
 use crate::sockets::soon;
 
 pub type Outgoing = Request<Full<Bytes>>;
@@ -42,12 +41,12 @@ pub fn envelope(method: &str, message: &impl serde::Serialize) -> String {
 }
 
 /// One request over a connection of its own.
-pub async fn exchange(address: SocketAddr, mut request: Outgoing) -> Response<Incoming> {
+pub async fn exchange(dial: &Dial, address: SocketAddr, mut request: Outgoing) -> Response<Incoming> {
     request
         .headers_mut()
         .insert(header::HOST, HeaderValue::from_static("localhost"));
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let (mut send, connection) = http1::handshake(TokioIo::new(tcp)).await.unwrap();
+    let io = dial.connect(address, false).await.unwrap();
+    let (mut send, connection) = http1::handshake(TokioIo::new(io)).await.unwrap();
     Shutdown::new().spawn_unstoppable("client", async move {
         let _ = connection.await;
     });
@@ -55,7 +54,13 @@ pub async fn exchange(address: SocketAddr, mut request: Outgoing) -> Response<In
 }
 
 /// One gRPC request of any bytes, by no gRPC client: those keep deadlines themselves.
-pub async fn raw_grpc(address: SocketAddr, path: &str, headers: &HeaderMap, body: Vec<u8>) -> Reply {
+pub async fn raw_grpc(
+    dial: &Dial,
+    address: SocketAddr,
+    path: &str,
+    headers: &HeaderMap,
+    body: Vec<u8>,
+) -> Reply {
     let mut request = Request::post(format!("http://{address}{path}"))
         .header(header::TE, "trailers")
         .body(Full::new(Bytes::from(body)))
@@ -63,8 +68,8 @@ pub async fn raw_grpc(address: SocketAddr, path: &str, headers: &HeaderMap, body
     request.headers_mut().extend(headers.clone());
     let kind = HeaderValue::from_static("application/grpc");
     request.headers_mut().entry(header::CONTENT_TYPE).or_insert(kind);
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let (mut send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tcp))
+    let io = dial.connect(address, true).await.unwrap();
+    let (mut send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io))
         .await
         .unwrap();
     Shutdown::new().spawn_unstoppable("client", async move {

@@ -1,5 +1,6 @@
 //! One client for the three bindings: the same prost messages go in, the same prost messages and errors come out.
 
+mod dial;
 mod error;
 mod events;
 pub mod http;
@@ -12,9 +13,10 @@ use ::http::{HeaderMap, HeaderName, HeaderValue};
 use a2ad::pb::client::A2aServiceClient;
 use a2ad::pb::json;
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
-pub use error::WireError;
+pub use dial::Dial;
+pub use error::{Code, WireError};
 pub use events::EventReader;
 pub use http::Reply;
 pub use rpc::{Rpc, StreamRpc};
@@ -74,6 +76,7 @@ pub struct Answered<T> {
 pub struct TestClient {
     pub wire: Wire,
     address: SocketAddr,
+    dial: Dial,
     channel: Channel,
     headers: HeaderMap,
     /// The agent that the path names; on gRPC there is no path, and the tenant stands in for it.
@@ -83,14 +86,17 @@ pub struct TestClient {
 
 impl TestClient {
     pub fn new(address: SocketAddr, wire: Wire) -> Self {
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .unwrap()
-            .connect_lazy();
+        Self::over(address, wire, Dial::Clear)
+    }
+
+    pub fn over(address: SocketAddr, wire: Wire, dial: Dial) -> Self {
+        let channel = dial.channel(address);
         let mut headers = HeaderMap::new();
         headers.insert("a2a-version", HeaderValue::from_static("1.0"));
         Self {
             wire,
             address,
+            dial,
             channel,
             headers,
             path: String::new(),
@@ -201,6 +207,7 @@ impl TestClient {
     /// A gRPC request of any method and bytes.
     pub async fn raw_grpc(&self, method: &str, body: Vec<u8>) -> Reply {
         http::raw_grpc(
+            &self.dial,
             self.address,
             &format!("/lf.a2a.v1.A2AService/{method}"),
             &self.headers,
@@ -250,7 +257,7 @@ impl TestClient {
     }
 
     async fn open(&self, request: http::Outgoing) -> ::http::Response<hyper::body::Incoming> {
-        http::exchange(self.address, request).await
+        http::exchange(&self.dial, self.address, request).await
     }
 }
 
