@@ -355,6 +355,31 @@ fn contradictions_are_refused_with_what_to_write() {
             ],
         ),
         (
+            "[push]\nallowed_networks = ['10.1.0.0/16', '10.1.2.3/16']",
+            &[
+                "`push.allowed_networks` in",
+                "`10.1.2.3/16` is no network",
+                "behind its length",
+            ],
+        ),
+        (
+            "[egress]\nidle_timeout_ms = 10000",
+            &[
+                "`egress.idle_timeout_ms` in",
+                "connect_timeout_ms, which is 10000",
+            ],
+        ),
+        (
+            "[secrets]\nprevious_keys = 'hunter2'",
+            &[
+                "`secrets.previous_keys` in",
+                "openssl rand -hex 32",
+                "without secrets.key",
+                "has 2 problems",
+            ],
+        ),
+        ("[secrets]\nkey = '***'", &["`secrets.key` in", "is the mask"]),
+        (
             "[tls]\nkey_file = 'k'",
             &["`tls.key_file` in", "without tls.cert_file"],
         ),

@@ -39,6 +39,7 @@ mod repositories;
 mod repository_model;
 mod resuming;
 mod retention;
+mod sealed;
 mod server_sockets;
 mod simulation;
 mod sockets;

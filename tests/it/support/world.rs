@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use a2ad::app::{HostedAgent, Runtime};
-use a2ad::config::{Config, DatabaseUrl};
+use a2ad::config::{Config, DatabaseUrl, Secret};
 use a2ad::pb::{AgentCapabilities, AgentCard, AgentExtension};
 use a2ad::shutdown::Shutdown;
 use tempfile::TempDir;
@@ -47,6 +47,9 @@ impl Scenario {
         let postgres = POSTGRES.try_with(|()| postgres::database()).ok();
         let url = postgres.as_ref().map_or("memory", postgres::Database::url);
         config.database.url = DatabaseUrl::from(url);
+        if postgres.is_some() {
+            config.secrets.key = Some(Secret::new("07".repeat(32)));
+        }
         Self {
             config,
             puppet: Puppet::default(),
@@ -55,11 +58,12 @@ impl Scenario {
         }
     }
 
-    /// Keeps the tasks in a file.
+    /// Keeps the tasks in a file, with a key of its own for secrets.
     pub fn sqlite(mut self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("a2ad.db").display());
         self.config.database.url = DatabaseUrl::from(url.as_str());
+        self.config.secrets.key = None;
         self.dir = Some(dir);
         self
     }
