@@ -212,7 +212,13 @@ const BOUND: [(&str, &[&str]); 9] = [
     // ProtoJSON is a form of the messages themselves, as JSON is of tokens; the command line prints JSON; keys of TOML are quoted like JSON.
     (
         "serde_json",
-        &["src/api/", "src/pb/", "src/cli/", "src/auth/jwt/", "src/config/layers.rs"],
+        &[
+            "src/api/",
+            "src/pb/",
+            "src/cli/",
+            "src/auth/jwt/",
+            "src/config/layers.rs",
+        ],
     ),
     (
         "http::Response",
@@ -226,7 +232,13 @@ const BOUND: [(&str, &[&str]); 9] = [
     ),
     (
         "HeaderMap",
-        &["src/api/", "src/server/", "src/client/", "src/cli/", "src/auth/presented.rs"],
+        &[
+            "src/api/",
+            "src/server/",
+            "src/client/",
+            "src/cli/",
+            "src/auth/presented.rs",
+        ],
     ),
     // A transaction that fails leaves a connection that must not be used again; those of opening go with it.
     ("begin_with_options", &["src/repository/sea_orm/transaction.rs"]),

@@ -5,7 +5,7 @@ use a2ad::pb::json;
 use prost::Message;
 
 use crate::support::wire::http::{envelope, exchange, frame, raw_grpc, request};
-use crate::support::wire::{Reply, Rpc, Wire};
+use crate::support::wire::{Dial, Reply, Rpc, Wire};
 use crate::support::world::World;
 
 /// A request, down to its bytes.
@@ -91,7 +91,14 @@ impl Shot {
             headers.append(*name, value.parse().unwrap());
         }
         if wire == Wire::Grpc {
-            return raw_grpc(&Dial::Clear, world.address, &self.path, &headers, self.body.clone()).await;
+            return raw_grpc(
+                &Dial::Clear,
+                world.address,
+                &self.path,
+                &headers,
+                self.body.clone(),
+            )
+            .await;
         }
         Reply::read(
             exchange(

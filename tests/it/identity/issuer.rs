@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use a2ad::config::{Config, Issuer as IssuerConfig};
-use aws_lc_rs::encoding::AsBigEndian as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -89,7 +88,11 @@ impl Issuer {
 
     pub fn es256(&self, header: &Value, claims: &Value) -> String {
         signed(header, claims.to_string().as_bytes(), |text| {
-            self.ec.sign(&SystemRandom::new(), text).unwrap().as_ref().to_vec()
+            self.ec
+                .sign(&SystemRandom::new(), text)
+                .unwrap()
+                .as_ref()
+                .to_vec()
         })
     }
 

@@ -51,7 +51,10 @@ async fn tokens_of_three_algorithms_open_every_binding() {
         issuer.es256(&json!({"alg": "ES256"}), &claims),
         issuer.es256(&hints, &claims),
         issuer.eddsa(&json!({"alg": "EdDSA", "kid": "ed"}), &claims),
-        issuer.rs256(&json!({"alg": "RS256", "kid": "rsa", "typ": "application/at+JWT"}), &claims),
+        issuer.rs256(
+            &json!({"alg": "RS256", "kid": "rsa", "typ": "application/at+JWT"}),
+            &claims,
+        ),
         issuer.token(&several),
         issuer.token(&fraction),
         issuer.token(&skewed),
@@ -61,7 +64,9 @@ async fn tokens_of_three_algorithms_open_every_binding() {
     for (number, token) in good.iter().enumerate() {
         for wire in Wire::ALL {
             for scheme in ["Bearer", "bearer"] {
-                let client = world.client(wire).with("authorization", &format!("{scheme} {token}"));
+                let client = world
+                    .client(wire)
+                    .with("authorization", &format!("{scheme} {token}"));
                 client
                     .call(ListTasksRequest::default())
                     .await
@@ -81,107 +86,295 @@ fn corpus(file: &FileIssuer) -> Vec<(&'static str, String)> {
     let (text, signature) = good.rsplit_once('.').unwrap();
     let mac = |key: &[u8], alg: &str| {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        signed(&json!({"alg": alg, "kid": "ec"}), claims.to_string().as_bytes(), |text| {
-            hmac::sign(&key, text).as_ref().to_vec()
-        })
+        signed(
+            &json!({"alg": alg, "kid": "ec"}),
+            claims.to_string().as_bytes(),
+            |text| hmac::sign(&key, text).as_ref().to_vec(),
+        )
     };
     let mut bad = vec![
-        ("alg none, no signature", format!("{}.{}.", base64(r#"{"alg":"none"}"#), parts[1])),
-        ("alg none with the good signature", format!("{}.{}.{signature}", base64(r#"{"alg":"none"}"#), parts[1])),
-        ("alg None", format!("{}.{}.{signature}", base64(r#"{"alg":"None"}"#), parts[1])),
-        ("alg empty", format!("{}.{}.{signature}", base64(r#"{"alg":""}"#), parts[1])),
-        ("alg missing", format!("{}.{}.{signature}", base64(r#"{"kid":"ec"}"#), parts[1])),
-        ("alg a number", format!("{}.{}.{signature}", base64(r#"{"alg":256}"#), parts[1])),
-        ("alg twice", format!("{}.{}.{signature}", base64(r#"{"alg":"ES256","alg":"none"}"#), parts[1])),
-        ("HMAC with the published key set", mac(issuer_text(file).as_bytes(), "HS256")),
-        ("HMAC with the x of the key", mac(issuer.ec_jwk("ec")["x"].as_str().unwrap().as_bytes(), "HS256")),
+        (
+            "alg none, no signature",
+            format!("{}.{}.", base64(r#"{"alg":"none"}"#), parts[1]),
+        ),
+        (
+            "alg none with the good signature",
+            format!("{}.{}.{signature}", base64(r#"{"alg":"none"}"#), parts[1]),
+        ),
+        (
+            "alg None",
+            format!("{}.{}.{signature}", base64(r#"{"alg":"None"}"#), parts[1]),
+        ),
+        (
+            "alg empty",
+            format!("{}.{}.{signature}", base64(r#"{"alg":""}"#), parts[1]),
+        ),
+        (
+            "alg missing",
+            format!("{}.{}.{signature}", base64(r#"{"kid":"ec"}"#), parts[1]),
+        ),
+        (
+            "alg a number",
+            format!("{}.{}.{signature}", base64(r#"{"alg":256}"#), parts[1]),
+        ),
+        (
+            "alg twice",
+            format!(
+                "{}.{}.{signature}",
+                base64(r#"{"alg":"ES256","alg":"none"}"#),
+                parts[1]
+            ),
+        ),
+        (
+            "HMAC with the published key set",
+            mac(issuer_text(file).as_bytes(), "HS256"),
+        ),
+        (
+            "HMAC with the x of the key",
+            mac(issuer.ec_jwk("ec")["x"].as_str().unwrap().as_bytes(), "HS256"),
+        ),
         ("HMAC that says ES256", mac(b"secret", "ES256")),
         ("HMAC with nothing", mac(b"", "HS256")),
         ("signed by a stranger with our kid", stranger.token(&claims)),
-        ("signed by a stranger without kid", stranger.es256(&json!({"alg": "ES256"}), &claims)),
-        ("signed by a stranger whose key comes along", stranger.es256(
-            &json!({"alg": "ES256", "jwk": stranger.ec_jwk("ec")}), &claims)),
-        ("signed by a stranger whose set is named", stranger.es256(
-            &json!({"alg": "ES256", "jku": "http://127.0.0.1:1/", "kid": "ec"}), &claims)),
-        ("kid of another key", issuer.es256(&json!({"alg": "ES256", "kid": "ed"}), &claims)),
-        ("kid unknown", issuer.es256(&json!({"alg": "ES256", "kid": "nobody"}), &claims)),
-        ("kid a path", issuer.es256(&json!({"alg": "ES256", "kid": "../../keys.json"}), &claims)),
-        ("kid SQL", issuer.es256(&json!({"alg": "ES256", "kid": "ec' OR '1'='1"}), &claims)),
-        ("kid a URL", issuer.es256(&json!({"alg": "ES256", "kid": "http://127.0.0.1:1/"}), &claims)),
-        ("kid in another case", issuer.es256(&json!({"alg": "ES256", "kid": "EC"}), &claims)),
-        ("kid a list", issuer.es256(&json!({"alg": "ES256", "kid": ["ec"]}), &claims)),
-        ("kid endless", issuer.es256(&json!({"alg": "ES256", "kid": "k".repeat(300)}), &claims)),
+        (
+            "signed by a stranger without kid",
+            stranger.es256(&json!({"alg": "ES256"}), &claims),
+        ),
+        (
+            "signed by a stranger whose key comes along",
+            stranger.es256(&json!({"alg": "ES256", "jwk": stranger.ec_jwk("ec")}), &claims),
+        ),
+        (
+            "signed by a stranger whose set is named",
+            stranger.es256(
+                &json!({"alg": "ES256", "jku": "http://127.0.0.1:1/", "kid": "ec"}),
+                &claims,
+            ),
+        ),
+        (
+            "kid of another key",
+            issuer.es256(&json!({"alg": "ES256", "kid": "ed"}), &claims),
+        ),
+        (
+            "kid unknown",
+            issuer.es256(&json!({"alg": "ES256", "kid": "nobody"}), &claims),
+        ),
+        (
+            "kid a path",
+            issuer.es256(&json!({"alg": "ES256", "kid": "../../keys.json"}), &claims),
+        ),
+        (
+            "kid SQL",
+            issuer.es256(&json!({"alg": "ES256", "kid": "ec' OR '1'='1"}), &claims),
+        ),
+        (
+            "kid a URL",
+            issuer.es256(&json!({"alg": "ES256", "kid": "http://127.0.0.1:1/"}), &claims),
+        ),
+        (
+            "kid in another case",
+            issuer.es256(&json!({"alg": "ES256", "kid": "EC"}), &claims),
+        ),
+        (
+            "kid a list",
+            issuer.es256(&json!({"alg": "ES256", "kid": ["ec"]}), &claims),
+        ),
+        (
+            "kid endless",
+            issuer.es256(&json!({"alg": "ES256", "kid": "k".repeat(300)}), &claims),
+        ),
         ("EdDSA that says ES256", issuer.eddsa(&header, &claims)),
-        ("ES256 that says EdDSA", issuer.es256(&json!({"alg": "EdDSA", "kid": "ed"}), &claims)),
-        ("RS256 that says RS512", issuer.rs256(&json!({"alg": "RS512", "kid": "rsa"}), &claims)),
-        ("RS256 that says PS256", issuer.rs256(&json!({"alg": "PS256", "kid": "rsa"}), &claims)),
+        (
+            "ES256 that says EdDSA",
+            issuer.es256(&json!({"alg": "EdDSA", "kid": "ed"}), &claims),
+        ),
+        (
+            "RS256 that says RS512",
+            issuer.rs256(&json!({"alg": "RS512", "kid": "rsa"}), &claims),
+        ),
+        (
+            "RS256 that says PS256",
+            issuer.rs256(&json!({"alg": "PS256", "kid": "rsa"}), &claims),
+        ),
         ("RS512", rsa(issuer, "RS512", &claims, &RSA_PKCS1_SHA512)),
-        ("RS512 that says RS256", rsa(issuer, "RS256", &claims, &RSA_PKCS1_SHA512)),
-        ("PS256 that says RS256", rsa(issuer, "RS256", &claims, &RSA_PSS_SHA256)),
+        (
+            "RS512 that says RS256",
+            rsa(issuer, "RS256", &claims, &RSA_PKCS1_SHA512),
+        ),
+        (
+            "PS256 that says RS256",
+            rsa(issuer, "RS256", &claims, &RSA_PSS_SHA256),
+        ),
         ("ES384", es384(&claims)),
         ("signature in DER", der(issuer, &header, &claims)),
         ("signature all zeros", format!("{text}.{}", base64([0; 64]))),
-        ("signature cut", format!("{text}.{}", &signature[..signature.len() - 2])),
+        (
+            "signature cut",
+            format!("{text}.{}", &signature[..signature.len() - 2]),
+        ),
         ("signature longer", format!("{text}.{signature}AA")),
         ("signature empty", format!("{text}.")),
         ("signature padded", format!("{text}.{signature}==")),
-        ("critical extension", issuer.es256(&json!({"alg": "ES256", "kid": "ec", "crit": ["exp"], "exp": 1}), &claims)),
-        ("critical and empty", issuer.es256(&json!({"alg": "ES256", "kid": "ec", "crit": []}), &claims)),
-        ("critical null", issuer.es256(&json!({"alg": "ES256", "kid": "ec", "crit": null}), &claims)),
-        ("payload not encoded", issuer.es256(&json!({"alg": "ES256", "kid": "ec", "b64": false}), &claims)),
-        ("encrypted", issuer.es256(&json!({"alg": "ES256", "kid": "ec", "enc": "A128GCM"}), &claims)),
-        ("compressed", issuer.es256(&json!({"alg": "ES256", "kid": "ec", "zip": "DEF"}), &claims)),
-        ("a token for logging out", issuer.es256(&json!({"alg": "ES256", "kid": "ec", "typ": "logout+jwt"}), &claims)),
-        ("a proof of possession", issuer.es256(&json!({"alg": "ES256", "kid": "ec", "typ": "dpop+jwt"}), &claims)),
-        ("header no object", signed(&json!(["ES256"]), claims.to_string().as_bytes(), |_| vec![1; 64])),
+        (
+            "critical extension",
+            issuer.es256(
+                &json!({"alg": "ES256", "kid": "ec", "crit": ["exp"], "exp": 1}),
+                &claims,
+            ),
+        ),
+        (
+            "critical and empty",
+            issuer.es256(&json!({"alg": "ES256", "kid": "ec", "crit": []}), &claims),
+        ),
+        (
+            "critical null",
+            issuer.es256(&json!({"alg": "ES256", "kid": "ec", "crit": null}), &claims),
+        ),
+        (
+            "payload not encoded",
+            issuer.es256(&json!({"alg": "ES256", "kid": "ec", "b64": false}), &claims),
+        ),
+        (
+            "encrypted",
+            issuer.es256(&json!({"alg": "ES256", "kid": "ec", "enc": "A128GCM"}), &claims),
+        ),
+        (
+            "compressed",
+            issuer.es256(&json!({"alg": "ES256", "kid": "ec", "zip": "DEF"}), &claims),
+        ),
+        (
+            "a token for logging out",
+            issuer.es256(
+                &json!({"alg": "ES256", "kid": "ec", "typ": "logout+jwt"}),
+                &claims,
+            ),
+        ),
+        (
+            "a proof of possession",
+            issuer.es256(&json!({"alg": "ES256", "kid": "ec", "typ": "dpop+jwt"}), &claims),
+        ),
+        (
+            "header no object",
+            signed(&json!(["ES256"]), claims.to_string().as_bytes(), |_| vec![1; 64]),
+        ),
         ("two parts", text.to_owned()),
         ("one part", parts[1].to_owned()),
         ("four parts", format!("{good}.{signature}")),
         ("five parts, as if encrypted", format!("{good}.x.y")),
         ("no base64", "a.b.c".to_owned()),
-        ("ordinary base64", format!("{}+/.{}.{signature}", parts[0], parts[1])),
-        ("header of another token", format!("{}.{}.{signature}", base64(r#"{"alg":"ES256"}"#), parts[1])),
-        ("payload of another token", format!("{}.{}.{signature}", parts[0], base64(with(claims.clone(), "sub", json!("eve")).to_string()))),
-        ("payload no object", issuer.es256(&header, &json!([claims.clone()]))),
+        (
+            "ordinary base64",
+            format!("{}+/.{}.{signature}", parts[0], parts[1]),
+        ),
+        (
+            "header of another token",
+            format!("{}.{}.{signature}", base64(r#"{"alg":"ES256"}"#), parts[1]),
+        ),
+        (
+            "payload of another token",
+            format!(
+                "{}.{}.{signature}",
+                parts[0],
+                base64(with(claims.clone(), "sub", json!("eve")).to_string())
+            ),
+        ),
+        (
+            "payload no object",
+            issuer.es256(&header, &json!([claims.clone()])),
+        ),
         ("payload no JSON", signed_text(issuer, &header, "claims")),
         ("payload empty", signed_text(issuer, &header, "")),
         ("a claim twice", signed_text(issuer, &header, &doubled(&claims))),
-        ("larger than a token may be", issuer.token(&with(claims.clone(), "fill", json!("x".repeat(9_000))))),
+        (
+            "larger than a token may be",
+            issuer.token(&with(claims.clone(), "fill", json!("x".repeat(9_000)))),
+        ),
     ];
     for (what, claims) in [
         ("issuer missing", without(claims.clone(), "iss")),
-        ("issuer another", with(claims.clone(), "iss", json!("https://evil.example.com"))),
-        ("issuer with a slash", with(claims.clone(), "iss", json!(format!("{ISSUER}/")))),
-        ("issuer in another case", with(claims.clone(), "iss", json!(ISSUER.to_uppercase()))),
+        (
+            "issuer another",
+            with(claims.clone(), "iss", json!("https://evil.example.com")),
+        ),
+        (
+            "issuer with a slash",
+            with(claims.clone(), "iss", json!(format!("{ISSUER}/"))),
+        ),
+        (
+            "issuer in another case",
+            with(claims.clone(), "iss", json!(ISSUER.to_uppercase())),
+        ),
         ("issuer a list", with(claims.clone(), "iss", json!([ISSUER]))),
-        ("issuer and more", with(claims.clone(), "iss", json!(format!("{ISSUER}.evil.example.com")))),
+        (
+            "issuer and more",
+            with(claims.clone(), "iss", json!(format!("{ISSUER}.evil.example.com"))),
+        ),
         ("audience missing", without(claims.clone(), "aud")),
-        ("audience another", with(claims.clone(), "aud", json!("https://other.example.com"))),
-        ("audiences of others", with(claims.clone(), "aud", json!(["a", "b"]))),
+        (
+            "audience another",
+            with(claims.clone(), "aud", json!("https://other.example.com")),
+        ),
+        (
+            "audiences of others",
+            with(claims.clone(), "aud", json!(["a", "b"])),
+        ),
         ("audience empty", with(claims.clone(), "aud", json!([]))),
-        ("audience a part of ours", with(claims.clone(), "aud", json!(&AUDIENCE[..AUDIENCE.len() - 1]))),
-        ("audience an object", with(claims.clone(), "aud", json!({"a": AUDIENCE}))),
-        ("audience among numbers", with(claims.clone(), "aud", json!([AUDIENCE, 1]))),
+        (
+            "audience a part of ours",
+            with(claims.clone(), "aud", json!(&AUDIENCE[..AUDIENCE.len() - 1])),
+        ),
+        (
+            "audience an object",
+            with(claims.clone(), "aud", json!({"a": AUDIENCE})),
+        ),
+        (
+            "audience among numbers",
+            with(claims.clone(), "aud", json!([AUDIENCE, 1])),
+        ),
         ("expired", with(claims.clone(), "exp", json!(now_s() - 61))),
         ("expired long ago", with(claims.clone(), "exp", json!(0))),
         ("end missing", without(claims.clone(), "exp")),
-        ("end a text", with(claims.clone(), "exp", json!((now_s() + 600).to_string()))),
+        (
+            "end a text",
+            with(claims.clone(), "exp", json!((now_s() + 600).to_string())),
+        ),
         ("end negative", with(claims.clone(), "exp", json!(-1))),
         ("end null", with(claims.clone(), "exp", Value::Null)),
         ("end beyond all time", with(claims.clone(), "exp", json!(1e300))),
-        ("end in milliseconds", with(claims.clone(), "exp", json!((now_s() + 600) * 1_000))),
-        ("begins in the future", with(claims.clone(), "nbf", json!(now_s() + 90))),
+        (
+            "end in milliseconds",
+            with(claims.clone(), "exp", json!((now_s() + 600) * 1_000)),
+        ),
+        (
+            "begins in the future",
+            with(claims.clone(), "nbf", json!(now_s() + 90)),
+        ),
         ("begin a text", with(claims.clone(), "nbf", json!("0"))),
-        ("made in the future", with(claims.clone(), "iat", json!(now_s() + 90))),
+        (
+            "made in the future",
+            with(claims.clone(), "iat", json!(now_s() + 90)),
+        ),
         ("made at no time", with(claims.clone(), "iat", json!({}))),
         ("name missing", without(claims.clone(), "sub")),
         ("name empty", with(claims.clone(), "sub", json!(""))),
         ("name a number", with(claims.clone(), "sub", json!(7))),
-        ("name with a line end", with(claims.clone(), "sub", json!("ada\nroot"))),
+        (
+            "name with a line end",
+            with(claims.clone(), "sub", json!("ada\nroot")),
+        ),
         ("name with a zero", with(claims.clone(), "sub", json!("ada\u{0}"))),
-        ("name endless", with(claims.clone(), "sub", json!("a".repeat(600)))),
-        ("bound to a certificate", with(claims.clone(), "cnf", json!({"x5t#S256": base64([1; 32])}))),
-        ("bound to a key", with(claims.clone(), "cnf", json!({"jkt": base64([1; 32])}))),
+        (
+            "name endless",
+            with(claims.clone(), "sub", json!("a".repeat(600))),
+        ),
+        (
+            "bound to a certificate",
+            with(claims.clone(), "cnf", json!({"x5t#S256": base64([1; 32])})),
+        ),
+        (
+            "bound to a key",
+            with(claims.clone(), "cnf", json!({"jkt": base64([1; 32])})),
+        ),
         ("bound to nothing", with(claims.clone(), "cnf", json!({}))),
         ("bound to a text", with(claims.clone(), "cnf", json!("x"))),
     ] {
@@ -194,15 +387,24 @@ fn issuer_text(file: &FileIssuer) -> String {
     std::fs::read_to_string(file.path()).unwrap()
 }
 
-fn rsa(issuer: &Issuer, alg: &str, claims: &Value, padding: &'static dyn aws_lc_rs::signature::RsaEncoding) -> String {
-    signed(&json!({"alg": alg, "kid": "rsa"}), claims.to_string().as_bytes(), |text| {
-        let mut signature = vec![0; issuer.rsa.public_modulus_len()];
-        issuer
-            .rsa
-            .sign(padding, &SystemRandom::new(), text, &mut signature)
-            .unwrap();
-        signature
-    })
+fn rsa(
+    issuer: &Issuer,
+    alg: &str,
+    claims: &Value,
+    padding: &'static dyn aws_lc_rs::signature::RsaEncoding,
+) -> String {
+    signed(
+        &json!({"alg": alg, "kid": "rsa"}),
+        claims.to_string().as_bytes(),
+        |text| {
+            let mut signature = vec![0; issuer.rsa.public_modulus_len()];
+            issuer
+                .rsa
+                .sign(padding, &SystemRandom::new(), text, &mut signature)
+                .unwrap();
+            signature
+        },
+    )
 }
 
 fn es384(claims: &Value) -> String {
@@ -222,7 +424,12 @@ fn der(issuer: &Issuer, header: &Value, claims: &Value) -> String {
 
 fn signed_text(issuer: &Issuer, header: &Value, payload: &str) -> String {
     signed(header, payload.as_bytes(), |text| {
-        issuer.ec.sign(&SystemRandom::new(), text).unwrap().as_ref().to_vec()
+        issuer
+            .ec
+            .sign(&SystemRandom::new(), text)
+            .unwrap()
+            .as_ref()
+            .to_vec()
     })
 }
 
@@ -239,7 +446,9 @@ async fn a_bad_token_is_unauthenticated_on_every_binding() {
     let mut refused = 0;
     for (what, token) in &corpus {
         for wire in Wire::ALL {
-            let client = world.client(wire).with("authorization", &format!("Bearer {token}"));
+            let client = world
+                .client(wire)
+                .with("authorization", &format!("Bearer {token}"));
             let answer = client.call(ListTasksRequest::default()).await;
             let error = answer.expect_err(what).is(Kind::Unauthenticated);
             let challenge = error.headers["www-authenticate"].to_str().unwrap();
@@ -247,7 +456,10 @@ async fn a_bad_token_is_unauthenticated_on_every_binding() {
                 challenge.starts_with("Bearer realm=\"a2ad\", error=\"invalid_token\", error_description=\""),
                 "{what}: {challenge}"
             );
-            assert!(!format!("{error:?}").contains(token.as_str()), "{what}: the token shows");
+            assert!(
+                !format!("{error:?}").contains(token.as_str()),
+                "{what}: the token shows"
+            );
             refused += 1;
         }
     }

@@ -16,7 +16,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 
 pub use dial::Dial;
-pub use error::{Code, WireError};
+pub use error::WireError;
 pub use events::EventReader;
 pub use http::Reply;
 pub use rpc::{Rpc, StreamRpc};
