@@ -16,6 +16,7 @@ mod limits;
 mod loader;
 mod log;
 mod nearest;
+mod network;
 mod push;
 mod render;
 mod retention;
@@ -35,12 +36,13 @@ pub use execution::Execution;
 pub use limits::Limits;
 pub use loader::{Loaded, Loader, Source};
 pub use log::{Log, LogFormat};
+pub use network::{Network, NetworkError};
 pub use push::Push;
 pub use render::reference;
 pub use retention::{AgentRetention, Retention};
 pub use schema::{Field, Shape};
 pub use secret::{DatabaseUrl, MASK, Secret};
-pub use server::Server;
+pub use server::{ProxyHeader, Server};
 pub use tls::{ClientCertificates, ClientNames, Tls, TrustDomain};
 
 schema::section! {

@@ -9,7 +9,7 @@ use super::database::Backend;
 use super::error::{Error, Problem};
 use super::layers::{Layers, dotted};
 use super::secret::MASK;
-use super::{Config, Database, Retention};
+use super::{Config, Database, Network, Retention};
 
 impl Config {
     /// Refuses a configuration that can't work, with every reason at once. [`super::Loader::load`] has done it
@@ -69,6 +69,11 @@ impl Config {
                     "server.cors_origins",
                     format!("`{origin}` is no origin; write scheme and host only, like \"https://app.example.com\""),
                 ));
+            }
+        }
+        for text in &server.trusted_proxies {
+            if let Err(error) = text.parse::<Network>() {
+                found.push(Problem::new("server.trusted_proxies", error.to_string()));
             }
         }
         if let Some(key) = &server.page_token_key
