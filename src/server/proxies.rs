@@ -25,13 +25,13 @@ pub struct TrustedProxies {
 
 impl TrustedProxies {
     /// True if a peer with this address is believed.
-    pub(super) fn trusts(&self, address: IpAddr) -> bool {
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(address))
     }
 
     /// The client of a request that a trusted peer has brought, with port 0 if only the address is known. `None` when
     /// the header is missing or can't be read as far as it has to be: then all that is known is the proxy.
-    pub(super) fn client(&self, headers: &HeaderMap) -> Option<SocketAddr> {
+    pub fn client(&self, headers: &HeaderMap) -> Option<SocketAddr> {
         let (name, node): (_, fn(&str) -> Option<SocketAddr>) = match self.header {
             ProxyHeader::XForwardedFor => (X_FORWARDED_FOR, address),
             ProxyHeader::Forwarded => (header::FORWARDED, forwarded_for),

@@ -1,1 +1,3 @@
-//! Warm-up.
+//! The bodies of the fuzz targets. The ordinary tests compile the same files and replay the corpus.
+
+pub mod bodies;

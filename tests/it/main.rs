@@ -14,6 +14,7 @@ mod ending;
 mod engine;
 mod errors;
 mod faulted;
+mod fuzz_replay;
 #[path = "../durability/mod.rs"]
 mod harness;
 mod json_bindings;
