@@ -13,7 +13,8 @@ pub(super) fn check(text: &str, field: &str, allow_loopback: bool) -> Result<(),
         return invalid("a webhook URL has at most 2048 characters and no blanks or control characters");
     }
     // The parser forgives what browsers forgive; nobody means a webhook that way.
-    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
+    let behind_scheme = text.split_once(':').map_or("", |(_, rest)| rest);
+    let authority = behind_scheme.strip_prefix("//").unwrap_or_default();
     if authority.is_empty() || authority.starts_with('/') || text.contains('\\') {
         return invalid("not a URL; give an absolute https URL");
     }
@@ -150,6 +151,9 @@ mod tests {
             "https://example.com/\r\nX: y",
             "https://exa mple.com/",
             "https:///path",
+            "https:/example.com/",
+            "https:example.com/",
+            "https:/example.com/a://b",
         ] {
             assert!(check(bad, "url", false).is_err(), "{bad}");
         }

@@ -17,6 +17,7 @@ mod faulted;
 mod fuzz_replay;
 #[path = "../durability/mod.rs"]
 mod harness;
+mod hostile;
 mod json_bindings;
 mod json_forms;
 mod layering;
