@@ -34,6 +34,7 @@ mod peers_mtls;
 mod peers_sdk;
 mod postgres;
 mod protocol;
+mod proxies;
 mod python;
 mod repositories;
 mod repository_model;

@@ -24,14 +24,22 @@ pub fn url(input: &[u8]) {
         return;
     }
     let url = Url::parse(text).expect("what is taken is a URL");
-    let head = text.get(.."https://x".len()).expect("a scheme, slashes and a host");
-    assert!(head.to_ascii_lowercase().starts_with("https://") && !head.ends_with('/'), "{text:?}");
+    let head = text
+        .get(.."https://x".len())
+        .expect("a scheme, slashes and a host");
+    assert!(
+        head.to_ascii_lowercase().starts_with("https://") && !head.ends_with('/'),
+        "{text:?}"
+    );
     assert!(url.username().is_empty() && url.password().is_none(), "{text:?}");
     assert!(!text.chars().any(char::is_control), "{text:?}");
     match url.host().expect("a host") {
         Host::Domain(name) => {
             let last = name.trim_end_matches('.').rsplit('.').next();
-            assert!(!matches!(last, None | Some("localhost" | "internal" | "")), "{text:?}");
+            assert!(
+                !matches!(last, None | Some("localhost" | "internal" | "")),
+                "{text:?}"
+            );
         }
         Host::Ipv4(ip) => assert!(!is_private_v4(ip), "{text:?}"),
         Host::Ipv6(ip) => assert!(!is_private_v6(ip), "{text:?}"),

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::frames::{self, GOAWAY, RST_STREAM};
+use super::frames::{self, RST_STREAM};
 use crate::sockets::soon;
+
+const GOAWAY: u8 = 7;
 
 /// ENHANCE_YOUR_CALM (RFC 9113 section 7).
 pub const CALM: u32 = 11;
