@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::frames::{self, PING};
-use super::rude::{CALM, Rude, goaway, resets};
+use super::rude::{CALM, Rude, Said, goaway, resets};
 use super::victim::Victim;
 
 /// Repeats an attack on new connections, which all have to end the same way.
@@ -85,8 +85,7 @@ async fn frames_at_a_fair_pace_are_answered() {
             let mut rude = Rude::open(victim.address()).await;
             for round in 1..=20 {
                 rude.say(&frames::pings(40)).await;
-                let pongs =
-                    |said: &[super::rude::Said]| said.iter().filter(|frame| frame.kind == PING).count();
+                let pongs = |said: &[Said]| said.iter().filter(|frame| frame.kind == PING).count();
                 rude.until("an answer to each ping", |said| pongs(said) >= 40 * round)
                     .await;
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -109,9 +108,7 @@ async fn streams_beyond_the_limit_are_refused() {
             let said = rude.until("refusals", |said| resets(said) == 20).await;
             // REFUSED_STREAM: it was not looked at, and may be sent again.
             assert!(
-                said.iter()
-                    .filter_map(super::rude::Said::code)
-                    .all(|code| code == 7),
+                said.iter().filter_map(Said::code).all(|code| code == 7),
                 "{said:?}"
             );
         })

@@ -3,19 +3,17 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::frames::{self, CONTINUATION, END_HEADERS, END_STREAM, HEADERS, frame, header};
-use super::rude::{Rude, goaway};
+use super::rude::{Rude, Said, goaway};
 use super::victim::Victim;
 use crate::sockets::soon;
 
-/// The status 431 in HPACK: a literal behind the name of `:status`, or any later entry of the table.
-fn is_refused(said: &[super::rude::Said], stream: u32) -> bool {
-    let is_about = |frame: &&super::rude::Said| frame.stream == stream;
-    let mut answers = said.iter().filter(is_about);
-    answers.any(|frame| {
-        let is_431 = frame.payload.windows(3).any(|window| window == b"431");
-        // 431 in Huffman's code is 68 20 9f at most; the first byte names `:status`.
-        frame.code().is_some() || is_431 || (frame.kind == HEADERS && frame.payload.first() != Some(&0x88))
-    })
+/// True when a stream was reset, or its answer begins with another status than 200, which is one byte (RFC 7541 appendix
+/// A, entry 8).
+fn is_refused(said: &[Said], stream: u32) -> bool {
+    const OK: u8 = 0x80 | 8;
+    let mut frames = said.iter().filter(|frame| frame.stream == stream);
+    frames
+        .any(|frame| frame.code().is_some() || (frame.kind == HEADERS && frame.payload.first() != Some(&OK)))
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::frames::{self, DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, frame};
-use super::rude::{CANCEL, Rude, resets};
+use super::rude::{CANCEL, Rude, Said, resets};
 use super::victim::Victim;
 use crate::binary::Server;
 use crate::mtls_sockets::Files;
@@ -86,9 +86,7 @@ async fn a_body_of_http2_byte_by_byte_is_given_up() {
             let begun = Instant::now();
             loop {
                 rude.say(&frame(DATA, 0, 1, b"x")).await;
-                let answered = |said: &[super::rude::Said]| {
-                    said.iter().any(|frame| frame.stream == 1 && frame.kind != 8)
-                };
+                let answered = |said: &[Said]| said.iter().any(|frame| frame.stream == 1 && frame.kind != 8);
                 let waited = rude.until("an answer", answered);
                 if tokio::time::timeout(PAUSE, waited).await.is_ok() {
                     break;
@@ -189,11 +187,7 @@ async fn answers_that_are_never_taken_are_reset() {
             let said = rude
                 .until("resets", |said| resets(said) == STREAMS as usize)
                 .await;
-            assert!(
-                said.iter()
-                    .filter_map(super::rude::Said::code)
-                    .all(|code| code == CANCEL)
-            );
+            assert!(said.iter().filter_map(Said::code).all(|code| code == CANCEL));
         })
         .await;
 }
