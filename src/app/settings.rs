@@ -107,6 +107,7 @@ pub(super) fn server(config: &Config) -> ServerSettings {
             header: server.proxy_header,
         }),
         handshakes_max: u32::try_from(server.handshakes_pending_max).unwrap_or(u32::MAX),
+        handshakes_per_address_max: u32::try_from(server.handshakes_per_address_max).unwrap_or(u32::MAX),
         handshake_timeout_ms: server.handshake_timeout_ms,
         header_timeout_ms: server.header_timeout_ms,
         header_bytes_max: server.header_bytes_max,
@@ -198,6 +199,7 @@ mod tests {
         (keys.trusted_proxies, keys.proxy_header) =
             (vec!["10.0.0.0/8".to_owned()], config::ProxyHeader::Forwarded);
         (keys.handshakes_pending_max, keys.handshake_timeout_ms) = (15, 16);
+        keys.handshakes_per_address_max = 28;
         (keys.header_timeout_ms, keys.header_bytes_max) = (17, 18);
         (keys.streams_per_connection_max, keys.stream_window_bytes) = (19, 20);
         (keys.connection_window_bytes, keys.control_frames_per_s_max) = (21, 22);
@@ -214,6 +216,7 @@ mod tests {
                 header: config::ProxyHeader::Forwarded,
             }),
             handshakes_max: 15,
+            handshakes_per_address_max: 28,
             handshake_timeout_ms: 16,
             header_timeout_ms: 17,
             header_bytes_max: 18,

@@ -50,6 +50,8 @@ section! {
         handshake_timeout_ms: u64 = 5_000, 1..=600_000;
         /// TLS handshakes under way at once: they are the most expensive thing a stranger can ask for.
         handshakes_pending_max: usize = 512, 1..=100_000;
+        /// Of these from one address (of IPv6: from one /64 network); more wait for their turn.
+        handshakes_per_address_max: usize = 32, 1..=100_000;
         /// Milliseconds in which the headers of an HTTP/1.1 request must arrive, against slow senders.
         header_timeout_ms: u64 = 10_000, 1..=600_000;
         /// Milliseconds that the next piece of a request body may take, against callers that hold a request open.

@@ -12,7 +12,6 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 
@@ -20,6 +19,7 @@ use super::breaches::is_breach;
 use super::cork::cork;
 use super::ending::Ending;
 use super::frames::FrameWatch;
+use super::handshakes::Handshakes;
 use super::peer::{Peer, PeerService};
 use super::protocol::{Protocol, detect};
 use super::requests::{OpenRequests, RequestExecutor};
@@ -40,7 +40,7 @@ pub(super) enum End {
 /// What all connections of a listener share.
 pub(super) struct Connections {
     tls: Option<Arc<TlsSource>>,
-    handshakes: Semaphore,
+    handshakes: Handshakes,
     http1: http1::Builder,
     settings: ServerSettings,
     pub(super) shutdown: Shutdown,
@@ -50,7 +50,7 @@ impl Connections {
     pub(super) fn new(tls: Option<Arc<TlsSource>>, settings: ServerSettings, shutdown: Shutdown) -> Self {
         Self {
             tls,
-            handshakes: Semaphore::new(settings.handshakes_max.max(1) as usize),
+            handshakes: Handshakes::new(&settings),
             http1: http1_builder(&settings),
             settings,
             shutdown,
@@ -74,8 +74,8 @@ impl Connections {
             return self.serve(tcp, number, service, None).await;
         };
         let handshake = async {
-            // A closed semaphore is an error that cannot happen: nobody closes it.
-            let _turn = self.handshakes.acquire().await.map_err(std::io::Error::other)?;
+            let is_trusted = self.settings.trusted_proxies.trusts(addr.ip());
+            let _turn = self.handshakes.turn(addr, number, is_trusted).await;
             tls.accept(tcp).await
         };
         let accepted = tokio::select! {

@@ -13,6 +13,7 @@ mod door;
 mod ending;
 mod exposure;
 mod frames;
+mod handshakes;
 mod pause;
 mod peer;
 mod protocol;

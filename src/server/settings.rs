@@ -23,6 +23,9 @@ pub struct ServerSettings {
     pub trusted_proxies: Arc<TrustedProxies>,
     /// The most TLS handshakes at a time; at least 1 is taken. More wait their turn within their time-out.
     pub handshakes_max: u32,
+    /// The most of these from one address; at least 1 is taken. Addresses take turns, and trusted proxies have no such
+    /// limit.
+    pub handshakes_per_address_max: u32,
     /// How long a TLS handshake may take, waiting for its turn included, in milliseconds.
     pub handshake_timeout_ms: u64,
     /// How long a client may take for its first bytes and for the head of an HTTP/1.1 request, in milliseconds.
@@ -74,6 +77,7 @@ impl Default for ServerSettings {
             breaching_addresses_max: 10_000,
             trusted_proxies: Arc::default(),
             handshakes_max: 512,
+            handshakes_per_address_max: 32,
             handshake_timeout_ms: 5_000,
             header_timeout_ms: 10_000,
             header_bytes_max: 16 * 1024,

@@ -1,8 +1,13 @@
 //! Clients that take their time, so that what they hold is not there for others.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use a2ad::tls::dev::Names;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
 
 use super::frames::{self, DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, frame};
 use super::rude::{CANCEL, Rude, Said, resets};
@@ -116,58 +121,75 @@ async fn a_head_of_http2_that_stops_ends_the_connection() {
         .await;
 }
 
-#[tokio::test]
-async fn a_handshake_that_is_never_finished_is_given_up() {
-    let files = Files::new();
-    let dir = files.path("");
-    let server = Server::start_in(
-        &dir,
-        &[
-            "--database",
-            "memory",
-            "--set",
-            "tls.cert_file=server.pem",
-            "--set",
-            "tls.key_file=server.key",
-            "--set",
-            "tls.client_ca_file=ca.pem",
-            "--set",
-            "server.handshake_timeout_ms=500",
-            "--set",
-            "server.handshakes_pending_max=4",
-        ],
-    );
-    // A ClientHello's first bytes, and then nothing: more of them than there may be at a time.
+/// A program with TLS and few turns for handshakes.
+fn with_tls(files: &Files, timeout: &str) -> Server {
+    let mut arguments = vec!["--database", "memory"];
+    let timeout = format!("server.handshake_timeout_ms={timeout}");
+    for setting in [
+        "tls.cert_file=server.pem",
+        "tls.key_file=server.key",
+        "tls.client_ca_file=ca.pem",
+        "server.handshakes_pending_max=4",
+        "server.handshakes_per_address_max=3",
+        &timeout,
+    ] {
+        arguments.extend(["--set", setting]);
+    }
+    Server::start_in(&files.path(""), &arguments)
+}
+
+/// Connections that say the first bytes of a handshake and then nothing: more than there are turns.
+async fn silent(server: &Server) -> Vec<TcpStream> {
     let mut silent = Vec::new();
     for _ in 0..20 {
-        let mut tcp = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+        let mut tcp = TcpStream::connect(server.addr).await.unwrap();
         tcp.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3])
             .await
             .unwrap();
         silent.push(tcp);
     }
-    for mut tcp in silent {
+    silent
+}
+
+/// A handshake of somebody else who means it.
+async fn handshake(server: &Server, files: &Files) -> std::io::Result<()> {
+    let client = files.client(&Names::spiffe("spiffe://example.org/a"));
+    let connector = TlsConnector::from(Arc::new(files.config(Some(&client), &["h2"]).await));
+    let socket = TcpSocket::new_v4()?;
+    socket.bind("127.0.0.2:0".parse().unwrap())?;
+    let tcp = socket.connect(server.addr).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    soon("a handshake", connector.connect(name, tcp))
+        .await
+        .map(|_| ())
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_never_finished_is_given_up() {
+    let files = Files::new();
+    let server = with_tls(&files, "500");
+    for mut tcp in silent(&server).await {
         let read = soon("the end of a handshake", tcp.read(&mut [0; 64])).await;
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     }
-    let client = files.client_tls(Some(
-        &files
-            .ca
-            .issue_client(
-                &a2ad::tls::dev::Names::spiffe("spiffe://example.org/a"),
-                a2ad::tls::dev::Validity::days(1),
-            )
-            .unwrap(),
-    ));
-    let address: a2ad::client::Address = format!("https://localhost:{}", server.addr.port())
-        .parse()
-        .unwrap();
-    soon(
-        "a connection",
-        a2ad::client::Client::connect(&address, Some(&client)),
-    )
-    .await
-    .unwrap();
+    handshake(&server, &files).await.unwrap();
+}
+
+#[tokio::test]
+async fn handshakes_that_are_never_finished_leave_turns_to_others() {
+    let files = Files::new();
+    let server = with_tls(&files, "600000");
+    let mut silent = silent(&server).await;
+    for _ in 0..5 {
+        handshake(&server, &files).await.unwrap();
+    }
+    // None of them was given up to make room.
+    for tcp in &mut silent {
+        assert!(
+            tcp.try_read(&mut [0; 64])
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        );
+    }
 }
 
 /// Windows of nothing: the answers are made and can't leave.
