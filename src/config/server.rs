@@ -28,8 +28,9 @@ section! {
         /// Serves without TLS on an address that is not loopback. Off, so that nobody does it by accident: say it
         /// only behind a proxy or a mesh that encrypts.
         allow_plaintext: bool = false;
-        /// Connections open at once; more wait in the system's backlog. Each costs a file descriptor: at most four fifths
-        /// of what the process may open are used for them, and 64 are kept for everything else.
+        /// Connections open at once; more wait in the system's backlog. Each costs a file descriptor: the process raises its
+        /// soft limit of open files for them as far as the hard limit goes, and of what it may open a fifth, 64 at least,
+        /// is kept for everything else.
         connections_max: usize = 10_000, 1..=1_000_000;
         /// Connections at a time from one address (of IPv6: from one /64 network); one more is closed at once. A proxy
         /// that connects on behalf of all belongs into trusted_proxies, to which this does not apply.

@@ -79,8 +79,8 @@ where
     let again = M::decode(message.encode_to_vec().as_slice()).expect("what was encoded decodes");
     assert_eq!(&again, message);
     let text = json::to_vec(message).expect("a good message has a form in JSON");
-    let again: M = json::from_slice(&text)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&text)));
+    let again: M =
+        json::from_slice(&text).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&text)));
     // Compared as text: JSON has times in milliseconds.
     let again_text = json::to_vec(&again).expect("a good message has a form in JSON");
     assert_eq!(again_text, text, "{}", String::from_utf8_lossy(&text));
