@@ -4,6 +4,7 @@
 mod baseline;
 mod client;
 mod cost;
+mod hostile;
 mod idle;
 mod machine;
 mod measure;
@@ -76,6 +77,9 @@ fn run(options: &Options) -> Outcome {
         }
         if wanted(What::Cost) {
             cost::run(options).await?;
+        }
+        if wanted(What::Hostile) {
+            hostile::run(options).await?;
         }
         Ok(())
     })

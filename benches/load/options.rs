@@ -15,6 +15,7 @@ WHAT
   idle       memory for each idle gRPC subscriber
   stalled    latency of 1,000 readers alone, and beside 1,000 that have stopped reading
   cost       how appends, listings and reads grow with histories of 10,000 and with a million tasks
+  hostile    latency of healthy callers, and memory, without and with each of a dozen attacks
   all        all of these
 
 OPTIONS
@@ -22,7 +23,7 @@ OPTIONS
   --rounds N        rounds of every measurement, baseline and subject in turn [default: 5]
   --seconds S       seconds of one round [default: 2]
   --warm-up S       seconds of load before it [default: 0.5]
-  --only TEXT       of unary only the bindings whose name contains TEXT
+  --only TEXT       of unary only the bindings, of hostile only the attacks whose name contains TEXT
   --tasks N         of cost, tasks in the large database [default: 1000000]
   --postgres URL    of cost, a PostgreSQL server to look at as well, where databases may be made
   --dir PATH        where databases are made [default: cargo's directory for temporary files]
@@ -38,6 +39,7 @@ pub enum What {
     Idle,
     Stalled,
     Cost,
+    Hostile,
     All,
     Help,
     /// Commits single rows for a while.
@@ -116,6 +118,7 @@ impl Options {
                 "idle" => options.what = What::Idle,
                 "stalled" => options.what = What::Stalled,
                 "cost" => options.what = What::Cost,
+                "hostile" => options.what = What::Hostile,
                 machine::TOUCH_MEMORY => options.what = What::TouchMemory,
                 "--single-rows" => options.what = What::SingleRows,
                 "all" => options.what = What::All,

@@ -10,6 +10,8 @@ pub struct ApiSettings {
     pub body_bytes_max: usize,
     /// How long the next piece of a request body may take.
     pub body_timeout: Duration,
+    /// Bytes a second that a body must come with on average, once it has taken `body_timeout`; 0 for any rate.
+    pub body_bytes_per_s_min: usize,
     /// The longest deadline that a caller can ask for; longer ones are cut down to it.
     pub request_timeout_max: Duration,
     /// Requests processed at once.
@@ -35,6 +37,7 @@ impl Default for ApiSettings {
         Self {
             body_bytes_max: 4 << 20,
             body_timeout: Duration::from_secs(30),
+            body_bytes_per_s_min: 1_024,
             request_timeout_max: Duration::from_secs(3_600),
             in_flight_max: 10_000,
             batch_requests_max: 64,

@@ -114,7 +114,8 @@ impl Api {
             return Box::pin(std::future::ready(refusal));
         };
         let api = self.clone();
-        let request = request.map(|body| PatientBody::new(body, api.0.settings.body_timeout));
+        let (patience, rate) = (api.0.settings.body_timeout, api.0.settings.body_bytes_per_s_min);
+        let request = request.map(|body| PatientBody::new(body, patience, rate));
         match kind {
             Kind::Grpc => Box::pin(async move {
                 let _permit = permit;

@@ -1,5 +1,6 @@
 //! From the one configuration to each room's settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::ApiSettings;
@@ -9,7 +10,7 @@ use crate::execution::ExecutionSettings;
 use crate::pb::inspect::InspectLimits;
 use crate::repository::sea_orm::DatabaseSettings;
 use crate::secrets::{self, KeySource, Keyring};
-use crate::server::ServerSettings;
+use crate::server::{ServerSettings, TrustedProxies};
 use crate::service::ServiceSettings;
 use crate::tls::{Authorities, ClientCertificates, ClientNames, TlsSettings};
 
@@ -88,6 +89,7 @@ pub(super) fn api(config: &Config) -> ApiSettings {
     ApiSettings {
         body_bytes_max: config.server.body_bytes_max,
         body_timeout: Duration::from_millis(config.server.body_timeout_ms),
+        body_bytes_per_s_min: config.server.body_bytes_per_s_min,
         request_timeout_max: Duration::from_millis(config.server.request_timeout_ms_max),
         in_flight_max: config.server.in_flight_max,
         batch_requests_max: config.limits.batch_requests_max,
@@ -151,13 +153,25 @@ pub(super) fn server(config: &Config) -> ServerSettings {
     ServerSettings {
         connections_max: u32::try_from(server.connections_max).unwrap_or(u32::MAX),
         connections_per_address_max: u32::try_from(server.connections_per_address_max).unwrap_or(u32::MAX),
+        breaches_per_address_max: server.breaches_per_address_max,
+        breaching_addresses_max: server.breaching_addresses_max,
+        trusted_proxies: Arc::new(TrustedProxies {
+            networks: server.trusted_networks(),
+            header: server.proxy_header,
+        }),
         handshakes_max: u32::try_from(server.handshakes_pending_max).unwrap_or(u32::MAX),
+        handshakes_per_address_max: u32::try_from(server.handshakes_per_address_max).unwrap_or(u32::MAX),
         handshake_timeout_ms: server.handshake_timeout_ms,
         header_timeout_ms: server.header_timeout_ms,
+        header_bytes_max: server.header_bytes_max,
+        stream_window_bytes: server.stream_window_bytes,
+        connection_window_bytes: server.connection_window_bytes,
+        control_frames_per_s_max: server.control_frames_per_s_max,
         write_timeout_ms: server.write_timeout_ms,
         streams_max: server.streams_per_connection_max,
         ping_interval_ms: server.keepalive_interval_ms,
         ping_timeout_ms: server.keepalive_timeout_ms,
+        idle_timeout_ms: server.idle_timeout_ms,
         connection_age_ms: server.connection_age_max_ms,
         ..ServerSettings::default()
     }
@@ -282,6 +296,50 @@ mod tests {
         let policy = service(&config).webhooks;
         assert!(policy.allow_loopback);
         assert_eq!(policy.allowed_networks, ["10.1.0.0/16".parse().unwrap()]);
+    }
+
+    #[test]
+    fn every_limit_of_connections_arrives() {
+        let mut config = Config::default();
+        let keys = &mut config.server;
+        (keys.connections_max, keys.connections_per_address_max) = (11, 12);
+        (keys.breaches_per_address_max, keys.breaching_addresses_max) = (13, 14);
+        (keys.trusted_proxies, keys.proxy_header) =
+            (vec!["10.0.0.0/8".to_owned()], config::ProxyHeader::Forwarded);
+        (keys.handshakes_pending_max, keys.handshake_timeout_ms) = (15, 16);
+        keys.handshakes_per_address_max = 28;
+        (keys.header_timeout_ms, keys.header_bytes_max) = (17, 18);
+        (keys.streams_per_connection_max, keys.stream_window_bytes) = (19, 20);
+        (keys.connection_window_bytes, keys.control_frames_per_s_max) = (21, 22);
+        (keys.write_timeout_ms, keys.idle_timeout_ms) = (23, 24);
+        (keys.keepalive_interval_ms, keys.keepalive_timeout_ms) = (25, 26);
+        keys.connection_age_max_ms = 27;
+        let expected = ServerSettings {
+            connections_max: 11,
+            connections_per_address_max: 12,
+            breaches_per_address_max: 13,
+            breaching_addresses_max: 14,
+            trusted_proxies: Arc::new(TrustedProxies {
+                networks: vec!["10.0.0.0/8".parse().unwrap()],
+                header: config::ProxyHeader::Forwarded,
+            }),
+            handshakes_max: 15,
+            handshakes_per_address_max: 28,
+            handshake_timeout_ms: 16,
+            header_timeout_ms: 17,
+            header_bytes_max: 18,
+            streams_max: 19,
+            stream_window_bytes: 20,
+            connection_window_bytes: 21,
+            control_frames_per_s_max: 22,
+            write_timeout_ms: 23,
+            idle_timeout_ms: 24,
+            ping_interval_ms: 25,
+            ping_timeout_ms: 26,
+            connection_age_ms: 27,
+            ..ServerSettings::default()
+        };
+        assert_eq!(server(&config), expected);
     }
 
     #[test]

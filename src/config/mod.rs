@@ -50,7 +50,7 @@ pub use retention::{AgentRetention, Retention};
 pub use schema::{Field, Shape};
 pub use secret::{DatabaseUrl, MASK, Secret};
 pub use secrets::Secrets;
-pub use server::Server;
+pub use server::{ProxyHeader, Server};
 pub use tls::{ClientCertificates, ClientNames, Tls, TrustDomain};
 
 schema::section! {

@@ -2,8 +2,19 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::schema::{DAY_MS, MIB, section};
+use super::network::Network;
+use super::schema::{DAY_MS, MIB, choice, section};
 use super::secret::Secret;
+
+choice! {
+    /// The header in which trusted proxies name the client.
+    pub enum ProxyHeader {
+        /// `X-Forwarded-For`, to which each proxy appends the address that it was called from.
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded` (RFC 7239), of which `for` counts.
+        Forwarded = "forwarded",
+    }
+}
 
 section! {
     /// The listening socket, what one connection may use, and how the server drains.
@@ -17,20 +28,38 @@ section! {
         /// Serves without TLS on an address that is not loopback. Off, so that nobody does it by accident: say it
         /// only behind a proxy or a mesh that encrypts.
         allow_plaintext: bool = false;
-        /// Connections open at once; more are closed on accept. Each costs a file descriptor: raise the process
-        /// limit with it.
+        /// Connections open at once; more wait in the system's backlog. Each costs a file descriptor: the process raises its
+        /// soft limit of open files for them as far as the hard limit goes, and of what it may open a fifth, 64 at least,
+        /// is kept for everything else.
         connections_max: usize = 10_000, 1..=1_000_000;
-        /// Connections at a time from one address (of IPv6: from one /64 network); one more is closed at once. Behind a
-        /// proxy or a load balancer that connects on behalf of all, set it to connections_max.
+        /// Connections at a time from one address (of IPv6: from one /64 network); one more is closed at once. A proxy
+        /// that connects on behalf of all belongs into trusted_proxies, to which this does not apply.
         connections_per_address_max: usize = 1_000, 1..=1_000_000;
+        /// Connections of one address (of IPv6: of one /64 network) that may end within a minute because the client broke
+        /// the rules of its protocol: HTTP/2 floods, frames that must not be, requests that are none. After as many, new
+        /// connections from there are closed at once for a minute. 0: none ever. Does not apply to trusted_proxies.
+        breaches_per_address_max: u32 = 20, 0..=1_000_000;
+        /// Addresses whose breaches are remembered; beyond it the one that began longest ago is forgotten.
+        breaching_addresses_max: usize = 10_000, 1..=1_000_000;
+        /// Networks of proxies, like "10.0.0.0/8", that are believed about who their client is. From any other peer
+        /// Forwarded and X-Forwarded-For are ignored; Host is never believed.
+        trusted_proxies: Vec<String> = Vec::new();
+        /// The header in which trusted proxies name the client; the other one is ignored, because a proxy passes on
+        /// unseen what it does not know.
+        proxy_header: ProxyHeader = ProxyHeader::XForwardedFor;
         /// Milliseconds that a TLS handshake may take, so that silent peers don't hold sockets.
         handshake_timeout_ms: u64 = 5_000, 1..=600_000;
         /// TLS handshakes under way at once: they are the most expensive thing a stranger can ask for.
         handshakes_pending_max: usize = 512, 1..=100_000;
+        /// Of these from one address (of IPv6: from one /64 network); more wait for their turn.
+        handshakes_per_address_max: usize = 32, 1..=100_000;
         /// Milliseconds in which the headers of an HTTP/1.1 request must arrive, against slow senders.
         header_timeout_ms: u64 = 10_000, 1..=600_000;
         /// Milliseconds that the next piece of a request body may take, against callers that hold a request open.
         body_timeout_ms: u64 = 30_000, 1..=600_000;
+        /// Bytes a second that a request body must come with on average once body_timeout_ms are over, against callers
+        /// that send it byte by byte. 0: any rate.
+        body_bytes_per_s_min: usize = 1_024, 0..=1_073_741_824;
         /// Milliseconds for which a client may leave a piece of an answer or of a stream unread. Then its HTTP/2 stream
         /// is reset, or its connection closed if the socket itself takes nothing more; it resumes behind the last event
         /// that it has read.
@@ -38,6 +67,19 @@ section! {
         /// HTTP/2 streams open at once on one connection, announced to the peer. Use 100 when strangers connect
         /// directly.
         streams_per_connection_max: u32 = 256, 1..=100_000;
+        /// Bytes in the head of a request: the start line and headers of HTTP/1.1, the header list of HTTP/2.
+        header_bytes_max: u32 = 16_384, 1_024..=1_048_576;
+        /// Bytes of one request's body that an HTTP/2 client may send ahead of us. Raise it for large uploads over long
+        /// distances.
+        stream_window_bytes: u32 = 65_536, 65_535..=16_777_216;
+        /// Bytes that all requests of one HTTP/2 connection together may send ahead of us.
+        connection_window_bytes: u32 = 1_048_576, 65_535..=1_073_741_824;
+        /// HTTP/2 frames a second that carry no request and no data (PING, SETTINGS, PRIORITY, RST_STREAM, WINDOW_UPDATE,
+        /// empty DATA) on one connection, beside one for each 64 bytes that we send. One more ends the connection.
+        control_frames_per_s_max: u32 = 1_000, 10..=1_000_000;
+        /// Milliseconds after which an HTTP/2 connection without requests is asked to close, at the latest half as many
+        /// later. HTTP/1.1 connections wait for header_timeout_ms.
+        idle_timeout_ms: u64 = 300_000, 100..=DAY_MS;
         /// Milliseconds after which a connection is asked to reconnect: new certificates, revocations and new nodes
         /// then take effect.
         connection_age_max_ms: u64 = 1_800_000, 1..=DAY_MS;
@@ -69,6 +111,14 @@ section! {
 }
 
 impl Server {
+    /// The networks of trusted proxies; a text that names none, which validation refuses, is left out.
+    pub fn trusted_networks(&self) -> Vec<Network> {
+        self.trusted_proxies
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
+    }
+
     /// The base URL of this server without a slash at its end: the configured one, or one made of the address that
     /// the socket is bound to. An address that means "every interface" can't be called, so localhost stands for it.
     pub fn public_url(&self, bound: SocketAddr, is_tls: bool) -> String {

@@ -75,6 +75,7 @@ impl Config {
                 ));
             }
         }
+        found.extend(check_networks("server.trusted_proxies", &server.trusted_proxies));
         if let Some(key) = &server.page_token_key
             && server.page_token_key_bytes().is_none()
         {

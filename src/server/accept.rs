@@ -14,8 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tower::{BoxError, Service};
 
-use super::connection::Connections;
-use super::crowd::{Crowd, Guest};
+use super::connection::{Connections, End};
+use super::descriptors;
+use super::door::{Door, Guest, Refusal};
 use super::settings::ServerSettings;
 use crate::shutdown::Shutdown;
 use crate::tls::TlsSource;
@@ -43,15 +44,22 @@ pub async fn serve<S, B>(
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let slots = Slots::new(settings.connections_max);
-    let crowd = Crowd::new(settings.connections_per_address_max);
+    let wanted = settings.connections_max.max(1);
+    let connections_max = descriptors::connections_max(wanted);
+    let slots = Slots::new(connections_max);
+    // Where there are fewer places than wanted, the share of an address in them stays the same.
+    let share =
+        u64::from(settings.connections_per_address_max) * u64::from(connections_max) / u64::from(wanted);
+    let door = Door::new(&settings, u32::try_from(share).unwrap_or(u32::MAX).max(1));
     let connections = Arc::new(Connections::new(tls, settings, shutdown.clone()));
-    let accepting = accept_all(&listener, &slots, &crowd, |tcp, addr, number, place| {
+    let accepting = accept_all(&listener, &slots, &door, |tcp, addr, number, (guest, slot)| {
         let (connections, service) = (Arc::clone(&connections), service.clone());
         // Unstoppable, for a connection watches the shutdown itself, at less cost per request.
         shutdown.spawn_unstoppable("connection", async move {
-            connections.run(tcp, addr, number, service).await;
-            drop(place);
+            if connections.run(tcp, addr, number, service).await == End::Breach {
+                guest.broke_the_rules();
+            }
+            drop((guest, slot));
         });
     });
     tokio::select! {
@@ -67,25 +75,31 @@ pub async fn serve<S, B>(
 async fn accept_all(
     listener: &TcpListener,
     slots: &Slots,
-    crowd: &Arc<Crowd>,
+    door: &Arc<Door>,
     mut begin: impl FnMut(TcpStream, SocketAddr, u64, (Guest, OwnedSemaphorePermit)),
 ) {
     let mut trouble = Trouble::default();
     let mut crowding = Trouble::default();
     let mut greed = Trouble::default();
+    let mut breaches = Trouble::default();
     let mut number = 0;
     // No slot, no accept: the rest waits in the kernel's backlog, where it costs us nothing and a short crowd gets
     // served late instead of refused. Accepting only to close would have every refused client connect again.
     while let Some(slot) = slots.take(&mut crowding).await {
         let (tcp, addr) = accept(listener, &mut trouble).await;
-        let Some(guest) = crowd.admit(addr.ip()) else {
-            if greed.begins(Instant::now()) {
+        match door.admit(addr) {
+            Ok(guest) => {
+                number += 1;
+                begin(tcp, addr, number, (guest, slot));
+            }
+            Err(Refusal::Crowded) if greed.begins(Instant::now()) => {
                 tracing::warn!(peer = %addr, "too many connections from one address; the next ones are closed (server.connections_per_address_max)");
             }
-            continue;
-        };
-        number += 1;
-        begin(tcp, addr, number, (guest, slot));
+            Err(Refusal::ShutOut) if breaches.begins(Instant::now()) => {
+                tracing::warn!(peer = %addr, "closed a connection from an address that has broken the rules of HTTP too often (server.breaches_per_address_max)");
+            }
+            Err(_) => {}
+        }
     }
 }
 

@@ -12,24 +12,35 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 
+use super::breaches::is_breach;
 use super::cork::cork;
 use super::ending::Ending;
+use super::frames::FrameWatch;
+use super::handshakes::Handshakes;
 use super::peer::{Peer, PeerService};
 use super::protocol::{Protocol, detect};
 use super::requests::{OpenRequests, RequestExecutor};
 use super::settings::ServerSettings;
 use super::socket::PatientSocket;
 use crate::shutdown::Shutdown;
-use crate::tls::{Standing, TlsSource};
+use crate::tls::{PeerIdentity, Standing, TlsSource};
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As any connection may.
+    Fair,
+    /// By a client that broke the rules of its protocol.
+    Breach,
+}
 
 /// What all connections of a listener share.
 pub(super) struct Connections {
     tls: Option<Arc<TlsSource>>,
-    handshakes: Semaphore,
+    handshakes: Handshakes,
     http1: http1::Builder,
     settings: ServerSettings,
     pub(super) shutdown: Shutdown,
@@ -39,15 +50,15 @@ impl Connections {
     pub(super) fn new(tls: Option<Arc<TlsSource>>, settings: ServerSettings, shutdown: Shutdown) -> Self {
         Self {
             tls,
-            handshakes: Semaphore::new(settings.handshakes_max.max(1) as usize),
+            handshakes: Handshakes::new(&settings),
             http1: http1_builder(&settings),
             settings,
             shutdown,
         }
     }
 
-    /// Serves the `number`th connection until it is closed.
-    pub(super) async fn run<S, B>(&self, tcp: TcpStream, addr: SocketAddr, number: u64, service: S)
+    /// Serves the `number`th connection until it is closed, and tells how it ended.
+    pub(super) async fn run<S, B>(&self, tcp: TcpStream, addr: SocketAddr, number: u64, service: S) -> End
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
@@ -59,46 +70,25 @@ impl Connections {
         }
         let tcp = PatientSocket::new(tcp, write_timeout(&self.settings));
         let Some(tls) = &self.tls else {
-            let peer = Peer {
-                addr: Some(addr),
-                identity: None,
-                tls: false,
-            };
-            return self
-                .serve(
-                    tcp,
-                    number,
-                    PeerService {
-                        inner: service,
-                        peer: Arc::new(peer),
-                    },
-                    None,
-                )
-                .await;
+            let service = self.service(service, addr, None, false);
+            return self.serve(tcp, number, service, None).await;
         };
         let handshake = async {
-            // A closed semaphore is an error that cannot happen: nobody closes it.
-            let _turn = self.handshakes.acquire().await.map_err(std::io::Error::other)?;
+            let is_trusted = self.settings.trusted_proxies.trusts(addr.ip());
+            let _turn = self.handshakes.turn(addr, number, is_trusted).await;
             tls.accept(tcp).await
         };
         let accepted = tokio::select! {
             biased;
             // Nothing of this connection was taken on yet, so nothing has to be finished.
-            () = self.shutdown.draining() => return,
+            () = self.shutdown.draining() => return End::Fair,
             accepted = timeout(Duration::from_millis(self.settings.handshake_timeout_ms), handshake) => accepted,
         };
         match accepted {
             Ok(Ok(accepted)) => {
-                let peer = Peer {
-                    addr: Some(addr),
-                    identity: accepted.identity,
-                    tls: true,
-                };
-                let service = PeerService {
-                    inner: service,
-                    peer: Arc::new(peer),
-                };
-                self.serve(accepted.stream, number, service, accepted.standing)
+                let service = self.service(service, addr, accepted.identity, true);
+                return self
+                    .serve(accepted.stream, number, service, accepted.standing)
                     .await;
             }
             // Hanging up in the middle is what health probes do.
@@ -108,9 +98,36 @@ impl Connections {
             Ok(Err(error)) => tracing::info!(peer = %addr, %error, "tls handshake failed"),
             Err(_) => tracing::info!(peer = %addr, "tls handshake took too long"),
         }
+        End::Fair
     }
 
-    async fn serve<IO, S, B>(&self, io: IO, number: u64, service: PeerService<S>, standing: Option<Standing>)
+    fn service<S>(
+        &self,
+        inner: S,
+        addr: SocketAddr,
+        identity: Option<PeerIdentity>,
+        tls: bool,
+    ) -> PeerService<S> {
+        let proxies = &self.settings.trusted_proxies;
+        let peer = Peer {
+            addr: Some(addr),
+            identity,
+            tls,
+        };
+        PeerService {
+            inner,
+            peer: Arc::new(peer),
+            proxies: proxies.trusts(addr.ip()).then(|| Arc::clone(proxies)),
+        }
+    }
+
+    async fn serve<IO, S, B>(
+        &self,
+        io: IO,
+        number: u64,
+        service: PeerService<S>,
+        standing: Option<Standing>,
+    ) -> End
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -121,32 +138,50 @@ impl Connections {
         let peer = Arc::clone(&service.peer);
         let detected = tokio::select! {
             biased;
-            () = self.shutdown.draining() => return,
-            () = lost(standing.as_ref()) => return,
+            () = self.shutdown.draining() => return End::Fair,
+            () = lost(standing.as_ref()) => return End::Fair,
             detected = timeout(Duration::from_millis(self.settings.header_timeout_ms), detect(io)) => detected,
         };
         // A client that says nothing or goes away is a health probe or a browser's spare connection.
-        let Ok(Ok((protocol, io))) = detected else { return };
+        let Ok(Ok((protocol, io))) = detected else {
+            return End::Fair;
+        };
         let requests = RequestExecutor {
             shutdown: self.shutdown.clone(),
             write_timeout: write_timeout(&self.settings),
             open: OpenRequests::default(),
         };
-        let (io, cork) = cork(io, requests.open.clone());
-        let io = TokioIo::new(io);
         let ending = Ending::new(&self.settings, &self.shutdown, number);
         if let Some(standing) = standing {
             ending.cut_at(async move { standing.lost().await });
         }
         let closed = match protocol {
-            Protocol::Http1 => ending.drive(self.http1.serve_connection(io, service), cork).await,
+            Protocol::Http1 => {
+                let (io, cork) = cork(io, requests.open);
+                let connection = self.http1.serve_connection(TokioIo::new(io), service);
+                ending.drive(connection, cork).await
+            }
             Protocol::Http2 => {
+                self.watch_idle(&ending, requests.open.clone());
+                let watched = FrameWatch::new(io, self.settings.control_frames_per_s_max);
+                let (io, cork) = cork(watched, requests.open.clone());
                 let http2 = http2_builder(&self.settings, requests);
-                ending.drive(http2.serve_connection(io, service), cork).await
+                let connection = http2.serve_connection(TokioIo::new(io), service);
+                ending.drive(connection, cork).await
             }
         };
-        if let Err(error) = closed {
-            tracing::debug!(peer = ?peer.addr, %error, "connection ended with an error");
+        let Err(error) = closed else { return End::Fair };
+        let end = if is_breach(&error) { End::Breach } else { End::Fair };
+        let cause = std::error::Error::source(&error);
+        tracing::debug!(peer = ?peer.addr, %error, ?cause, ?end, "connection ended with an error");
+        end
+    }
+
+    /// Has the connection closed once there was no request for a time.
+    fn watch_idle(&self, ending: &Ending, open: OpenRequests) {
+        let limit = Duration::from_millis(self.settings.idle_timeout_ms);
+        if !limit.is_zero() {
+            ending.finish_at(async move { open.none_for(limit).await });
         }
     }
 }

@@ -58,7 +58,7 @@ impl Drop for Guest {
 }
 
 /// What counts as one address. Of IPv6 it is the first half: whoever has one address there has the other 2^64 too.
-fn origin(address: IpAddr) -> IpAddr {
+pub(super) fn origin(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

@@ -62,6 +62,14 @@ impl Ending {
         });
     }
 
+    /// Takes no more requests as soon as this resolves; those that are open are finished.
+    pub(super) fn finish_at(&self, end: impl Future<Output = ()> + Send + 'static) {
+        self.push(async move {
+            end.await;
+            Event::Finish
+        });
+    }
+
     fn push(&self, event: impl Future<Output = Event> + Send + 'static) {
         self.events.push(Box::pin(event));
     }

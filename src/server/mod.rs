@@ -4,14 +4,20 @@
 //! every request to one service, with the [`Peer`] that sent it in the request's extensions. Start at [`serve`].
 
 mod accept;
+mod breaches;
 mod connection;
 mod cork;
 mod crowd;
+mod descriptors;
+mod door;
 mod ending;
 mod exposure;
+mod frames;
+mod handshakes;
 mod pause;
 mod peer;
 mod protocol;
+mod proxies;
 mod requests;
 mod response;
 mod settings;
@@ -21,4 +27,5 @@ mod stall;
 pub use accept::serve;
 pub use exposure::{Error, check_exposure};
 pub use peer::Peer;
+pub use proxies::TrustedProxies;
 pub use settings::ServerSettings;

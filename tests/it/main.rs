@@ -15,8 +15,10 @@ mod ending;
 mod engine;
 mod errors;
 mod faulted;
+mod fuzz_replay;
 #[path = "../durability/mod.rs"]
 mod harness;
+mod hostile;
 mod identity;
 mod json_bindings;
 mod json_forms;
@@ -34,6 +36,7 @@ mod peers_mtls;
 mod peers_sdk;
 mod postgres;
 mod protocol;
+mod proxies;
 mod python;
 mod repositories;
 mod repository_model;

@@ -133,6 +133,28 @@ async fn beyond_the_most_connections_of_one_address_the_next_one_is_closed() {
 }
 
 #[tokio::test]
+async fn an_http2_connection_without_requests_is_closed_and_one_with_them_is_not() {
+    let settings = ServerSettings {
+        idle_timeout_ms: 200,
+        ..ServerSettings::default()
+    };
+    let server = Server::start(None, settings).await;
+    let mut busy = http2(server.connect().await).await.unwrap();
+    let mut idle = http2(server.connect().await).await.unwrap();
+    soon("an answer", idle.send.send_request(request("/")))
+        .await
+        .unwrap();
+    let mut held = std::pin::pin!(busy.send.send_request(request("/hold")));
+    tokio::select! {
+        biased;
+        () = idle.closed() => {}
+        answer = &mut held => panic!("nobody has let it go: {answer:?}"),
+    }
+    server.gate.open();
+    assert_eq!(soon("an answer", held).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn a_crowd_of_connections_may_be_waiting_when_draining_begins() {
     let settings = ServerSettings {
         connections_max: 1,

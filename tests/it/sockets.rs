@@ -64,6 +64,10 @@ impl Gate {
             .extensions()
             .get::<Arc<Peer>>()
             .expect("every request has its peer");
+        if request.uri().path() == "/address" {
+            let address = peer.addr.expect("an address").to_string();
+            return Ok(Response::new(Full::from(address)));
+        }
         let identity = peer
             .identity
             .as_ref()

@@ -1,0 +1,3 @@
+//! The bodies of the fuzz targets. The ordinary tests compile the same files and replay the corpus.
+
+pub mod bodies;
