@@ -6,9 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::{Delegation, DelegationLimits};
 use crate::access::Caller;
 use crate::context::{CallContext, TraceContext};
 use crate::pb::{Message, SendMessageConfiguration, Struct, Task, part};
+use crate::quota::Permit;
 
 /// Reads tasks on behalf of an execution, in the scope of the caller that started it.
 #[async_trait]
@@ -48,7 +50,10 @@ pub struct RequestContext {
     pub extensions: Arc<[String]>,
     /// True if the message continues a task that existed before.
     pub follow_up: bool,
+    pub(crate) delegation: Delegation,
     pub(crate) attempt: u32,
+    /// Counts the execution until it begins; then the runtime keeps it, and not an agent that keeps its request.
+    pub(crate) permit: Option<Arc<Permit>>,
     pub(crate) tasks: Arc<dyn TaskReader>,
 }
 
@@ -72,9 +77,24 @@ impl RequestContext {
             request_id: call.request_id.clone(),
             extensions: call.extensions.clone(),
             follow_up: false,
+            delegation: Delegation::new(
+                call.chain.unwrap_or_default(),
+                DelegationLimits::default(),
+                call.trace.clone(),
+            ),
             attempt: 1,
+            permit: None,
             tasks,
         }
+    }
+
+    /// What the request may hand on to other agents.
+    ///
+    /// After a crash it goes on where the request stood in its chain, with the budget that it came with: what the attempt
+    /// before had used of it is not known. A chain so never gets longer, and a tree has at most as many calls for each
+    /// execution as its budget times `execution.attempts_max`.
+    pub fn delegation(&self) -> &Delegation {
+        &self.delegation
     }
 
     /// How often the agent has begun to work on this message, this time included: 1 unless a process died on it.

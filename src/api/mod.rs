@@ -7,6 +7,7 @@
 mod call;
 mod grpc;
 mod http;
+mod meter;
 mod patience;
 mod settings;
 mod stack;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::agent::{Agent, AgentOptions, Idempotency};
-use crate::app::{HostedAgent, IDEMPOTENCY_EXTENSION, RESUME_EXTENSION, StartError};
+use crate::app::{DELEGATION_EXTENSION, HostedAgent, IDEMPOTENCY_EXTENSION, RESUME_EXTENSION, StartError};
 use crate::config::{self, CardCapabilities, Config};
 use crate::context::Binding;
 use crate::pb::{AgentCapabilities, AgentCard, AgentExtension, AgentInterface, AgentProvider};
@@ -181,6 +181,11 @@ fn apply_variant(capabilities: &mut AgentCapabilities, variant: CardCapabilities
     capabilities.extensions.push(extension(
         RESUME_EXTENSION,
         "Streams resume behind a generation: SSE id and Last-Event-ID, gRPC metadata a2ad-last-generation",
+        false,
+    ));
+    capabilities.extensions.push(extension(
+        DELEGATION_EXTENSION,
+        "Calls that agents hand on say a2ad-hops and a2ad-budget (header or gRPC metadata), and end at a limit of both",
         false,
     ));
     if variant == CardCapabilities::RequiredExtension {

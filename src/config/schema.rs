@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::agent::AgentConfig;
+use super::quotas::Quota;
 use super::secret::{DatabaseUrl, Secret};
 use super::tls::TrustDomain;
 
@@ -111,6 +112,7 @@ shapes! {
     Vec<String> => Shape::TextList;
     Vec<PathBuf> => Shape::TextList;
     BTreeMap<String, AgentConfig> => Shape::Named(AgentConfig::FIELDS);
+    BTreeMap<String, Quota> => Shape::Named(Quota::FIELDS);
     BTreeMap<String, TrustDomain> => Shape::Named(TrustDomain::FIELDS);
 }
 

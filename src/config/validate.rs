@@ -30,6 +30,7 @@ impl Config {
         self.check_database(&mut found);
         self.check_lease(&mut found);
         self.check_limits(&mut found);
+        found.extend(self.quotas.problems());
         self.check_retention(&mut found);
         self.check_agents(&mut found);
         self.check_log(&mut found);

@@ -12,7 +12,9 @@ use super::live::{Live, Tail};
 use super::sync::watch;
 use crate::context::Scope;
 use crate::error::Error;
+use crate::execution::metered::metered;
 use crate::pb::{Message, Task, stream_response::Payload};
+use crate::quota::Account;
 use crate::repository::{self, TaskRepository};
 use crate::shutdown::Shutdown;
 use crate::task::{TaskEvent, is_interrupted, is_terminal};
@@ -77,6 +79,18 @@ impl EventStream {
     /// The one direct message of an agent that made no task (specification 3.1.2).
     pub(super) fn message(message: Message) -> Self {
         Self::whole(vec![Arc::new(TaskEvent::encode(0, &Payload::Message(message)))])
+    }
+
+    /// The same events, until the bytes that the reader may use are used up.
+    #[must_use]
+    pub fn metered(self, account: Account) -> Self {
+        if !account.counts_bytes() {
+            return self;
+        }
+        Self {
+            events: metered(self.events, account),
+            ..self
+        }
     }
 
     /// Keeps `guard` for as long as the stream exists.

@@ -7,11 +7,16 @@ use crate::agent::Agent;
 use crate::context::{CallContext, Scope};
 use crate::error::{Error, Kind};
 use crate::pb::AgentCapabilities;
+use crate::quota::Account;
 
 /// A call that was let in: to which agent, and whose tasks it may see.
 pub(super) struct Admission {
     pub(super) agent: Arc<Agent>,
     pub(super) scope: Scope,
+    /// What the call may use.
+    pub(super) account: Account,
+    /// The organisation of the caller.
+    pub(super) organisation: Option<Arc<str>>,
 }
 
 /// What a method needs of an agent's card.
@@ -46,6 +51,7 @@ impl Inner {
         }
         version::check(call, self.settings.strict_version)?;
         let agent = self.addressed(call, tenant)?;
+        let account = self.charge(call, agent)?;
         let none = AgentCapabilities::default();
         let capabilities = agent.card.capabilities.as_ref().unwrap_or(&none);
         check_capability(method, capabilities)?;
@@ -57,6 +63,8 @@ impl Inner {
         Ok(Admission {
             agent: agent.clone(),
             scope,
+            account,
+            organisation: call.caller.organisation.clone(),
         })
     }
 

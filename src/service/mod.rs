@@ -5,6 +5,7 @@
 
 mod cancel_task;
 mod card;
+mod delegation;
 mod get_task;
 mod guard;
 mod history;
@@ -14,6 +15,7 @@ mod media;
 mod page_token;
 mod push_config;
 mod push_url;
+mod quotas;
 mod send_message;
 mod settings;
 mod streams;
@@ -33,6 +35,7 @@ use crate::pb::{
     ListTaskPushNotificationConfigsResponse, ListTasksRequest, ListTasksResponse, SendMessageRequest,
     SendMessageResponse, SubscribeToTaskRequest, Task, TaskPushNotificationConfig,
 };
+use crate::quota::Quotas;
 use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
 
@@ -58,6 +61,7 @@ struct Inner {
     settings: ServiceSettings,
     page_tokens: PageTokens,
     streams: StreamCounter,
+    quotas: Quotas,
 }
 
 impl AgentService {
@@ -76,6 +80,7 @@ impl AgentService {
         let cards = card::Cards::new(&agents, clock.now_ms())?;
         let page_tokens = PageTokens::new(settings.page_token_key)?;
         let streams = StreamCounter::new(settings.streams_per_caller_max);
+        let quotas = Quotas::new(settings.quotas.clone());
         Ok(Self(Arc::new(Inner {
             agents,
             cards,
@@ -86,6 +91,7 @@ impl AgentService {
             settings,
             page_tokens,
             streams,
+            quotas,
         })))
     }
 
@@ -111,6 +117,11 @@ impl AgentService {
     /// The agents that are hosted.
     pub fn agents(&self) -> &Agents {
         &self.0.agents
+    }
+
+    /// What callers, agents and organisations may use, and what they have used.
+    pub fn quotas(&self) -> &Quotas {
+        &self.0.quotas
     }
 
     /// Whether the database answers, for health checks.
@@ -147,11 +158,12 @@ impl AgentService {
         let admission = self
             .0
             .admit(call, Method::SendStreamingMessage, &request.tenant)?;
-        let permit = self.0.streams.open(&call.caller.principal)?;
+        let permit = self.0.open_stream(call, &admission)?;
         Ok(self
             .0
             .send_streaming_message(call, &admission, request)
             .await?
+            .metered(admission.account)
             .holding(permit))
     }
 
@@ -196,11 +208,12 @@ impl AgentService {
         request: SubscribeToTaskRequest,
     ) -> Result<EventStream, Error> {
         let admission = self.0.admit(call, Method::SubscribeToTask, &request.tenant)?;
-        let permit = self.0.streams.open(&call.caller.principal)?;
+        let permit = self.0.open_stream(call, &admission)?;
         Ok(self
             .0
             .subscribe_to_task(call, &admission, request)
             .await?
+            .metered(admission.account)
             .holding(permit))
     }
 

@@ -93,6 +93,7 @@ fn admit<B>(api: &Api, request: &Request<B>) -> Result<(CallContext, Option<Dura
         binding: Binding::Grpc,
         headers: request.headers(),
         peer: request.extensions().get::<Arc<Peer>>(),
+        traffic: request.extensions().get(),
         path_agent: None,
         query_version: None,
         id_bytes_max: settings.id_bytes_max,

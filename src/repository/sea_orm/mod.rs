@@ -14,6 +14,7 @@ mod lease;
 mod link;
 mod list;
 mod maintenance;
+mod open;
 mod postgres;
 mod prune;
 mod read;
@@ -39,8 +40,8 @@ use self::link::Link;
 use self::readers::Readers;
 use self::snapshots::{Snapshot, Snapshots};
 use super::{
-    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
-    StoredTask, TaskRepository, TaskWrite,
+    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, OpenQuery,
+    PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
 };
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
@@ -281,6 +282,13 @@ impl TaskRepository for SeaOrmRepository {
             .run(move |pool| async move {
                 lease::interrupted(&pool, &agent, until_ms, after.as_ref(), limit).await
             })
+            .await
+    }
+
+    async fn open_tasks(&self, query: &OpenQuery) -> Result<usize, Error> {
+        let query = query.clone();
+        self.readers
+            .run(move |pool| async move { open::count(&pool, &query).await })
             .await
     }
 
