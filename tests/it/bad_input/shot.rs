@@ -96,6 +96,7 @@ impl Shot {
         Reply::read(
             exchange(
                 world.address,
+                None,
                 request(&self.verb, &self.path, &headers, self.body.clone()),
             )
             .await,

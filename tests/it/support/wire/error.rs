@@ -1,6 +1,7 @@
 //! An error as a binding tells it, taken apart.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use a2ad::error::Kind;
 use http::HeaderMap;
@@ -30,6 +31,8 @@ pub struct WireError {
     pub metadata: BTreeMap<String, String>,
     /// Whether it says when to try again.
     pub retry: bool,
+    /// When.
+    pub retry_after: Option<Duration>,
     pub headers: Box<HeaderMap>,
 }
 
@@ -52,6 +55,7 @@ impl WireError {
             fields: bad.into_iter().map(|violation| violation.field).collect(),
             metadata: info.metadata.into_iter().collect(),
             retry: details.retry_info().is_some(),
+            retry_after: details.retry_info().and_then(|info| info.retry_delay),
             headers: Box::new(status.metadata().clone().into_headers()),
         }
     }
@@ -95,6 +99,7 @@ impl WireError {
                 .map(|(key, value)| (key.clone(), text(value)))
                 .collect(),
             retry: detail("RetryInfo").is_some(),
+            retry_after: detail("RetryInfo").map(|info| delay(&info["retryDelay"])),
             headers: Box::new(headers),
         }
     }
@@ -123,6 +128,12 @@ impl WireError {
         assert_eq!(self.code, expected, "{self:?}");
         self
     }
+}
+
+/// A duration in ProtoJSON.
+fn delay(value: &Value) -> Duration {
+    let seconds = value.as_str().and_then(|text| text.strip_suffix('s')).unwrap();
+    Duration::from_secs_f64(seconds.parse().unwrap())
 }
 
 /// The HTTP status around a JSON-RPC error: 200, but for what proxies and credential helpers have to know.

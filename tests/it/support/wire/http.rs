@@ -1,6 +1,6 @@
 //! Bare HTTP/1.1 for the JSON bindings, and gRPC frames made by hand.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use a2ad::pb::json;
 use a2ad::shutdown::Shutdown;
@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, value::RawValue};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::{Wire, WireError};
 use crate::sockets::soon;
@@ -42,11 +42,19 @@ pub fn envelope(method: &str, message: &impl serde::Serialize) -> String {
 }
 
 /// One request over a connection of its own.
-pub async fn exchange(address: SocketAddr, mut request: Outgoing) -> Response<Incoming> {
+pub async fn exchange(
+    address: SocketAddr,
+    from: Option<IpAddr>,
+    mut request: Outgoing,
+) -> Response<Incoming> {
     request
         .headers_mut()
         .insert(header::HOST, HeaderValue::from_static("localhost"));
-    let tcp = TcpStream::connect(address).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    if let Some(from) = from {
+        socket.bind(SocketAddr::new(from, 0)).unwrap();
+    }
+    let tcp = socket.connect(address).await.unwrap();
     let (mut send, connection) = http1::handshake(TokioIo::new(tcp)).await.unwrap();
     Shutdown::new().spawn_unstoppable("client", async move {
         let _ = connection.await;

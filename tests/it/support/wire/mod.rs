@@ -5,7 +5,7 @@ mod events;
 pub mod http;
 mod rpc;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
@@ -74,6 +74,7 @@ pub struct Answered<T> {
 pub struct TestClient {
     pub wire: Wire,
     address: SocketAddr,
+    from: Option<IpAddr>,
     channel: Channel,
     headers: HeaderMap,
     /// The agent that the path names; on gRPC there is no path, and the tenant stands in for it.
@@ -91,6 +92,7 @@ impl TestClient {
         Self {
             wire,
             address,
+            from: None,
             channel,
             headers,
             path: String::new(),
@@ -102,6 +104,22 @@ impl TestClient {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers
             .insert(HeaderName::from_str(name).unwrap(), value.parse().unwrap());
+        self
+    }
+
+    /// Sends a header once more.
+    pub fn with_another(mut self, name: &str, value: &str) -> Self {
+        self.headers
+            .append(HeaderName::from_str(name).unwrap(), value.parse().unwrap());
+        self
+    }
+
+    /// Calls from this address, one of the machine's own.
+    pub fn from(mut self, address: [u8; 4]) -> Self {
+        let from = IpAddr::from(address);
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        self.channel = endpoint.local_address(Some(from)).connect_lazy();
+        self.from = Some(from);
         self
     }
 
@@ -250,7 +268,7 @@ impl TestClient {
     }
 
     async fn open(&self, request: http::Outgoing) -> ::http::Response<hyper::body::Incoming> {
-        http::exchange(self.address, request).await
+        http::exchange(self.address, self.from, request).await
     }
 }
 
