@@ -33,7 +33,7 @@ async fn beyond_the_rate_there_is_the_time_to_wait(wire: Wire) {
         let error = error.is(Kind::ResourceExhausted);
         names(&error, "requests_per_minute", "1", "principal");
         // Refused calls don't make it longer.
-        let wait = error.retry_after.unwrap();
+        let wait = error.retry_after().unwrap();
         assert!(
             wait > Duration::from_secs(30) && wait <= Duration::from_secs(60),
             "{wait:?}"
@@ -94,7 +94,7 @@ async fn who_waits_as_told_is_let_in(wire: Wire) {
     for _ in 0..3 {
         while let Err(error) = client.call(send("echo", "m", "x")).await {
             refused += 1;
-            let wait = error.is(Kind::ResourceExhausted).retry_after.unwrap();
+            let wait = error.is(Kind::ResourceExhausted).retry_after().unwrap();
             assert!(wait <= Duration::from_millis(100));
             tokio::time::sleep(wait).await;
         }
