@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::access::Caller;
 pub use crate::access::Principal;
+use crate::quota::Traffic;
 
 /// What a caller may see: the tasks of one owner at one agent. Every read of a repository takes one first, so an
 /// unscoped look-up does not compile.
@@ -66,6 +67,15 @@ impl TraceContext {
     }
 }
 
+/// Where a call stands in a chain of agents that hand a task on, as its caller says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// How many agents have handed it on so far (`a2ad-hops`).
+    pub hops: u32,
+    /// How many further calls this one and all below it may hand on (`a2ad-budget`); `None`: as many as the server allows.
+    pub budget: Option<u32>,
+}
+
 /// The protocol binding that a call came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Binding {
@@ -111,6 +121,10 @@ pub struct CallContext {
     pub idempotency_key: Option<Arc<str>>,
     /// The last generation that a resuming reader has seen (`Last-Event-ID`, `a2ad-last-generation`).
     pub last_generation: Option<u64>,
+    /// The chain that the call is part of, if it says so.
+    pub chain: Option<Chain>,
+    /// The bytes of its bodies, where they are counted.
+    pub traffic: Option<Arc<Traffic>>,
 }
 
 impl CallContext {
@@ -127,6 +141,8 @@ impl CallContext {
             path_agent: None,
             idempotency_key: None,
             last_generation: None,
+            chain: None,
+            traffic: None,
         }
     }
 }

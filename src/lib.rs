@@ -4,7 +4,7 @@
 //!
 //! | level  | rooms |
 //! |--------|-------|
-//! | base   | [`pb`] [`error`] [`access`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] [`secrets`] |
+//! | base   | [`pb`] [`error`] [`access`] [`context`] [`quota`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] [`secrets`] |
 //! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
 //! | engine | [`execution`] (one writer per task, live streams) |
@@ -29,6 +29,7 @@ pub mod error;
 pub mod execution;
 pub mod fault;
 pub mod pb;
+pub mod quota;
 pub mod repository;
 pub mod secrets;
 pub mod server;

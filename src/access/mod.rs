@@ -17,7 +17,7 @@ pub use attributes::Attributes;
 pub use caller::{Caller, Credential, CredentialKind};
 pub use grants::{Grant, Grants, Skills};
 pub use method::{Method, Operations};
-pub use owner::Space;
+pub use owner::{Space, owners_of};
 pub use pattern::Names;
 pub use policy::{Identity, Members, Policy, Refusal, Role};
 pub use principal::Principal;

@@ -48,9 +48,14 @@ pub(super) fn owner(
         (None, Some(shared)) => Principal::verified(&shared),
         (Some(organisation), shared) => {
             let whose = shared.as_deref().unwrap_or(principal.as_str());
-            Principal::verified(&format!("org:{}/{whose}", escaped(organisation)))
+            Principal::verified(&format!("{}{whose}", owners_of(organisation)))
         }
     }
+}
+
+/// How the owners of all tasks of an organisation begin, and no other's.
+pub fn owners_of(organisation: &str) -> String {
+    format!("org:{}/", escaped(organisation))
 }
 
 /// Text in which the characters that owners are put together with do not occur, so that no two are written the same.

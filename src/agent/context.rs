@@ -6,9 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::{Delegation, DelegationLimits};
 use crate::access::Caller;
 use crate::context::{CallContext, TraceContext};
 use crate::pb::{Message, SendMessageConfiguration, Struct, Task, part, value};
+use crate::quota::Permit;
 
 /// The member of metadata that names the skill which a message is for, by its id in the agent's card.
 pub const SKILL_ID: &str = "skillId";
@@ -51,7 +53,10 @@ pub struct RequestContext {
     pub extensions: Arc<[String]>,
     /// True if the message continues a task that existed before.
     pub follow_up: bool,
+    pub(crate) delegation: Delegation,
     pub(crate) attempt: u32,
+    /// Counts the execution until it begins; then the runtime keeps it, and not an agent that keeps its request.
+    pub(crate) permit: Option<Arc<Permit>>,
     pub(crate) tasks: Arc<dyn TaskReader>,
 }
 
@@ -75,9 +80,24 @@ impl RequestContext {
             request_id: call.request_id.clone(),
             extensions: call.extensions.clone(),
             follow_up: false,
+            delegation: Delegation::new(
+                call.chain.unwrap_or_default(),
+                DelegationLimits::default(),
+                call.trace.clone(),
+            ),
             attempt: 1,
+            permit: None,
             tasks,
         }
+    }
+
+    /// What the request may hand on to other agents.
+    ///
+    /// After a crash it goes on where the request stood in its chain, with the budget that it came with: what the attempt
+    /// before had used of it is not known. A chain so never gets longer, and a tree has at most as many calls for each
+    /// execution as its budget times `execution.attempts_max`.
+    pub fn delegation(&self) -> &Delegation {
+        &self.delegation
     }
 
     /// How often the agent has begun to work on this message, this time included: 1 unless a process died on it.

@@ -5,6 +5,7 @@
 
 mod blocking;
 mod context;
+mod delegation;
 mod executor;
 mod polls;
 mod registry;
@@ -15,6 +16,7 @@ use crate::access::Principal;
 
 pub use blocking::{BlockingError, run_blocking};
 pub use context::{RequestContext, SKILL_ID, TaskReader};
+pub use delegation::{Delegation, DelegationError, DelegationLimits, Onward};
 pub use executor::{AgentError, AgentExecutor, CancelOutcome, Recovery};
 pub use registry::{Agent, AgentOptions, Agents, Idempotency, RegistryError};
 pub(crate) use threads::on_own_thread;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::access::Caller;
-use crate::context::{Binding, CallContext, TraceContext};
+use crate::context::{Binding, CallContext, Chain, TraceContext};
 use crate::error::Error;
+use crate::quota::Traffic;
 use crate::server::Peer;
 use crate::task::{check_label, new_id};
 
@@ -29,6 +30,10 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) const CURSOR_EXPIRED: HeaderName = HeaderName::from_static(CURSOR_EXPIRED_KEY);
 pub(super) const LAST_GENERATION: HeaderName = HeaderName::from_static(LAST_GENERATION_KEY);
+/// How many agents have handed the call on.
+const HOPS: HeaderName = HeaderName::from_static("a2ad-hops");
+/// How many further calls may be handed on because of it.
+const BUDGET: HeaderName = HeaderName::from_static("a2ad-budget");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -39,13 +44,21 @@ const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const EXTENSIONS_MAX: usize = 64;
 
 /// Headers that decide something: a second one would let a proxy and us decide differently.
-const SINGLE: [HeaderName; 4] = [VERSION, IDEMPOTENCY_KEY, LAST_EVENT_ID, LAST_GENERATION];
+const SINGLE: [HeaderName; 6] = [
+    VERSION,
+    IDEMPOTENCY_KEY,
+    LAST_EVENT_ID,
+    LAST_GENERATION,
+    HOPS,
+    BUDGET,
+];
 
 /// Where a request came from, before anything of its body is known.
 pub(super) struct Origin<'a> {
     pub(super) binding: Binding,
     pub(super) headers: &'a HeaderMap,
     pub(super) peer: Option<&'a Arc<Peer>>,
+    pub(super) traffic: Option<&'a Arc<Traffic>>,
     /// The agent that the path names.
     pub(super) path_agent: Option<&'a str>,
     /// The version that the query names (specification 3.6.1); the header comes first.
@@ -79,6 +92,8 @@ impl Origin<'_> {
             path_agent: self.path_agent.map(Arc::from),
             idempotency_key: self.idempotency_key()?,
             last_generation: self.last_generation()?,
+            chain: self.chain()?,
+            traffic: self.traffic.cloned(),
         })
     }
 
@@ -149,17 +164,38 @@ impl Origin<'_> {
         let Some(text) = self.text(name)?.filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
-        let generation = text
-            .parse()
-            .ok()
-            .filter(|_| text.bytes().all(|digit| digit.is_ascii_digit()));
-        generation.map(Some).ok_or_else(|| {
+        whole(text).map(Some).ok_or_else(|| {
             Error::invalid(
                 name.as_str(),
                 "give the generation of the last event as a whole number",
             )
         })
     }
+
+    /// The chain of a call that names its place in one.
+    fn chain(&self) -> Result<Option<Chain>, Error> {
+        let number = |name: &HeaderName| {
+            let Some(text) = self.text(name)? else {
+                return Ok(None);
+            };
+            whole(text).map(Some).ok_or_else(|| {
+                let message = format!("give a whole number of at most {}", u32::MAX);
+                Error::invalid(name.as_str(), message)
+            })
+        };
+        let (hops, budget) = (number(&HOPS)?, number(&BUDGET)?);
+        let chain = Chain {
+            hops: hops.unwrap_or(0),
+            budget,
+        };
+        Ok((hops.is_some() || budget.is_some()).then_some(chain))
+    }
+}
+
+/// A number of digits and nothing else.
+fn whole<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let is_digits = text.bytes().all(|digit| digit.is_ascii_digit());
+    text.parse().ok().filter(|_| is_digits)
 }
 
 /// The caller's own id if it is a sane one; else a new one.

@@ -8,6 +8,7 @@ mod call;
 mod callers;
 mod grpc;
 mod http;
+mod meter;
 mod patience;
 mod settings;
 mod stack;

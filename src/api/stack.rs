@@ -22,10 +22,11 @@ use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service};
 
 use super::patience::PatientBody;
-use super::{ApiSettings, Body, call, grpc, http as json};
+use super::{ApiSettings, Body, call, grpc, http as json, meter};
 use crate::auth::Authenticator;
 use crate::error::Error;
 use crate::pb;
+use crate::quota::Traffic;
 use crate::service::AgentService;
 use crate::shutdown::Shutdown;
 
@@ -114,8 +115,33 @@ impl Api {
             return Box::pin(std::future::ready(refusal));
         };
         let api = self.clone();
+        let traffic = api
+            .0
+            .service
+            .quotas()
+            .counts_bytes()
+            .then(Arc::<Traffic>::default);
+        let request = meter::request(request, traffic.clone());
         let (patience, rate) = (api.0.settings.body_timeout, api.0.settings.body_bytes_per_s_min);
         let request = request.map(|body| PatientBody::new(body, patience, rate));
+        let answer = api.answer(kind, request, permit);
+        match traffic {
+            None => answer,
+            Some(traffic) => Box::pin(async move { meter::response(answer.await, traffic) }),
+        }
+    }
+
+    fn answer<B>(
+        self,
+        kind: Kind,
+        request: Request<B>,
+        permit: InFlight,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + std::fmt::Display + Send + 'static,
+    {
+        let api = self;
         match kind {
             Kind::Grpc => Box::pin(async move {
                 let _permit = permit;

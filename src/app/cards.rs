@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::access::Names;
 use crate::agent::{Agent, AgentOptions, Idempotency};
-use crate::app::{HostedAgent, IDEMPOTENCY_EXTENSION, RESUME_EXTENSION, StartError};
+use crate::app::{DELEGATION_EXTENSION, HostedAgent, IDEMPOTENCY_EXTENSION, RESUME_EXTENSION, StartError};
 use crate::auth::{self, AuthSettings};
 use crate::config::{self, CardCapabilities, Config};
 use crate::context::Binding;
@@ -192,6 +192,11 @@ fn apply_variant(capabilities: &mut AgentCapabilities, variant: CardCapabilities
     capabilities.extensions.push(extension(
         RESUME_EXTENSION,
         "Streams resume behind a generation: SSE id and Last-Event-ID, gRPC metadata a2ad-last-generation",
+        false,
+    ));
+    capabilities.extensions.push(extension(
+        DELEGATION_EXTENSION,
+        "Calls that agents hand on say a2ad-hops and a2ad-budget (header or gRPC metadata), and end at a limit of both",
         false,
     ));
     if variant == CardCapabilities::RequiredExtension {

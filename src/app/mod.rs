@@ -16,6 +16,7 @@
 mod auth;
 mod cards;
 mod error;
+mod quotas;
 mod retention;
 mod runtime;
 mod settings;
@@ -36,6 +37,9 @@ pub const IDEMPOTENCY_EXTENSION: &str = "urn:a2ad:extension:idempotency-key:v1";
 
 /// The extension by which a card says that streams can be resumed from a generation.
 pub const RESUME_EXTENSION: &str = "urn:a2ad:extension:resume:v1";
+
+/// The extension by which a card says that calls may name their place in a chain of agents, and that chains end.
+pub const DELEGATION_EXTENSION: &str = "urn:a2ad:extension:delegation:v1";
 
 /// An agent that is to be hosted: its card without interfaces, which the runtime knows better.
 pub struct HostedAgent {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::quotas;
+use crate::agent::DelegationLimits;
 use crate::api::ApiSettings;
 use crate::config::{self, Backend, Config};
 use crate::egress::{EgressPolicy, EgressSettings};
@@ -28,6 +30,10 @@ pub(super) fn execution(config: &Config) -> ExecutionSettings {
         task_bytes_max: limits.task_bytes_max,
         lease: Duration::from_millis(config.execution.lease_ms),
         poll_max: Duration::from_millis(config.execution.poll_ms_max),
+        delegation: DelegationLimits {
+            hops_max: limits.delegation_hops_max,
+            budget: limits.delegation_budget,
+        },
     }
 }
 
@@ -58,6 +64,8 @@ pub(super) fn service(config: &Config) -> ServiceSettings {
         strict_version: config.server.strict_version,
         webhooks: webhooks(config),
         page_token_key: config.server.page_token_key_bytes().map(|key| *key.expose()),
+        quotas: quotas::of(config),
+        delegation_hops_max: limits.delegation_hops_max,
     }
 }
 

@@ -13,6 +13,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
+use crate::agent::Onward;
 use crate::pb::client::A2aServiceClient;
 use crate::pb::{
     CancelTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse, SendMessageRequest,
@@ -138,6 +139,32 @@ impl Client {
             .into_inner())
     }
 
+    /// Sends a message that an agent hands on, and waits as the request says. Each call takes an [`Onward`] of its own.
+    ///
+    /// # Errors
+    /// What the server answers.
+    pub async fn send_onward(
+        &mut self,
+        message: SendMessageRequest,
+        onward: Onward,
+    ) -> Result<SendMessageResponse, Error> {
+        let request = handed_on(keyed(message), onward);
+        Ok(self.inner.send_message(request).await?.into_inner())
+    }
+
+    /// Sends a message that an agent hands on, and streams what happens.
+    ///
+    /// # Errors
+    /// What the server answers.
+    pub async fn send_streaming_onward(
+        &mut self,
+        message: SendMessageRequest,
+        onward: Onward,
+    ) -> Result<Streaming<StreamResponse>, Error> {
+        let request = handed_on(keyed(message), onward);
+        Ok(self.inner.send_streaming_message(request).await?.into_inner())
+    }
+
     /// One task.
     ///
     /// # Errors
@@ -188,6 +215,19 @@ fn keyed(message: SendMessageRequest) -> Request<SendMessageRequest> {
         request
             .metadata_mut()
             .insert(AsciiMetadataKey::from_static("idempotency-key"), key);
+    }
+    request
+}
+
+/// A call with its place in the chain and the trace.
+fn handed_on<T>(mut request: Request<T>, onward: Onward) -> Request<T> {
+    for (name, value) in onward.into_headers() {
+        // A trace state of a stranger may hold what is no header; the call goes without it.
+        if let Ok(value) = AsciiMetadataValue::try_from(value) {
+            request
+                .metadata_mut()
+                .insert(AsciiMetadataKey::from_static(name), value);
+        }
     }
     request
 }

@@ -1,5 +1,6 @@
 //! `[agents.NAME]`: what an operator says differently from an agent's own card.
 
+use super::quotas::AgentQuota;
 use super::retention::AgentRetention;
 use super::schema::{DAY_MS, choice, section};
 
@@ -53,6 +54,8 @@ section! {
         idempotency: Idempotency = Idempotency::Key;
         /// How long its ended tasks are kept.
         retention: Option<AgentRetention> = None;
+        /// What all its callers together may use of it; what is absent is as in quotas.agent.
+        quota: Option<AgentQuota> = None;
         /// Executions of this agent that run at once; absent: limits.executions_max.
         executions_max: Option<usize> = None, 1..=1_000_000;
         /// Executions of this agent that run at once for one owner, 0: no limit; absent:

@@ -35,7 +35,7 @@ section! {
         ring_events_max: usize = 256, 1..=100_000;
         /// Bytes of events kept in memory for the subscribers of one task.
         ring_bytes_max: usize = MIB, 1..=1_073_741_824;
-        /// Streams that one caller may hold open.
+        /// Streams that one caller may hold open; quotas.principal.streams_max may say less.
         streams_per_caller_max: usize = 1_000, 1..=1_000_000;
         /// Push notification configurations of one task.
         push_configs_per_task_max: usize = 16, 1..=1_000;
@@ -55,6 +55,11 @@ section! {
         sse_keepalive_ms: u64 = 15_000, 1..=3_600_000;
         /// Milliseconds that a blocking SendMessage may wait for its task; 0: as long as the client stays.
         blocking_wait_ms_max: u64 = 0, 0..=DAY_MS;
+        /// Agents that may have handed a call on, one to the next, before it comes here; a call with more in a2ad-hops is
+        /// refused, and agents here hand none on that has as many.
+        delegation_hops_max: u32 = 8, 0..=1_000;
+        /// Calls that one call, and all calls below it, may hand on to other agents at most; a2ad-budget may say less.
+        delegation_budget: u32 = 64, 0..=1_000_000;
         /// Artifacts of one task.
         artifacts_max: usize = 1_000, 1..=1_000_000;
         /// Bytes of one task with its history and artifacts. At least server.body_bytes_max, or its first message

@@ -21,6 +21,7 @@ mod log;
 mod nearest;
 mod network;
 mod push;
+mod quotas;
 mod render;
 mod retention;
 mod schema;
@@ -45,6 +46,7 @@ pub use loader::{Loaded, Loader, Source};
 pub use log::{Log, LogFormat};
 pub use network::{Network, NetworkError};
 pub use push::Push;
+pub use quotas::{AgentQuota, Quota, Quotas};
 pub use render::reference;
 pub use retention::{AgentRetention, Retention};
 pub use schema::{Field, Shape};
@@ -73,6 +75,8 @@ schema::section! {
         database: Database = Database::default();
         /// Bounds of everything that a caller or an agent can make grow.
         limits: Limits = Limits::default();
+        /// How much callers, agents and organisations may use.
+        quotas: Quotas = Quotas::default();
         /// How agents run, how long, how often, and who waits for them.
         execution: Execution = Execution::default();
         /// How long ended tasks and old events are kept.

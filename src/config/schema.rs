@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::access::{AccessRole, AccessSpace};
 use super::agent::AgentConfig;
 use super::auth::Issuer;
+use super::quotas::Quota;
 use super::secret::{DatabaseUrl, Secret};
 use super::tls::TrustDomain;
 
@@ -116,6 +117,7 @@ shapes! {
     BTreeMap<String, Issuer> => Shape::Named(Issuer::FIELDS);
     BTreeMap<String, AccessRole> => Shape::Named(AccessRole::FIELDS);
     BTreeMap<String, AccessSpace> => Shape::Named(AccessSpace::FIELDS);
+    BTreeMap<String, Quota> => Shape::Named(Quota::FIELDS);
     BTreeMap<String, TrustDomain> => Shape::Named(TrustDomain::FIELDS);
 }
 

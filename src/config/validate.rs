@@ -34,6 +34,7 @@ impl Config {
         self.check_secrets(&mut found);
         self.check_limits(&mut found);
         self.check_egress(&mut found);
+        found.extend(self.quotas.problems());
         self.check_retention(&mut found);
         self.check_agents(&mut found);
         self.check_log(&mut found);

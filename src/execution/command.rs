@@ -6,6 +6,7 @@ use super::recover::TakenOver;
 use crate::context::CallContext;
 use crate::error::Error;
 use crate::pb::{Message, SendMessageConfiguration, Struct, Task, TaskPushNotificationConfig};
+use crate::quota::Permit;
 use crate::repository::IdempotencyKey;
 
 /// When a send is answered.
@@ -32,6 +33,17 @@ pub struct Incoming {
     pub key: Option<IdempotencyKey>,
     /// Push configurations to store with it.
     pub push_configs: Vec<TaskPushNotificationConfig>,
+    /// What it uses of its sender's quotas.
+    pub permits: Permits,
+}
+
+/// What a message uses of quotas, for as long as it does.
+#[derive(Debug, Default)]
+pub struct Permits {
+    /// Its execution, from the time at which it is accepted to the end of the execution.
+    pub execution: Option<Permit>,
+    /// The task that it begins, until that is stored.
+    pub opening: Option<Permit>,
 }
 
 /// What a task answers.

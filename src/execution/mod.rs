@@ -9,6 +9,7 @@
 //!   the log; `registry` knows the writers that run.
 
 mod actor;
+mod chain;
 mod command;
 mod commit;
 mod executions;
@@ -17,6 +18,7 @@ mod fence;
 mod interleavings;
 mod leases;
 mod live;
+mod metered;
 mod outcome;
 mod reader;
 mod recover;
@@ -33,7 +35,7 @@ mod threads;
 mod turn;
 mod writer;
 
-pub use command::{Answer, Incoming, Wait};
+pub use command::{Answer, Incoming, Permits, Wait};
 pub use executions::Executions;
 pub(crate) use executions::of_write;
 pub use settings::ExecutionSettings;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::agent::DelegationLimits;
 use crate::pb::inspect::InspectLimits;
 
 /// How executions are bounded. Every limit is a configuration key of `[limits]` or `[execution]`.
@@ -29,6 +30,8 @@ pub struct ExecutionSettings {
     pub lease: Duration,
     /// How long an agent may hold a thread without awaiting; one that does so repeatedly gets threads of its own.
     pub poll_max: Duration,
+    /// How far agents may hand their work on.
+    pub delegation: DelegationLimits,
 }
 
 impl Default for ExecutionSettings {
@@ -45,6 +48,7 @@ impl Default for ExecutionSettings {
             task_bytes_max: 64 << 20,
             lease: Duration::from_secs(30),
             poll_max: Duration::from_secs(1),
+            delegation: DelegationLimits::default(),
         }
     }
 }

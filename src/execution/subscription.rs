@@ -12,7 +12,9 @@ use super::live::{Live, Tail};
 use super::sync::watch;
 use crate::context::Scope;
 use crate::error::Error;
+use crate::execution::metered::metered;
 use crate::pb::{Message, Task, stream_response::Payload};
+use crate::quota::Account;
 use crate::repository::{self, TaskRepository};
 use crate::shutdown::Shutdown;
 use crate::task::{TaskEvent, is_interrupted, is_terminal};
@@ -103,6 +105,18 @@ impl EventStream {
         });
         Self {
             events: Box::pin(events),
+            ..self
+        }
+    }
+
+    /// The same events, until the bytes that the reader may use are used up.
+    #[must_use]
+    pub fn metered(self, account: Account) -> Self {
+        if !account.counts_bytes() {
+            return self;
+        }
+        Self {
+            events: metered(self.events, account),
             ..self
         }
     }

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use super::ExecutionSettings;
 use super::threads::{off_thread, watched};
 use crate::agent::{Agent, AgentError, RequestContext, Slot, TaskUpdate, UpdateReceiver, channel};
+use crate::quota::Permit;
 
 /// Updates that are taken from an agent at once.
 const UPDATES_AT_ONCE: usize = 64;
@@ -44,13 +45,14 @@ pub(super) struct Turn {
     #[expect(clippy::vec_box, reason = "updates come boxed out of the queue")]
     buffer: Vec<Box<TaskUpdate>>,
     _slot: Slot,
+    _permit: Option<Arc<Permit>>,
 }
 
 impl Turn {
     /// Prepares an execution; the agent's code runs when [`Turn::next`] is polled.
     pub(super) fn new(
         agent: &Arc<Agent>,
-        request: RequestContext,
+        mut request: RequestContext,
         slot: Slot,
         settings: &ExecutionSettings,
     ) -> Self {
@@ -60,6 +62,7 @@ impl Turn {
             settings.updates_queue_max,
         );
         let executor = agent.executor.clone();
+        let permit = request.permit.take();
         let handed = request.clone();
         let execution = async move {
             let run = AssertUnwindSafe(async move { executor.execute(handed, updater).await }).catch_unwind();
@@ -84,6 +87,7 @@ impl Turn {
             spoken: false,
             buffer: Vec::new(),
             _slot: slot,
+            _permit: permit,
         }
     }
 

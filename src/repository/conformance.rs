@@ -62,6 +62,7 @@ macro_rules! repository_conformance {
             filters_select_alone_and_together,
             pages_hold_every_task_once,
             a_total_is_counted_up_to_its_limit,
+            open_tasks_are_counted_by_agent_and_owner,
             a_stale_epoch_is_refused_in_every_kind_of_write,
             lapsed_leases_are_found_page_by_page,
             a_lease_that_is_held_or_released_has_not_lapsed,

@@ -24,12 +24,12 @@ use self::row::Row;
 use super::types::take_while_they_fit;
 use super::{
     ApiKeyRepository, ApiKeyRow, CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListCursor,
-    ListPage, ListQuery, PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
+    ListPage, ListQuery, OpenQuery, PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
 };
 use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
-use crate::task::TaskEvent;
+use crate::task::{TaskEvent, is_terminal};
 
 /// Parts of the table, each of which grows by itself: the more, the shorter the pause when one does.
 const SHARDS: usize = 256;
@@ -245,6 +245,16 @@ impl TaskRepository for MemoryRepository {
         };
         row.push_configs.remove(id);
         Ok(true)
+    }
+
+    async fn open_tasks(&self, query: &OpenQuery) -> Result<usize, Error> {
+        let is_open = |row: &Row| {
+            !is_terminal(row.state)
+                && query.agents.contains(&row.scope.agent)
+                && query.owners.contain(&row.scope.owner)
+        };
+        let open = self.tasks.iter().filter(|row| is_open(row.value()));
+        Ok(open.take(query.limit).count())
     }
 
     async fn agents(&self) -> Result<Vec<String>, Error> {

@@ -28,8 +28,8 @@ use crate::task::TaskEvent;
 pub use api_keys::{ApiKeyRepository, ApiKeyRow};
 pub use retention::{CompactQuery, Compacted, PruneQuery, Pruned};
 pub use types::{
-    Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, StoredTask,
-    TaskWrite,
+    Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, OpenQuery,
+    Owners, StoredTask, TaskWrite,
 };
 
 /// Keeps tasks, their event logs, idempotency keys and push configurations.
@@ -107,6 +107,10 @@ pub trait TaskRepository: Send + Sync + 'static {
     async fn check_push_configs(&self, _configs: &[TaskPushNotificationConfig]) -> Result<(), Error> {
         Ok(())
     }
+
+    /// How many tasks have not ended, no further than the query's limit: counting costs no more than that, however many
+    /// tasks there are. The runtime's own read, hence unscoped.
+    async fn open_tasks(&self, query: &OpenQuery) -> Result<usize, Error>;
 
     /// Stores or replaces the push configuration with the id that it carries; `false` if the task does not exist.
     ///

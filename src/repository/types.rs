@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::context::Scope;
+use crate::context::{Principal, Scope};
 use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
 use crate::secrets;
 use crate::task::TaskEvent;
@@ -49,6 +49,39 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+}
+
+/// Which open tasks are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenQuery {
+    /// Those of these agents.
+    pub agents: Vec<Arc<str>>,
+    /// Those of these owners.
+    pub owners: Owners,
+    /// How far to count.
+    pub limit: usize,
+}
+
+/// The owners of tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// Everybody.
+    All,
+    /// This one.
+    One(Principal),
+    /// All whose names begin so.
+    Beginning(String),
+}
+
+impl Owners {
+    /// True if `owner` is one of them.
+    pub fn contain(&self, owner: &Principal) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(one) => one == owner,
+            Self::Beginning(beginning) => owner.as_str().starts_with(beginning),
+        }
+    }
 }
 
 /// An idempotency key that is to be bound to the task being written.

@@ -7,12 +7,17 @@ use crate::agent::Agent;
 use crate::context::{CallContext, Scope};
 use crate::error::{Error, Kind};
 use crate::pb::AgentCapabilities;
+use crate::quota::Account;
 
 /// A call that was let in: to which agent, and whose tasks it may see.
 pub(super) struct Admission {
     pub(super) agent: Arc<Agent>,
     pub(super) method: Method,
     pub(super) scope: Scope,
+    /// What the call may use.
+    pub(super) account: Account,
+    /// The organisation of the caller.
+    pub(super) organisation: Option<Arc<str>>,
 }
 
 /// What a method needs of an agent's card.
@@ -48,6 +53,7 @@ impl Inner {
         version::check(call, self.settings.strict_version)?;
         let agent = self.addressed(call, tenant)?;
         check_permission(call, method, &agent.name)?;
+        let account = self.charge(call, agent)?;
         let none = AgentCapabilities::default();
         let capabilities = agent.card.capabilities.as_ref().unwrap_or(&none);
         check_capability(method, capabilities)?;
@@ -60,6 +66,8 @@ impl Inner {
             agent: agent.clone(),
             method,
             scope,
+            account,
+            organisation: call.caller.organisation.clone(),
         })
     }
 

@@ -5,6 +5,7 @@
 
 mod cancel_task;
 mod card;
+mod delegation;
 mod get_task;
 mod guard;
 mod history;
@@ -13,6 +14,7 @@ mod list_tasks;
 mod media;
 mod page_token;
 mod push_config;
+mod quotas;
 mod send_message;
 mod settings;
 mod skill;
@@ -34,6 +36,7 @@ use crate::pb::{
     ListTaskPushNotificationConfigsResponse, ListTasksRequest, ListTasksResponse, SendMessageRequest,
     SendMessageResponse, SubscribeToTaskRequest, Task, TaskPushNotificationConfig,
 };
+use crate::quota::Quotas;
 use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
 
@@ -59,6 +62,7 @@ struct Inner {
     settings: ServiceSettings,
     page_tokens: PageTokens,
     streams: StreamCounter,
+    quotas: Quotas,
 }
 
 impl AgentService {
@@ -77,6 +81,7 @@ impl AgentService {
         let cards = card::Cards::new(&agents, clock.now_ms())?;
         let page_tokens = PageTokens::new(settings.page_token_key)?;
         let streams = StreamCounter::new(settings.streams_per_caller_max);
+        let quotas = Quotas::new(settings.quotas.clone());
         Ok(Self(Arc::new(Inner {
             agents,
             cards,
@@ -87,6 +92,7 @@ impl AgentService {
             settings,
             page_tokens,
             streams,
+            quotas,
         })))
     }
 
@@ -133,6 +139,11 @@ impl AgentService {
         &self.0.agents
     }
 
+    /// What callers, agents and organisations may use, and what they have used.
+    pub fn quotas(&self) -> &Quotas {
+        &self.0.quotas
+    }
+
     /// Whether the database answers, for health checks.
     ///
     /// # Errors
@@ -167,11 +178,12 @@ impl AgentService {
         let admission = self
             .0
             .admit(call, Method::SendStreamingMessage, &request.tenant)?;
-        let permit = self.0.streams.open(&call.caller.principal)?;
+        let permit = self.0.open_stream(call, &admission)?;
         Ok(self
             .0
             .send_streaming_message(call, &admission, request)
             .await?
+            .metered(admission.account)
             .holding(permit))
     }
 
@@ -216,11 +228,12 @@ impl AgentService {
         request: SubscribeToTaskRequest,
     ) -> Result<EventStream, Error> {
         let admission = self.0.admit(call, Method::SubscribeToTask, &request.tenant)?;
-        let permit = self.0.streams.open(&call.caller.principal)?;
+        let permit = self.0.open_stream(call, &admission)?;
         Ok(self
             .0
             .subscribe_to_task(call, &admission, request)
             .await?
+            .metered(admission.account)
             .holding(permit))
     }
 

@@ -7,7 +7,7 @@ use super::{Inner, Method, guard, history, media, push_config, skill};
 use crate::agent::Idempotency;
 use crate::context::CallContext;
 use crate::error::{Error, Kind, Violation};
-use crate::execution::{Answer, EventStream, Incoming, NewTask, Wait};
+use crate::execution::{Answer, EventStream, Incoming, NewTask, Permits, Wait};
 use crate::pb::inspect::inspect;
 use crate::pb::{
     Message, Part, SendMessageRequest, SendMessageResponse, Task, TaskPushNotificationConfig, part,
@@ -27,12 +27,13 @@ impl Inner {
             history_length,
             task_id,
             context_id,
-            incoming,
+            mut incoming,
         } = self.check(call, admission, request)?;
         let key = incoming.key.clone();
         if let Some(known) = self.known_task(admission, key.as_ref()).await? {
             return self.repeat(admission, &known, wait, history_length).await;
         }
+        incoming.permits = self.permit(admission, task_id.is_none()).await?;
         // Boxed, because a request's future moves more than once on its way and should be light.
         let answer = Box::pin(self.deliver(admission, task_id, context_id, incoming, wait));
         match self.bounded(answer).await? {
@@ -57,7 +58,7 @@ impl Inner {
         let Checked {
             task_id,
             context_id,
-            incoming,
+            mut incoming,
             ..
         } = self.check(call, admission, request)?;
         let key = incoming.key.clone();
@@ -68,6 +69,7 @@ impl Inner {
                 .await;
         }
         self.repository.check_push_configs(&incoming.push_configs).await?;
+        incoming.permits = self.permit(admission, task_id.is_none()).await?;
         let stream = match task_id {
             Some(task_id) => {
                 let (agent, scope) = (&admission.agent, &admission.scope);
@@ -210,6 +212,7 @@ impl Inner {
                 call: call.clone(),
                 key: fingerprint_of,
                 push_configs,
+                permits: Permits::default(),
             },
         })
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::egress::EgressPolicy;
 use crate::pb::inspect::InspectLimits;
+use crate::quota::QuotaSettings;
 
 /// How requests are bounded. Every limit is a configuration key of `[limits]` or `[server]`.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub struct ServiceSettings {
     pub webhooks: EgressPolicy,
     /// The key that authenticates page tokens; `None` makes a random one.
     pub page_token_key: Option<[u8; 32]>,
+    /// How much callers, agents and organisations may use.
+    pub quotas: QuotaSettings,
+    /// Agents that may have handed a call on before it comes here.
+    pub delegation_hops_max: u32,
 }
 
 impl Default for ServiceSettings {
@@ -58,6 +63,8 @@ impl Default for ServiceSettings {
             strict_version: false,
             webhooks: EgressPolicy::default(),
             page_token_key: None,
+            quotas: QuotaSettings::default(),
+            delegation_hops_max: 8,
         }
     }
 }

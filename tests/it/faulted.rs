@@ -82,8 +82,10 @@ fn every_single_fault_is_survived() {
         }
     }
     println!("{runs} runs; faults met by method: {met:?}");
-    // Health checks and retention come from outside, and no scenario has one; nor has one a damaged task.
+    // Health checks and retention come from outside, and no scenario has one; nor has one a damaged task, or a quota of
+    // open tasks.
     let outside = [
+        Method::OpenTasks,
         Method::Agents,
         Method::Prune,
         Method::Compact,

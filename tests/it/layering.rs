@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 /// The rooms and their levels, as `src/lib.rs` documents them; a room uses rooms of lower levels, and those of its own
 /// level that are named for it.
-const ROOMS: [(&str, u8, &[&str]); 24] = [
+const ROOMS: [(&str, u8, &[&str]); 25] = [
     ("error", 0, &[]),
     ("clock", 0, &[]),
     ("fault", 0, &[]),
     ("shutdown", 0, &[]),
     ("slots", 0, &[]),
     ("access", 0, &[]),
-    ("context", 0, &["access"]),
+    ("context", 0, &["access", "quota"]),
+    ("quota", 0, &["access", "error"]),
     ("config", 0, &["access"]),
     ("pb", 0, &["error"]),
     ("telemetry", 0, &["config"]),

@@ -7,7 +7,7 @@ use a2ad::agent::{Agent, AgentError, AgentExecutor, AgentOptions, RequestContext
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::{CallContext, Principal, Scope};
-use a2ad::execution::{EventStream, ExecutionSettings, Executions, Incoming, NewTask};
+use a2ad::execution::{EventStream, ExecutionSettings, Executions, Incoming, NewTask, Permits};
 use a2ad::pb::stream_response::Payload;
 use a2ad::pb::{AgentCard, Artifact, Part, part::Content};
 use a2ad::repository::conformance::message;
@@ -155,5 +155,6 @@ pub fn incoming(text: &str) -> Incoming {
         call: CallContext::detached(Principal::verified("bench"), Arc::from("bench")),
         key: None,
         push_configs: Vec::new(),
+        permits: Permits::default(),
     }
 }

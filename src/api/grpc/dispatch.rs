@@ -99,6 +99,7 @@ async fn admit(api: &Api, head: &Parts) -> Result<(CallContext, Option<Duration>
         binding: Binding::Grpc,
         headers: &head.headers,
         peer,
+        traffic: head.extensions.get(),
         path_agent: None,
         query_version: None,
         id_bytes_max: settings.id_bytes_max,

@@ -8,7 +8,7 @@ use crate::api::{Api, ApiSettings, Body};
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "a2a-version, a2a-extensions, a2ad-last-generation, accept, authorization, content-type, grpc-timeout, \
+    "a2a-version, a2a-extensions, a2ad-budget, a2ad-hops, a2ad-last-generation, accept, authorization, content-type, grpc-timeout, \
      idempotency-key, last-event-id, traceparent, tracestate, x-api-key, x-grpc-web, x-request-id, x-user-agent",
 );
 

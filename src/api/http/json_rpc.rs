@@ -73,6 +73,12 @@ where
         call,
         request_id,
     };
+    if let Err(error) = &exchange.call
+        && matches!(error.kind, Kind::Unauthenticated | Kind::Unavailable)
+    {
+        // Nobody who is not known gets us to read what they send.
+        return exchange.refuse(NO_ID, error);
+    }
     let text = match read(api, headers, body).await {
         Ok(text) => text,
         Err(error) => return exchange.refuse(NO_ID, &error),

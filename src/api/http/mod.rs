@@ -82,6 +82,7 @@ where
         },
         headers: &head.headers,
         peer: head.extensions.get(),
+        traffic: head.extensions.get(),
         path_agent: route.as_ref().ok().and_then(|route| route.agent),
         query_version: named_version,
         id_bytes_max: api.settings().id_bytes_max,

@@ -42,6 +42,7 @@ impl Actor {
     pub(super) fn committed(&mut self) {
         let Some(commit) = self.commit.take() else { return };
         self.degraded = false;
+        self.opening = None;
         // What came while the commit was on its way waits for the next one.
         self.work.gated &= !self.writer.pending().is_empty();
         let generation = commit.generation();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Actor;
 use crate::error::{Error, Kind};
+use crate::execution::chain::remember;
 use crate::execution::command::{Answer, Command, Incoming};
 use crate::execution::executions::Shared;
 use crate::execution::writer::{Extras, Fault};
@@ -106,7 +107,7 @@ impl Actor {
         } else {
             Some(Shared::place(&self.agent, &self.scope.owner)?)
         };
-        receive_for(&mut incoming.message, &task_id, &context_id);
+        receive_for(&mut incoming, &task_id, &context_id);
         let extras = extras(&mut incoming, &task_id);
         self.writer
             .receive(incoming.message.clone())
@@ -123,8 +124,10 @@ impl Actor {
 }
 
 /// Puts the ids of the task into a caller's message. Whoever sends one is the user, whatever it says of itself: recovery
-/// tells by the role what the agent has to be handed.
-pub(super) fn receive_for(message: &mut Message, task_id: &Arc<str>, context_id: &Arc<str>) {
+/// tells by the role what the agent has to be handed, and by the metadata where it stands in its chain.
+pub(super) fn receive_for(incoming: &mut Incoming, task_id: &Arc<str>, context_id: &Arc<str>) {
+    let message = &mut incoming.message;
+    remember(message, incoming.call.chain);
     message.role = Role::User.into();
     name(message, task_id, context_id);
 }

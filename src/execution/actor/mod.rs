@@ -35,6 +35,7 @@ use crate::execution::registry::Mailbox;
 use crate::execution::turn::{Progress, Turn};
 use crate::execution::writer::{Fault, Writer};
 use crate::pb::Message;
+use crate::quota::Permit;
 use crate::repository;
 use crate::task::{TaskEvent, is_settled, is_terminal};
 
@@ -71,6 +72,8 @@ pub(super) struct Actor {
     has_woken: bool,
     /// Held from the commit that sets the task in motion to the one that settles it.
     lease: Option<Held>,
+    /// Counts the task among the open ones until the database does.
+    opening: Option<Permit>,
 }
 
 /// What happens next.
@@ -101,7 +104,7 @@ impl Actor {
         place: Place,
     ) -> Self {
         let (task_id, context_id) = ids;
-        receive_for(&mut incoming.message, &task_id, &context_id);
+        receive_for(&mut incoming, &task_id, &context_id);
         let shared = &executions.0;
         let extras = extras(&mut incoming, &task_id);
         let gated = !extras.keys.is_empty();
@@ -116,6 +119,7 @@ impl Actor {
         let mut actor = Self::over(executions, agent, scope, writer);
         actor.attach(extras);
         actor.work.gated = gated;
+        actor.opening = incoming.permits.opening.take();
         let request = actor.request(incoming, false);
         actor.take_place(request, place);
         actor
@@ -163,6 +167,7 @@ impl Actor {
             left_line: false,
             has_woken: false,
             lease: None,
+            opening: None,
         }
     }
 

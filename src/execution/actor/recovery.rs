@@ -8,7 +8,7 @@ use super::places::Waiting;
 use crate::agent::{Place, RequestContext};
 use crate::context::CallContext;
 use crate::error::Error;
-use crate::execution::command::{Command, Incoming};
+use crate::execution::command::{Command, Incoming, Permits};
 use crate::execution::outcome::fail;
 use crate::execution::recover::{Claim, Fate, TakenOver, call_of};
 use crate::execution::writer::{Writer, is_callers};
@@ -138,5 +138,6 @@ fn nothing(call: &CallContext) -> Incoming {
         call: call.clone(),
         key: None,
         push_configs: Vec::new(),
+        permits: Permits::default(),
     }
 }

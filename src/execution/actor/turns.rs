@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use super::Actor;
 use super::messages::name;
-use crate::agent::{RequestContext, Slot, TaskUpdate};
+use crate::agent::{Delegation, RequestContext, Slot, TaskUpdate};
+use crate::execution::chain::recall;
 use crate::execution::command::{Answer, Incoming};
 use crate::execution::outcome::{conclude, fail};
 use crate::execution::reader::ScopedReader;
@@ -23,11 +24,17 @@ impl Actor {
             repository: self.shared().repository.clone(),
         };
         let ids = (self.writer.task_id().clone(), self.writer.context_id().clone());
+        let call = &incoming.call;
+        let chain = call.chain.or_else(|| recall(&incoming.message));
+        let limits = self.shared().settings.delegation;
+        let delegation = Delegation::new(chain.unwrap_or_default(), limits, call.trace.clone());
         let message = Arc::new(incoming.message);
         RequestContext {
             configuration: incoming.configuration.map(Arc::new),
             metadata: incoming.metadata.map(Arc::new),
             follow_up,
+            delegation,
+            permit: incoming.permits.execution.map(Arc::new),
             ..RequestContext::new(&incoming.call, ids.0, ids.1, message, Arc::new(reader))
         }
     }

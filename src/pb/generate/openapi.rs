@@ -308,7 +308,15 @@ fn headers() -> Map<String, Value> {
 }
 
 fn error_response() -> Value {
-    json!({"description": "What went wrong.", "content": {JSON: {"schema": reference("Error")}}})
+    let retry_after = json!({
+        "description": "Seconds after which the request may be tried again, on 429 (a quota) and 503.",
+        "schema": {"type": "integer"},
+    });
+    json!({
+        "description": "What went wrong.",
+        "headers": {"Retry-After": retry_after},
+        "content": {JSON: {"schema": reference("Error")}},
+    })
 }
 
 fn error_schemas() -> Map<String, Value> {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{NOW_MS, Sketch, ok, scope};
+use crate::context::Principal;
 use crate::pb::TaskState;
-use crate::repository::{ListQuery, StoredTask, TaskRepository};
+use crate::repository::{ListQuery, OpenQuery, Owners, StoredTask, TaskRepository};
 
 type Repository = Arc<dyn TaskRepository>;
 
@@ -161,4 +162,47 @@ pub async fn a_total_is_counted_up_to_its_limit(repository: Repository) {
             "count limit {count_limit}"
         );
     }
+}
+
+/// Tasks that have not ended are counted, those that wait for their callers among them, up to a limit.
+pub async fn open_tasks_are_counted_by_agent_and_owner(repository: Repository) {
+    let states = [
+        TaskState::Submitted,
+        TaskState::Working,
+        TaskState::InputRequired,
+        TaskState::AuthRequired,
+        TaskState::Completed,
+        TaskState::Failed,
+        TaskState::Canceled,
+        TaskState::Rejected,
+    ];
+    // The last two are not of the organisation `a`, close as their names are.
+    for owner in ["ada", "org:a/x", "org:a/y\u{10ffff}", "org:ab/x", "org:a0"] {
+        for (n, state) in states.into_iter().enumerate() {
+            let mut sketch = Sketch::new(&scope(owner), &format!("{owner}-{n}"));
+            ok(repository.commit(sketch.create()).await);
+            if state != TaskState::Submitted {
+                ok(repository.commit(sketch.go(state)).await);
+            }
+        }
+    }
+    let count = async |agents: &[&str], owners: Owners, limit| {
+        let query = OpenQuery {
+            agents: agents.iter().map(|&agent| agent.into()).collect(),
+            owners,
+            limit,
+        };
+        ok(repository.open_tasks(&query).await)
+    };
+    let one = |owner| Owners::One(Principal::verified(owner));
+    let members = || Owners::Beginning("org:a/".to_owned());
+    assert_eq!(count(&["echo"], Owners::All, 100).await, 20);
+    assert_eq!(count(&["echo"], Owners::All, 7).await, 7);
+    assert_eq!(count(&["other"], Owners::All, 100).await, 0);
+    assert_eq!(count(&[], Owners::All, 100).await, 0);
+    assert_eq!(count(&["echo", "other"], one("ada"), 100).await, 4);
+    assert_eq!(count(&["other", "echo"], one("ada"), 3).await, 3);
+    assert_eq!(count(&["echo"], one("bob"), 100).await, 0);
+    assert_eq!(count(&["echo"], members(), 100).await, 8);
+    assert_eq!(count(&["echo"], members(), 5).await, 5);
 }

@@ -4,7 +4,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use super::{SeaOrmRepository, lease, list, prune, removal, side, unavailable};
+use super::{SeaOrmRepository, lease, list, open, prune, removal, side, unavailable};
 use crate::context::Scope;
 use crate::repository::{Error, ListQuery};
 
@@ -67,6 +67,7 @@ async fn upkeep(connection: &DatabaseConnection) -> Result<Vec<StatementPlan>, E
     statements.extend(prune::statements(connection));
     statements.extend(removal::statements(connection));
     statements.extend(side::statements(connection));
+    statements.extend(open::statements(connection));
     let mut plans = Vec::with_capacity(statements.len());
     for (purpose, statement) in statements {
         let plan = plan(connection, statement).await?;

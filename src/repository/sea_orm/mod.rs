@@ -15,6 +15,7 @@ mod lease;
 mod link;
 mod list;
 mod maintenance;
+mod open;
 mod postgres;
 mod prune;
 mod read;
@@ -42,8 +43,8 @@ use self::readers::Readers;
 use self::sealing::Sealing;
 use self::snapshots::{Snapshot, Snapshots};
 use super::{
-    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
-    StoredTask, TaskRepository, TaskWrite,
+    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, OpenQuery,
+    PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
 };
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
@@ -302,6 +303,13 @@ impl TaskRepository for SeaOrmRepository {
 
     async fn check_push_configs(&self, configs: &[TaskPushNotificationConfig]) -> Result<(), Error> {
         self.sealing.prepare(configs).await
+    }
+
+    async fn open_tasks(&self, query: &OpenQuery) -> Result<usize, Error> {
+        let query = query.clone();
+        self.readers
+            .run(move |pool| async move { open::count(&pool, &query).await })
+            .await
     }
 
     async fn put_push_config(

@@ -12,7 +12,7 @@ use a2ad::clock::Clock;
 use a2ad::context::{CallContext, Principal, Scope};
 use a2ad::error::Error;
 use a2ad::execution::{
-    Answer, EventStream, ExecutionSettings, Executions, Incoming, NewTask, Sweeper, Swept, Wait,
+    Answer, EventStream, ExecutionSettings, Executions, Incoming, NewTask, Permits, Sweeper, Swept, Wait,
 };
 use a2ad::pb::{AgentCard, Message, Task, TaskState};
 use a2ad::repository::conformance::{NOW_MS, message, scope};
@@ -383,6 +383,7 @@ pub fn incoming(text: &str) -> Incoming {
         call: call(),
         key: None,
         push_configs: Vec::new(),
+        permits: Permits::default(),
     }
 }
 

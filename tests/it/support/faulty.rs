@@ -10,8 +10,8 @@ use std::time::Duration;
 use a2ad::context::Scope;
 use a2ad::pb::TaskPushNotificationConfig;
 use a2ad::repository::{
-    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
-    StoredTask, TaskRepository, TaskWrite,
+    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, OpenQuery,
+    PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
 };
 use a2ad::shutdown::Shutdown;
 use a2ad::task::TaskEvent;
@@ -55,6 +55,7 @@ pub enum Method {
     PutPushConfig,
     PushConfigs,
     DeletePushConfig,
+    OpenTasks,
     Agents,
     Prune,
     Compact,
@@ -62,7 +63,7 @@ pub enum Method {
 }
 
 impl Method {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Commit,
         Self::Get,
         Self::Events,
@@ -76,6 +77,7 @@ impl Method {
         Self::PutPushConfig,
         Self::PushConfigs,
         Self::DeletePushConfig,
+        Self::OpenTasks,
         Self::Agents,
         Self::Prune,
         Self::Compact,
@@ -419,6 +421,11 @@ impl TaskRepository for FaultyRepository {
         let (task_id, id) = (task_id.to_owned(), id.to_owned());
         let work = async move { inner.repository.delete_push_config(&scope, &task_id, &id).await };
         self.write(Method::DeletePushConfig, work).await
+    }
+
+    async fn open_tasks(&self, query: &OpenQuery) -> Result<usize, Error> {
+        self.read(Method::OpenTasks, self.inner.repository.open_tasks(query))
+            .await
     }
 
     async fn agents(&self) -> Result<Vec<String>, Error> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use a2ad::context::Scope;
 use a2ad::pb::TaskPushNotificationConfig;
 use a2ad::repository::{
-    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, PruneQuery, Pruned,
-    StoredTask, TaskRepository, TaskWrite,
+    CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListPage, ListQuery, OpenQuery,
+    PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
 };
 use a2ad::task::TaskEvent;
 
@@ -143,6 +143,10 @@ impl TaskRepository for Observed {
 
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
         self.inner.delete_push_config(scope, task_id, id).await
+    }
+
+    async fn open_tasks(&self, query: &OpenQuery) -> Result<usize, Error> {
+        self.inner.open_tasks(query).await
     }
 
     async fn agents(&self) -> Result<Vec<String>, Error> {

@@ -34,6 +34,7 @@ pub async fn on_postgres<T>(test: impl Future<Output = T>) -> T {
 pub struct Scenario {
     config: Config,
     puppet: Puppet,
+    more: Vec<HostedAgent>,
     dir: Option<TempDir>,
     postgres: Option<postgres::Database>,
 }
@@ -53,6 +54,7 @@ impl Scenario {
         Self {
             config,
             puppet: Puppet::default(),
+            more: Vec::new(),
             dir: None,
             postgres,
         }
@@ -74,14 +76,23 @@ impl Scenario {
         self
     }
 
+    /// Hosts one more agent.
+    pub fn hosting(mut self, agent: HostedAgent) -> Self {
+        self.more.push(agent);
+        self
+    }
+
     pub async fn start(self) -> World {
         let Self {
             config,
             puppet,
+            more,
             dir,
             postgres,
         } = self;
-        let runtime = Runtime::start(config, agents(puppet.clone())).await.unwrap();
+        let mut hosted = agents(puppet.clone());
+        hosted.extend(more);
+        let runtime = Runtime::start(config, hosted).await.unwrap();
         let (address, shutdown) = (runtime.address(), runtime.shutdown().clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let (finish, finished) = oneshot::channel();

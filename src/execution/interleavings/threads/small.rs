@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::super::{assert_sound, now, status};
 use super::ExecutionSettings;
-use super::command::{Answer, Command, Incoming, Reply, Wait};
+use super::command::{Answer, Command, Incoming, Permits, Reply, Wait};
 use super::registry::{Mailbox, Registry};
 use super::sync::step;
 use crate::clock::Clock;
@@ -146,6 +146,7 @@ impl World {
             call: self.call.clone(),
             key: None,
             push_configs: Vec::new(),
+            permits: Permits::default(),
         });
         self.ask(|reply| Command::Message {
             incoming,

@@ -1,13 +1,13 @@
 //! How a test client connects: in the clear, or by TLS with or without a certificate.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use a2ad::tls::ClientTls;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
@@ -20,6 +20,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 #[derive(Clone)]
 pub enum Dial {
     Clear,
+    /// In the clear, from one of the machine's own addresses.
+    From(IpAddr),
     Tls {
         http1: Arc<ClientConfig>,
         http2: Arc<ClientConfig>,
@@ -36,11 +38,17 @@ impl Dial {
     }
 
     pub async fn connect(&self, address: SocketAddr, is_http2: bool) -> std::io::Result<Box<dyn Io>> {
-        let tcp = TcpStream::connect(address).await?;
-        let Self::Tls { http1, http2 } = self else {
-            return Ok(Box::new(tcp));
+        let config = match self {
+            Self::Clear => return Ok(Box::new(TcpStream::connect(address).await?)),
+            Self::From(own) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind(SocketAddr::new(*own, 0))?;
+                return Ok(Box::new(socket.connect(address).await?));
+            }
+            Self::Tls { http2, .. } if is_http2 => http2,
+            Self::Tls { http1, .. } => http1,
         };
-        let config = if is_http2 { http2 } else { http1 };
+        let tcp = TcpStream::connect(address).await?;
         let name = "localhost".try_into().unwrap();
         let tls = TlsConnector::from(config.clone()).connect(name, tcp).await?;
         Ok(Box::new(tls))

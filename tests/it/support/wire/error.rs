@@ -1,6 +1,7 @@
 //! An error as a binding tells it, taken apart.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use a2ad::error::Kind;
 use http::HeaderMap;
@@ -27,6 +28,7 @@ pub struct WireError {
     pub domain: Box<str>,
     /// The fields that are not valid.
     pub fields: Vec<String>,
+    /// That of its ErrorInfo, and under [`RETRY_AFTER`] the delay of its RetryInfo: the error stays small.
     pub metadata: BTreeMap<String, String>,
     /// Whether it says when to try again.
     pub retry: bool,
@@ -50,7 +52,16 @@ impl WireError {
             reason: info.reason.into(),
             domain: info.domain.into(),
             fields: bad.into_iter().map(|violation| violation.field).collect(),
-            metadata: info.metadata.into_iter().collect(),
+            metadata: info
+                .metadata
+                .into_iter()
+                .chain(
+                    details
+                        .retry_info()
+                        .and_then(|info| info.retry_delay)
+                        .map(waiting),
+                )
+                .collect(),
             retry: details.retry_info().is_some(),
             headers: Box::new(status.metadata().clone().into_headers()),
         }
@@ -93,10 +104,17 @@ impl WireError {
             metadata: metadata
                 .iter()
                 .map(|(key, value)| (key.clone(), text(value)))
+                .chain(detail("RetryInfo").map(|info| waiting(delay(&info["retryDelay"]))))
                 .collect(),
             retry: detail("RetryInfo").is_some(),
             headers: Box::new(headers),
         }
+    }
+
+    /// When to try again, if it says so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let nanos = self.metadata.get(RETRY_AFTER)?.parse().unwrap();
+        Some(Duration::from_nanos(nanos))
     }
 
     /// Checks that this is how its binding tells an error of `kind`.
@@ -123,6 +141,18 @@ impl WireError {
         assert_eq!(self.code, expected, "{self:?}");
         self
     }
+}
+
+const RETRY_AFTER: &str = "retry after";
+
+fn waiting(delay: Duration) -> (String, String) {
+    (RETRY_AFTER.to_owned(), delay.as_nanos().to_string())
+}
+
+/// A duration in ProtoJSON.
+fn delay(value: &Value) -> Duration {
+    let seconds = value.as_str().and_then(|text| text.strip_suffix('s')).unwrap();
+    Duration::from_secs_f64(seconds.parse().unwrap())
 }
 
 /// The HTTP status around a JSON-RPC error: 200, but for what proxies and credential helpers have to know.

@@ -111,6 +111,20 @@ impl TestClient {
         self
     }
 
+    /// Sends a header once more.
+    pub fn with_another(mut self, name: &str, value: &str) -> Self {
+        self.headers
+            .append(HeaderName::from_str(name).unwrap(), value.parse().unwrap());
+        self
+    }
+
+    /// Calls from this address, one of the machine's own.
+    pub fn from(mut self, address: [u8; 4]) -> Self {
+        self.dial = Dial::From(address.into());
+        self.channel = self.dial.channel(self.address);
+        self
+    }
+
     pub fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
         self
