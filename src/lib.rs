@@ -4,7 +4,7 @@
 //!
 //! | level  | rooms |
 //! |--------|-------|
-//! | base   | [`pb`] [`error`] [`access`] [`context`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] |
+//! | base   | [`pb`] [`error`] [`access`] [`context`] [`audit`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] |
 //! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
 //! | engine | [`execution`] (one writer per task, live streams) |
@@ -18,6 +18,7 @@ pub mod access;
 pub mod agent;
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod bus;
 pub mod client;
 pub mod clock;
