@@ -5,6 +5,7 @@
 use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_tasks;
+mod m20261121_000002_audit;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -12,7 +13,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_tasks::Migration)]
+        vec![
+            Box::new(m20261121_000001_tasks::Migration),
+            Box::new(m20261121_000002_audit::Migration),
+        ]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{agent, api, config, error, repository, server, tls};
+use crate::{agent, api, audit, config, error, repository, server, tls};
 
 /// Why a runtime did not start; the text says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum StartError {
     /// The URL of the database can't be read.
     #[error("database.url: {0}")]
     Backend(String),
+    /// The audit records can't be kept.
+    #[error(transparent)]
+    Audit(#[from] audit::OpenError),
     /// The operations can't be set up.
     #[error(transparent)]
     Service(#[from] error::Error),

@@ -1,16 +1,16 @@
 //! A runtime from its start to its end.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::{HostedAgent, RetentionPolicy, StartError, cards, retention, settings, signals::Signals};
+use super::{HostedAgent, RetentionPolicy, StartError, audit, cards, retention, settings, signals::Signals};
 use crate::agent::Agents;
 use crate::api::Api;
+use crate::audit::Store;
 use crate::bus::LocalBus;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
@@ -60,14 +60,16 @@ impl Runtime {
             cards::agents(hosted, &config, &base_url)?,
             config.default_agent.as_deref(),
         )?;
-        let repository = open_repository(&config, &shutdown).await?;
-        let clock = Clock::system();
+        let opened = open(&config, &shutdown).await?;
+        let (repository, clock) = (opened.repository, Clock::system());
+        let audit = audit::start(&config, opened.records, &clock, &shutdown).await?;
         let executions = Executions::new(
             repository.clone(),
             Arc::new(LocalBus::new()),
             clock.clone(),
             shutdown.clone(),
             settings::execution(&config),
+            audit,
         );
         shutdown.spawn("leases", executions.clone().keep_leases());
         let pause = Duration::from_millis(config.execution.sweep_interval_ms);
@@ -217,6 +219,12 @@ async fn end(shutdown: &Shutdown, executions: &Executions, repository: &Arc<dyn 
         LAST_WAIT
     };
     shutdown.abort();
+    if tokio::time::timeout(wait, executions.audit().close())
+        .await
+        .is_err()
+    {
+        tracing::error!("the last audit records could not be written in time");
+    }
     if tokio::time::timeout(wait, repository.close()).await.is_err() {
         tracing::warn!("the database did not close in time");
     }
@@ -253,6 +261,22 @@ fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
     StartError::Listen { address, cause }
 }
 
+/// A database, and its audit records if it keeps any.
+struct Opened {
+    repository: Arc<dyn TaskRepository>,
+    records: Option<Arc<dyn Store>>,
+}
+
+impl Opened {
+    fn lasting(repository: SeaOrmRepository) -> Self {
+        let repository = Arc::new(repository);
+        Self {
+            records: Some(repository.clone()),
+            repository,
+        }
+    }
+}
+
 /// Opens the database that a configuration names and applies missing migrations. Close it before the process ends.
 ///
 /// # Errors
@@ -261,19 +285,23 @@ pub async fn open_repository(
     config: &Config,
     shutdown: &Shutdown,
 ) -> Result<Arc<dyn TaskRepository>, StartError> {
+    Ok(open(config, shutdown).await?.repository)
+}
+
+async fn open(config: &Config, shutdown: &Shutdown) -> Result<Opened, StartError> {
+    let settings = settings::database(config);
     match config.database.backend().map_err(StartError::Backend)? {
-        Backend::Memory => Ok(Arc::new(MemoryRepository::new())),
+        Backend::Memory => Ok(Opened {
+            repository: Arc::new(MemoryRepository::new()),
+            records: None,
+        }),
         Backend::Sqlite(path) => {
-            let path: &Path = &path;
-            Ok(Arc::new(
-                SeaOrmRepository::open_sqlite(path, &settings::database(config), shutdown).await?,
-            ))
+            let opened = SeaOrmRepository::open_sqlite(&path, &settings, shutdown).await?;
+            Ok(Opened::lasting(opened))
         }
         Backend::Postgres(url) => {
-            let settings = settings::database(config);
-            Ok(Arc::new(
-                SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
-            ))
+            let opened = SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?;
+            Ok(Opened::lasting(opened))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::api::ApiSettings;
+use crate::audit::{AuditSettings, Output};
 use crate::config::{self, Config};
 use crate::execution::ExecutionSettings;
 use crate::pb::inspect::InspectLimits;
@@ -70,6 +71,21 @@ pub(super) fn api(config: &Config) -> ApiSettings {
         id_bytes_max: config.limits.id_bytes_max,
         card_max_age_s: config.card.max_age_s,
         cors_origins: config.server.cors_origins.clone(),
+    }
+}
+
+pub(super) fn audit(config: &Config) -> AuditSettings {
+    let audit = &config.audit;
+    AuditSettings {
+        output: audit.file.as_ref().map(|file| match file.as_str() {
+            "stdout" => Output::Stdout,
+            path => Output::File(path.into()),
+        }),
+        is_required: audit.required,
+        queue_max: audit.queue_max,
+        batch_max: audit.batch_max,
+        sync_interval: Duration::from_millis(audit.sync_interval_ms),
+        retention: (audit.retention_s > 0).then(|| Duration::from_secs(audit.retention_s)),
     }
 }
 
@@ -174,6 +190,27 @@ mod tests {
             (ms(19), ms(20))
         );
         assert_eq!(settings.application_name, "21");
+    }
+
+    #[test]
+    fn every_key_of_audit_arrives() {
+        let mut config = Config::default();
+        let keys = &mut config.audit;
+        (keys.file, keys.required) = (Some("1".to_owned()), false);
+        (keys.queue_max, keys.batch_max) = (2, 3);
+        (keys.sync_interval_ms, keys.retention_s) = (4, 5);
+        let settings = audit(&config);
+        assert_eq!(settings.output, Some(Output::File("1".into())));
+        assert!(!settings.is_required);
+        assert_eq!((settings.queue_max, settings.batch_max), (2, 3));
+        assert_eq!(settings.sync_interval, Duration::from_millis(4));
+        assert_eq!(settings.retention, Some(Duration::from_secs(5)));
+        (config.audit.file, config.audit.retention_s) = (Some("stdout".to_owned()), 0);
+        let settings = audit(&config);
+        assert_eq!(
+            (settings.output, settings.retention),
+            (Some(Output::Stdout), None)
+        );
     }
 
     #[test]

@@ -37,7 +37,9 @@ pub async fn record_admin(
 
 /// `os:` and the name of the user, or its number.
 fn user() -> String {
-    let name = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let name = ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
     let name = name.filter(|name| !name.is_empty()).or_else(|| {
         use std::os::unix::fs::MetadataExt as _;
         let own = std::fs::metadata("/proc/self").ok()?;

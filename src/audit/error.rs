@@ -17,6 +17,8 @@ pub enum OpenError {
     #[error("audit.file {0} is written by another process; give each process a file of its own")]
     InUse(PathBuf),
     /// The database gives no answer.
-    #[error("the audit records in the database can't be read: {0}; look after the database, or set audit.database = false")]
+    #[error(
+        "the audit records in the database can't be read: {0}; look after the database, or set audit.database = false"
+    )]
     Database(String),
 }

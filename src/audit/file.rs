@@ -57,7 +57,9 @@ impl Sink {
     /// # Errors
     /// When the new file can't be opened.
     pub(super) async fn follow(&mut self) -> Result<bool, OpenError> {
-        let Self::File(target) = self else { return Ok(false) };
+        let Self::File(target) = self else {
+            return Ok(false);
+        };
         let there = tokio::fs::metadata(&target.path).await;
         if there.is_ok_and(|there| id(&there) == target.id) {
             return Ok(false);
@@ -157,7 +159,10 @@ fn repaired(file: &mut File, length: u64) -> io::Result<(Before, u64)> {
         }
         let torn = (end.len() - whole) as u64;
         if torn > 0 {
-            tracing::warn!(bytes = torn, "the last audit record was torn by a crash; it is taken out");
+            tracing::warn!(
+                bytes = torn,
+                "the last audit record was torn by a crash; it is taken out"
+            );
             file.set_len(length - torn)?;
             file.sync_data()?;
             before.torn_bytes = Some(torn);

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::chain::{Before, Chain};
 use super::entry::{Call, Entry, State, StateChange, Stranger, What};
-use super::file::Sink;
 use super::error::OpenError;
+use super::file::Sink;
 use super::record::Outcome;
 use super::store::Store;
 use super::verify::head_of;

@@ -19,9 +19,9 @@
 mod admin;
 mod chain;
 mod entry;
+mod error;
 mod file;
 mod handle;
-mod error;
 mod read;
 mod record;
 mod store;
@@ -33,8 +33,8 @@ use std::time::Duration;
 
 pub use admin::record_admin;
 pub use entry::{Author, Stranger};
-pub use handle::{Audit, CallRecord, Places};
 pub use error::OpenError;
+pub use handle::{Audit, CallRecord, Places};
 pub use read::{Lines, last_lines};
 pub use record::{Head, Kind, Outcome, Pruned, Record};
 pub use store::{Row, Store};

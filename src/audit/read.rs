@@ -51,7 +51,12 @@ impl Lines {
     /// # Errors
     /// When the file can't be read.
     pub fn rest(&self) -> io::Result<u64> {
-        Ok(self.reader.get_ref().metadata()?.len().saturating_sub(self.offset))
+        Ok(self
+            .reader
+            .get_ref()
+            .metadata()?
+            .len()
+            .saturating_sub(self.offset))
     }
 
     /// How far the lines go that were read.

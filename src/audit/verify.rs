@@ -124,9 +124,15 @@ impl Verifier {
         let is_old = |pruned: &Pruned| named.at < pruned.before;
         let problem = match text.map(head_of) {
             Some(found) if found.as_ref() == Some(&named) => return,
-            Some(_) => format!("it follows record {} of chain {}, which is another one now", named.seq, named.chain),
+            Some(_) => format!(
+                "it follows record {} of chain {}, which is another one now",
+                named.seq, named.chain
+            ),
             None if self.pruned.as_ref().is_some_and(is_old) => return,
-            None => format!("it follows record {} of chain {}, which is not there", named.seq, named.chain),
+            None => format!(
+                "it follows record {} of chain {}, which is not there",
+                named.seq, named.chain
+            ),
         };
         self.findings.push(Finding { place, problem });
     }
@@ -135,13 +141,23 @@ impl Verifier {
     pub fn finish(mut self) -> Verified {
         for late in std::mem::take(&mut self.late) {
             if !self.is_by_retention(&late) {
-                let problem = format!("the chain begins with record {}; those before it are not there", late.seq);
-                self.findings.push(Finding { place: late.place, problem });
+                let problem = format!(
+                    "the chain begins with record {}; those before it are not there",
+                    late.seq
+                );
+                self.findings.push(Finding {
+                    place: late.place,
+                    problem,
+                });
             }
         }
         if let Some(wanted) = self.wanted {
-            let problem = format!("no record has the hash {wanted}; the end of the log was cut off, or changed");
-            self.findings.push(Finding { place: "--head".to_owned(), problem });
+            let problem =
+                format!("no record has the hash {wanted}; the end of the log was cut off, or changed");
+            self.findings.push(Finding {
+                place: "--head".to_owned(),
+                problem,
+            });
         }
         Verified {
             records: self.records,
@@ -152,9 +168,8 @@ impl Verifier {
 
     fn is_by_retention(&self, late: &Late) -> bool {
         let Some(pruned) = &self.pruned else { return false };
-        let before = |head: &Head| {
-            head.chain == late.chain && head.seq + 1 == late.seq && head.hash == late.prev
-        };
+        let before =
+            |head: &Head| head.chain == late.chain && head.seq + 1 == late.seq && head.hash == late.prev;
         late.at < pruned.before || pruned.chains.iter().any(before)
     }
 
@@ -170,18 +185,26 @@ impl Verifier {
         let is_as_written = hash(&body) == stated;
         let record: Record<'_> =
             serde_json::from_str(line).map_err(|_| broken("this is not an audit record"))?;
-        let head = record.head().ok_or_else(|| broken("this is not an audit record"))?;
+        let head = record
+            .head()
+            .ok_or_else(|| broken("this is not an audit record"))?;
         let before = self.chains.get(&head.chain).map(|known| known.head.clone());
         let linked = self.linked(place, &record, &head, before.as_ref());
         self.remember(&record, &head);
         let chain = Some(head.chain.clone());
         if !is_as_written {
-            return Err((chain, "the record was changed: its hash is another one".to_owned()));
+            return Err((
+                chain,
+                "the record was changed: its hash is another one".to_owned(),
+            ));
         }
         if let Some((id, seq, at_ms)) = columns
             && (*id != *head.chain || seq != head.seq || super::record::at(at_ms) != head.at)
         {
-            return Err((chain, "the columns of its row say something else than the record".to_owned()));
+            return Err((
+                chain,
+                "the columns of its row say something else than the record".to_owned(),
+            ));
         }
         linked.map_err(|problem| (chain, problem))
     }
@@ -198,7 +221,10 @@ impl Verifier {
         self.last = Some(head.clone());
         if record.outcome == Outcome::Pruned.as_str()
             && let Some(pruned) = &record.pruned
-            && self.pruned.as_ref().is_none_or(|known| known.before < pruned.before)
+            && self
+                .pruned
+                .as_ref()
+                .is_none_or(|known| known.before < pruned.before)
         {
             self.pruned = Some(pruned.clone());
         }
@@ -270,7 +296,10 @@ impl Verifier {
 
 fn follows(record: &Record<'_>, head: &Head, before: &Head) -> Result<(), String> {
     if head.seq != before.seq + 1 {
-        return Err(format!("record {} follows record {} of its chain", head.seq, before.seq));
+        return Err(format!(
+            "record {} follows record {} of its chain",
+            head.seq, before.seq
+        ));
     }
     if record.prev.as_deref() != Some(before.hash.as_str()) {
         return Err("the record before it is another one than when it was written".to_owned());

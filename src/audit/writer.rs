@@ -173,7 +173,9 @@ impl Writer {
             Ok(false) => {}
             Ok(true) => {
                 let at_ms = self.shared.now_ms();
-                let row = self.chain.add(at_ms, Record::about(Kind::Chain, Outcome::Continued.as_str()));
+                let row = self
+                    .chain
+                    .add(at_ms, Record::about(Kind::Chain, Outcome::Continued.as_str()));
                 self.keep(row);
             }
             // The old file is still open, and takes what comes until the new one does.
@@ -188,7 +190,11 @@ impl Writer {
         if dropped.is_none() && suppressed.is_none() {
             return;
         }
-        tracing::warn!(dropped, suppressed, "audit records were left out for want of room");
+        tracing::warn!(
+            dropped,
+            suppressed,
+            "audit records were left out for want of room"
+        );
         let record = Record {
             dropped,
             suppressed,
@@ -289,7 +295,10 @@ impl Writer {
             Ok(removed) if removed >= PRUNE_ROWS => {}
             Ok(_) => self.pruning = None,
             Err(error) => {
-                tracing::warn!(error, "old audit records could not be removed; the next round tries again");
+                tracing::warn!(
+                    error,
+                    "old audit records could not be removed; the next round tries again"
+                );
                 self.pruning = None;
             }
         }
@@ -315,7 +324,10 @@ impl Writer {
             self.bring(true).await;
             if self.pause.is_some() {
                 let lost = self.queue.len() + entries.len() + self.rows.len();
-                tracing::error!(lost, "the process ends, and its last audit records can't be written");
+                tracing::error!(
+                    lost,
+                    "the process ends, and its last audit records can't be written"
+                );
                 return;
             }
             if is_last {

@@ -6,6 +6,7 @@
 //! for what can be set and at [`Loader`] for how.
 
 mod agent;
+mod audit;
 mod card;
 mod database;
 mod environment;
@@ -28,6 +29,7 @@ mod validate;
 use std::collections::BTreeMap;
 
 pub use agent::{AgentConfig, Idempotency, ProviderConfig};
+pub use audit::Audit;
 pub use card::{Card, CardCapabilities};
 pub use database::{Backend, Database};
 pub use error::{Error, Problem};
@@ -63,6 +65,8 @@ schema::section! {
         execution: Execution = Execution::default();
         /// How long ended tasks and old events are kept.
         retention: Retention = Retention::default();
+        /// Where records of what was done are kept.
+        audit: Audit = Audit::default();
         /// How agent cards are served.
         card: Card = Card::default();
         /// Where webhooks may be.

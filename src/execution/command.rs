@@ -34,6 +34,13 @@ pub struct Incoming {
     pub push_configs: Vec<TaskPushNotificationConfig>,
 }
 
+/// Side rows that go along with the next write.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    pub(super) keys: Vec<IdempotencyKey>,
+    pub(super) push_configs: Vec<TaskPushNotificationConfig>,
+}
+
 /// What a task answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {

@@ -30,6 +30,7 @@ mod sweep;
 mod sync;
 mod tail;
 mod threads;
+mod trail;
 mod turn;
 mod writer;
 

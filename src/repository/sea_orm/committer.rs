@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::link::Link;
 use super::removal::{self, Gone, Removal};
 use super::wal::Wal;
-use super::{DatabaseSettings, batch, lease, side};
+use super::{DatabaseSettings, audit, batch, lease, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::{Error, IdempotencyKey, Lapsed, TaskWrite};
@@ -34,7 +34,7 @@ const BEATS_MAX: usize = 64;
 /// The same while nobody writes: keys expire and readers let go of the log by then too.
 const IDLE_CARE_EVERY: Duration = Duration::from_secs(5);
 
-type Done<T> = oneshot::Sender<Result<T, Error>>;
+pub(super) type Done<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What waits for the writer connection.
 pub(super) enum Work {
@@ -69,6 +69,7 @@ pub(super) enum Change {
         done: Done<bool>,
     },
     Remove(Removal, Done<Gone>),
+    Audit(audit::Work),
 }
 
 /// Leases to be prolonged. They don't stand in line with the changes: a lease must not run out because there is much to
@@ -325,6 +326,7 @@ impl Writer {
                 let remove = async |pool: Arc<_>| removal::remove(&pool, &removal).await;
                 let _ = done.send(self.link.run(remove).await);
             }
+            Change::Audit(work) => work.run(&self.link).await,
         }
     }
 

@@ -4,6 +4,7 @@
 //! pool of their own. Both live in background tasks: dropping a request never cancels a database call. Start at
 //! [`SeaOrmRepository::open_sqlite`] or [`SeaOrmRepository::open_postgres`].
 
+mod audit;
 mod batch;
 mod committer;
 mod connect;
@@ -47,6 +48,7 @@ use crate::pb::TaskPushNotificationConfig;
 use crate::shutdown::Shutdown;
 use crate::task::TaskEvent;
 
+pub use self::audit::AuditRecords;
 pub use self::connect::{OpenError, migrate_sqlite};
 pub use self::explain::{ListPlans, StatementPlan};
 pub use self::maintenance::{BackupError, Finding, Maintenance, Stats, TaskCount, Verified};

@@ -9,7 +9,7 @@ use super::connect::OpenError;
 use super::failure::is_of_the_schema;
 
 /// The columns that statements of this program name, by table.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     (
         "task",
         "id, agent, owner, context_id, state, status_ms, created_ms, generation, epoch, snapshot_generation, \
@@ -24,6 +24,7 @@ const TABLES: [(&str, &str); 4] = [
         "agent, owner, key, task_id, fingerprint, created_ms, expires_ms",
     ),
     ("push_config", "task_id, id, config"),
+    ("audit_record", "chain, seq, at_ms, record"),
 ];
 
 /// Looks at every table once its migrations are applied.

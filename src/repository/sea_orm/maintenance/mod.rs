@@ -2,6 +2,7 @@
 //!
 //! Nothing in here takes the lock of the database or writes to it, so all of it works while a server runs.
 
+mod audit;
 mod backup;
 mod due;
 mod stats;
