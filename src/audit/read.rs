@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// No record is as long; a file without line ends must not fill the memory.
@@ -59,9 +60,13 @@ impl Lines {
             .saturating_sub(self.offset))
     }
 
-    /// How far the lines go that were read.
-    pub fn offset(&self) -> u64 {
-        self.offset
+    /// Whether `path` leads to another file by now, or the file was cut.
+    ///
+    /// # Errors
+    /// When there is no file of that name.
+    pub fn is_replaced(&self, path: &Path) -> io::Result<bool> {
+        let (own, named) = (self.reader.get_ref().metadata()?, std::fs::metadata(path)?);
+        Ok((own.dev(), own.ino()) != (named.dev(), named.ino()) || named.len() < self.offset)
     }
 }
 

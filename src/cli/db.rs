@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use a2ad::app::{RetentionPolicy, database_settings, open_repository, prune};
+use a2ad::app::{RetentionPolicy, database_settings, open_repository, prune, record_admin};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
 use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
@@ -41,7 +41,7 @@ impl Db {
 
 /// Which database.
 #[derive(Args)]
-struct Which {
+pub(super) struct Which {
     #[command(flatten)]
     settings: Settings,
     /// The database, as for serve
@@ -50,7 +50,7 @@ struct Which {
 }
 
 impl Which {
-    fn config(self) -> Result<Config, a2ad::config::Error> {
+    pub(super) fn config(self) -> Result<Config, a2ad::config::Error> {
         let mut loader = self.settings.loader();
         if let Some(url) = self.database {
             loader = loader.set_text("database.url", url);
@@ -60,7 +60,7 @@ impl Which {
 }
 
 /// Opens what a configuration names, to look at it only.
-async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>> {
+pub(super) async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>> {
     match config.database.backend()? {
         Backend::Sqlite(path) => {
             if !path.exists() {
@@ -161,6 +161,7 @@ impl Prune {
         let repository = open_repository(&config, &shutdown).await?;
         let removed = prune(&repository, &policy, &Clock::system()).await;
         repository.close().await;
+        record_admin(&config, "db prune", removed.is_ok()).await?;
         let removed = removed?;
         println!("{} tasks and {} events removed", removed.tasks, removed.events);
         Ok(())
@@ -208,8 +209,10 @@ impl Backup {
             return Err("a2ad copies SQLite only; use pg_dump for PostgreSQL".into());
         }
         let database = look(&config).await?;
-        let verified = database.backup(&self.target).await?;
+        let copied = database.backup(&self.target).await;
         database.close().await?;
+        record_admin(&config, "db backup", copied.is_ok()).await?;
+        let verified = copied?;
         println!("{}: {}", self.target.display(), verified_text(&verified));
         Ok(())
     }

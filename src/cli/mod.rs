@@ -1,6 +1,7 @@
 //! The commands. Data goes to standard output, everything else to standard error; 0 is success, 1 a failure, 2 wrong
 //! usage.
 
+mod audit;
 mod certs;
 mod check;
 mod db;
@@ -34,6 +35,9 @@ enum Command {
     /// Look after the database: count, prune, copy, verify
     #[command(subcommand)]
     Db(db::Db),
+    /// Check and print the records of what was done
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Check the configuration and print what is in effect
     #[command(subcommand)]
     Config(check::Config),
@@ -63,6 +67,7 @@ pub fn run() -> ExitCode {
             Command::Serve(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Db(command) => command.run().await,
+            Command::Audit(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Certs(command) => command.run(),
             Command::Healthcheck(command) => command.run().await,
