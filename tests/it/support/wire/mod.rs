@@ -17,7 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 pub use error::WireError;
 pub use events::EventReader;
 pub use http::Reply;
-pub use rpc::{Rpc, StreamRpc};
+pub use rpc::{Rpc, StreamRpc, percent};
 
 /// A protocol binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,9 @@
+//! Audit records: one for each decision and change, in chains that show tampering, wherever they are kept.
+
+mod calls;
+mod commands;
+mod kills;
+mod logs;
+pub mod program;
+mod sinks;
+mod tamper;
