@@ -61,7 +61,7 @@ async fn parallel_calls_and_their_records_are_one_to_one() {
     let mut sends = Vec::new();
     for number in 0..64 {
         let (caller, wire) = (&callers[number % 2], Wire::ALL[number % 3]);
-        let (place, id) = (&place, format!("call-{number}"));
+        let id = format!("call-{number}");
         sends.push(async move {
             let task_id = caller.send(wire, &id, "hello").await.unwrap();
             (id, (caller.name.clone(), task_id))
@@ -193,7 +193,7 @@ async fn a_change_names_its_author() {
     place.is_whole();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runtime_that_asks_nobody_records_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("audit.jsonl");

@@ -24,7 +24,7 @@ async fn a_killed_process_leaves_a_log_that_goes_on() {
         let calls = 20 + random.below(200) as usize;
         let busy = async {
             let sends = (0..8).map(|client| {
-                let (caller, place, answered) = (&caller, &place, &answered);
+                let (caller, answered) = (&caller, &answered);
                 async move {
                     for number in 0.. {
                         let id = format!("{life}-{client}-{number}");

@@ -25,7 +25,7 @@ impl Log {
         }
     }
 
-    /// Three chains with so many calls each.
+    /// A chain for each of these numbers of calls.
     pub async fn of_chains(calls: &[usize]) -> Self {
         let log = Self::new();
         for calls in calls {
@@ -79,10 +79,6 @@ impl Log {
         repository.close().await;
         // Whoever waits for the end of the writer may be a little behind it.
         eventually(async || Arc::strong_count(&repository) == 1).await;
-    }
-
-    pub fn verify_file(&self, head: Option<String>) -> Verified {
-        verify_file(&self.file(), head)
     }
 
     pub async fn verify_database(&self, head: Option<String>) -> Verified {

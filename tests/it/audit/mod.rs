@@ -2,8 +2,10 @@
 
 mod calls;
 mod commands;
+mod full;
 mod kills;
 mod logs;
+mod on_postgres;
 pub mod program;
 mod sinks;
 mod tamper;

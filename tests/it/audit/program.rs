@@ -115,6 +115,15 @@ impl Place {
     }
 }
 
+/// Makes the tables of a database.
+pub fn migrate(url: &str) {
+    let migrated = Command::new(PROGRAM)
+        .arg("migrate")
+        .env("A2AD__DATABASE__URL", url)
+        .status();
+    assert!(migrated.unwrap().success());
+}
+
 pub fn records(text: &str) -> Vec<Record<'static>> {
     let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
     lines

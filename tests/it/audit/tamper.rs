@@ -1,9 +1,9 @@
 //! Whoever changes, removes, moves or adds a record is found out, in a file and in the database.
 
-use a2ad::audit::{Head, Verified};
+use a2ad::audit::{Head, Medium, Verified, Verifier};
 use serde_json::Value;
 
-use super::logs::{Log, verify_file};
+use super::logs::Log;
 use crate::support::raw::Raw;
 
 fn lines(log: &Log) -> Vec<String> {
@@ -12,11 +12,11 @@ fn lines(log: &Log) -> Vec<String> {
 }
 
 fn verified(lines: &[String], head: Option<String>) -> Verified {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("audit.jsonl");
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    std::fs::write(&file, text).unwrap();
-    verify_file(&file, head)
+    let mut verifier = Verifier::new(Medium::File, head);
+    for (number, line) in lines.iter().enumerate() {
+        verifier.take(format!("line {number}"), line, None);
+    }
+    verifier.finish()
 }
 
 fn head_of(line: &str) -> String {
