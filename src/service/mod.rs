@@ -1,7 +1,8 @@
 //! The A2A operations: what each one means, the same for every binding.
 //!
 //! [`AgentService`] has one typed method per RPC; the operations themselves are private, one file each, so nobody goes
-//! round the guard. Bindings decode, call one method, and encode. Nothing in here knows HTTP, JSON or gRPC.
+//! round the guard, and every call has its audit record (`operate`). Bindings decode, call one method, and encode.
+//! Nothing in here knows HTTP, JSON or gRPC.
 
 mod cancel_task;
 mod card;

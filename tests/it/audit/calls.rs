@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::program::{Place, records};
 use crate::support::engine::eventually;
-use crate::support::messages::{at_once, get, message, send_of, task};
+use crate::support::messages::{at_once, get, message, send, send_of, subscribe, task};
 use crate::support::raw::Raw;
 use crate::support::wire::Wire;
 
@@ -200,10 +200,7 @@ async fn a_runtime_that_asks_nobody_records_nothing() {
     let set = format!("audit.file={}", file.display());
     let server = crate::binary::Server::start_in(folder.path(), &["--set", &set]);
     let client = crate::support::wire::TestClient::new(server.addr, Wire::Grpc);
-    client
-        .call(crate::support::messages::send("echo", "1", "x"))
-        .await
-        .unwrap();
+    client.call(send("echo", "1", "x")).await.unwrap();
     server.terminate();
     assert!(server.ended().success());
     assert!(!file.exists());
@@ -234,4 +231,96 @@ async fn an_abandoned_call_is_recorded() {
     .await;
     server.kill();
     assert!(place.verify(&["--file", "audit.jsonl"]).0);
+}
+
+/// All eleven operations, well and badly: none is left out, and a stream is recorded when it begins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_has_its_record() {
+    let place = Place::new("");
+    let server = place.start();
+    let caller = place.caller(&server, "a").await;
+    let mut client = caller.grpc();
+    let id = task(
+        client
+            .send_message(send("conformance", "1", "x"))
+            .await
+            .unwrap()
+            .into_inner(),
+    )
+    .id;
+    let mut stream = client
+        .send_streaming_message(send("conformance", "2", "x"))
+        .await
+        .unwrap()
+        .into_inner();
+    while let Ok(Some(_)) = stream.message().await {}
+    let tenant = || "conformance".to_owned();
+    client.get_task(get("conformance", &id)).await.unwrap();
+    let list = a2ad::pb::ListTasksRequest {
+        tenant: tenant(),
+        ..Default::default()
+    };
+    client.list_tasks(list).await.unwrap();
+    let config = a2ad::pb::TaskPushNotificationConfig {
+        tenant: tenant(),
+        task_id: id.clone(),
+        id: "c".to_owned(),
+        url: "https://hooks.example.com/".to_owned(),
+        ..Default::default()
+    };
+    client.create_task_push_notification_config(config).await.unwrap();
+    let config = a2ad::pb::GetTaskPushNotificationConfigRequest {
+        tenant: tenant(),
+        task_id: id.clone(),
+        id: "c".to_owned(),
+    };
+    client.get_task_push_notification_config(config).await.unwrap();
+    let configs = a2ad::pb::ListTaskPushNotificationConfigsRequest {
+        tenant: tenant(),
+        task_id: id.clone(),
+        ..Default::default()
+    };
+    client.list_task_push_notification_configs(configs).await.unwrap();
+    let config = a2ad::pb::DeleteTaskPushNotificationConfigRequest {
+        tenant: tenant(),
+        task_id: id.clone(),
+        id: "c".to_owned(),
+    };
+    client.delete_task_push_notification_config(config).await.unwrap();
+    let card = a2ad::pb::GetExtendedAgentCardRequest { tenant: tenant() };
+    client.get_extended_agent_card(card).await.unwrap();
+    // Too late for both.
+    let cancel = CancelTaskRequest {
+        tenant: tenant(),
+        id: id.clone(),
+        ..Default::default()
+    };
+    client.cancel_task(cancel).await.unwrap_err();
+    client
+        .subscribe_to_task(subscribe("conformance", &id))
+        .await
+        .unwrap_err();
+    server.terminate();
+    assert!(server.ended().success());
+
+    let records = place.records();
+    let calls = of_kind(&records, Kind::Call);
+    let outcomes: BTreeMap<&str, &str> = calls
+        .iter()
+        .map(|record| (record.method.as_deref().unwrap(), &*record.outcome))
+        .collect();
+    assert_eq!(calls.len(), a2ad::access::Method::ALL.len());
+    for method in a2ad::access::Method::ALL {
+        let expected = match method.as_str() {
+            "CancelTask" => "TASK_NOT_CANCELABLE",
+            "SubscribeToTask" => "UNSUPPORTED_OPERATION",
+            _ => "ok",
+        };
+        assert_eq!(outcomes.get(method.as_str()), Some(&expected), "{method:?}");
+    }
+    for record in calls {
+        let method = record.method.as_deref().unwrap();
+        let names_none = ["ListTasks", "GetExtendedAgentCard"].contains(&method);
+        assert_eq!(record.task_id.is_none(), names_none, "{record:?}");
+    }
 }
