@@ -4,7 +4,7 @@
 //!
 //! | level  | rooms |
 //! |--------|-------|
-//! | base   | [`pb`] [`error`] [`access`] [`context`] [`quota`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] [`secrets`] |
+//! | base   | [`pb`] [`error`] [`access`] [`context`] [`quota`] [`audit`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] [`secrets`] |
 //! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
 //! | engine | [`execution`] (one writer per task, live streams) |
@@ -18,6 +18,7 @@ pub mod access;
 pub mod agent;
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod bus;
 pub mod client;

@@ -5,6 +5,7 @@
 use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_tasks;
+mod m20261121_000002_audit;
 mod m20261121_000003_api_keys;
 
 /// All migrations, oldest first.
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
             Box::new(m20261121_000001_tasks::Migration),
+            Box::new(m20261121_000002_audit::Migration),
             Box::new(m20261121_000003_api_keys::Migration),
         ]
     }

@@ -64,6 +64,8 @@ pub(super) struct Origin<'a> {
     /// The version that the query names (specification 3.6.1); the header comes first.
     pub(super) query_version: Option<&'a str>,
     pub(super) id_bytes_max: usize,
+    /// The id of the request, see [`request_id`].
+    pub(super) request_id: Arc<str>,
 }
 
 impl Origin<'_> {
@@ -85,7 +87,7 @@ impl Origin<'_> {
             caller,
             binding: self.binding,
             peer: self.peer.and_then(|peer| peer.addr),
-            request_id: self.request_id(),
+            request_id: self.request_id.clone(),
             trace: self.trace(),
             version,
             extensions: self.extensions()?,
@@ -104,12 +106,8 @@ impl Origin<'_> {
             .map_err(|_| Error::invalid(name.as_str(), "the header is not visible ASCII"))
     }
 
-    pub(super) fn request_id(&self) -> Arc<str> {
-        request_id(self.headers)
-    }
-
     /// A trace context that is not well formed is as good as none (W3C Trace Context 4.3).
-    fn trace(&self) -> Option<Arc<TraceContext>> {
+    pub(super) fn trace(&self) -> Option<Arc<TraceContext>> {
         let traceparent = self.headers.get(&TRACEPARENT)?.to_str().ok()?;
         let tracestate = self
             .headers

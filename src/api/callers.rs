@@ -3,33 +3,46 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-
 use super::Api;
+use super::call::Origin;
 use crate::access::Caller;
 use crate::access::CredentialKind;
+use crate::audit::Stranger;
 use crate::auth::{Authenticator, Failure, Presented, Reason};
 use crate::error::Error;
 use crate::execution::EventStream;
-use crate::server::Peer;
 
 impl Api {
     /// The caller of a request.
     ///
     /// # Errors
     /// UNAUTHENTICATED with a challenge, or UNAVAILABLE.
-    pub(super) async fn caller(
-        &self,
-        headers: &HeaderMap,
-        peer: Option<&Arc<Peer>>,
-    ) -> Result<Arc<Caller>, Error> {
+    pub(super) async fn caller(&self, origin: &Origin<'_>) -> Result<Arc<Caller>, Error> {
         let presented = Presented {
-            headers,
-            certificate: peer.and_then(|peer| peer.identity.as_ref()),
+            headers: origin.headers,
+            certificate: origin.peer.and_then(|peer| peer.identity.as_ref()),
         };
         let authenticator = self.authenticator();
         let caller = authenticator.authenticate(presented).await;
-        caller.map_err(|failure| authenticator.error(&failure))
+        caller.map_err(|failure| {
+            self.record(origin, &failure);
+            authenticator.error(&failure)
+        })
+    }
+
+    /// Notes a credential that was turned away. That one can't be verified at the moment is not held against it.
+    fn record(&self, origin: &Origin<'_>, failure: &Failure) {
+        let Failure::Refused { kind, reason } = failure else {
+            return;
+        };
+        self.service().audit().authentication_failed(Stranger {
+            peer: origin.peer.and_then(|peer| peer.addr),
+            binding: origin.binding,
+            credential: *kind,
+            reason: reason.as_str(),
+            request_id: origin.request_id.clone(),
+            trace: origin.trace(),
+        });
     }
 
     /// A stream that ends when the credential of its caller does: at its expiry, and within

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{agent, api, auth, config, egress, error, repository, secrets, server, tls};
+use crate::{agent, api, audit, auth, config, egress, error, repository, secrets, server, tls};
 
 /// Why a runtime did not start; the text says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,9 @@ pub enum StartError {
     /// The URL of the database can't be read.
     #[error("database.url: {0}")]
     Backend(String),
+    /// The audit records can't be kept.
+    #[error(transparent)]
+    Audit(#[from] audit::OpenError),
     /// The operations can't be set up.
     #[error(transparent)]
     Service(#[from] error::Error),

@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+mod audit;
 mod auth;
 mod cards;
 mod error;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use crate::agent::AgentExecutor;
 use crate::pb::AgentCard;
 
+pub use audit::record_admin;
 pub use error::StartError;
 pub use retention::{Removed, RetentionPolicy, prune};
 pub use runtime::{Runtime, Stores, open_stores};

@@ -1,16 +1,18 @@
 //! A runtime from its start to its end.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::{HostedAgent, RetentionPolicy, StartError, auth, cards, retention, settings, signals::Signals};
+use super::{
+    HostedAgent, RetentionPolicy, StartError, audit, auth, cards, retention, settings, signals::Signals,
+};
 use crate::agent::Agents;
 use crate::api::Api;
+use crate::audit::Store;
 use crate::auth::{Authenticator, Needs};
 use crate::bus::LocalBus;
 use crate::clock::Clock;
@@ -66,8 +68,10 @@ impl Runtime {
         let Stores {
             tasks: repository,
             api_keys,
+            records,
         } = open_stores(&config, &shutdown).await?;
         let clock = Clock::system();
+        let audit = audit::start(&config, records, &clock, &shutdown).await?;
         let needs = Needs {
             clock: clock.clone(),
             shutdown: &shutdown,
@@ -82,6 +86,7 @@ impl Runtime {
             clock.clone(),
             shutdown.clone(),
             settings::execution(&config),
+            audit,
         );
         shutdown.spawn("leases", executions.clone().keep_leases());
         let pause = Duration::from_millis(config.execution.sweep_interval_ms);
@@ -237,6 +242,12 @@ async fn end(shutdown: &Shutdown, executions: &Executions, repository: &Arc<dyn 
         LAST_WAIT
     };
     shutdown.abort();
+    if tokio::time::timeout(wait, executions.audit().close())
+        .await
+        .is_err()
+    {
+        tracing::error!("the last audit records could not be written in time");
+    }
     if tokio::time::timeout(wait, repository.close()).await.is_err() {
         tracing::warn!("the database did not close in time");
     }
@@ -279,14 +290,26 @@ pub struct Stores {
     pub tasks: Arc<dyn TaskRepository>,
     /// API keys.
     pub api_keys: Arc<dyn ApiKeyRepository>,
+    /// Audit records, where they are kept.
+    pub records: Option<Arc<dyn Store>>,
 }
 
 impl Stores {
-    fn of<R: TaskRepository + ApiKeyRepository>(repository: R) -> Self {
+    fn lasting(repository: SeaOrmRepository) -> Self {
+        let repository = Arc::new(repository);
+        Self {
+            tasks: repository.clone(),
+            api_keys: repository.clone(),
+            records: Some(repository),
+        }
+    }
+
+    fn passing(repository: MemoryRepository) -> Self {
         let repository = Arc::new(repository);
         Self {
             tasks: repository.clone(),
             api_keys: repository,
+            records: None,
         }
     }
 }
@@ -298,14 +321,11 @@ impl Stores {
 pub async fn open_stores(config: &Config, shutdown: &Shutdown) -> Result<Stores, StartError> {
     let settings = settings::database(config)?;
     match config.database.backend().map_err(StartError::Backend)? {
-        Backend::Memory => Ok(Stores::of(MemoryRepository::new())),
-        Backend::Sqlite(path) => {
-            let path: &Path = &path;
-            Ok(Stores::of(
-                SeaOrmRepository::open_sqlite(path, &settings, shutdown).await?,
-            ))
-        }
-        Backend::Postgres(url) => Ok(Stores::of(
+        Backend::Memory => Ok(Stores::passing(MemoryRepository::new())),
+        Backend::Sqlite(path) => Ok(Stores::lasting(
+            SeaOrmRepository::open_sqlite(&path, &settings, shutdown).await?,
+        )),
+        Backend::Postgres(url) => Ok(Stores::lasting(
             SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
         )),
     }

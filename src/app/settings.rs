@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::quotas;
 use crate::agent::DelegationLimits;
 use crate::api::ApiSettings;
+use crate::audit::{AuditSettings, Output};
 use crate::config::{self, Backend, Config};
 use crate::egress::{EgressPolicy, EgressSettings};
 use crate::execution::ExecutionSettings;
@@ -129,6 +130,21 @@ pub fn keys(config: &Config) -> Result<KeySource, secrets::Error> {
     match backend {
         Ok(Backend::Sqlite(path)) => KeySource::configured_beside(key.expose(), previous, &path),
         _ => Ok(KeySource::of(Keyring::new(key.expose(), &previous))),
+    }
+}
+
+pub(super) fn audit(config: &Config) -> AuditSettings {
+    let audit = &config.audit;
+    AuditSettings {
+        output: audit.file.as_ref().map(|file| match file.as_str() {
+            "stdout" => Output::Stdout,
+            path => Output::File(path.into()),
+        }),
+        is_required: audit.required,
+        queue_max: audit.queue_max,
+        batch_max: audit.batch_max,
+        sync_interval: Duration::from_millis(audit.sync_interval_ms),
+        retention: (audit.retention_s > 0).then(|| Duration::from_secs(audit.retention_s)),
     }
 }
 
@@ -348,6 +364,27 @@ mod tests {
             ..ServerSettings::default()
         };
         assert_eq!(server(&config), expected);
+    }
+
+    #[test]
+    fn every_key_of_audit_arrives() {
+        let mut config = Config::default();
+        let keys = &mut config.audit;
+        (keys.file, keys.required) = (Some("1".to_owned()), false);
+        (keys.queue_max, keys.batch_max) = (2, 3);
+        (keys.sync_interval_ms, keys.retention_s) = (4, 5);
+        let settings = audit(&config);
+        assert_eq!(settings.output, Some(Output::File("1".into())));
+        assert!(!settings.is_required);
+        assert_eq!((settings.queue_max, settings.batch_max), (2, 3));
+        assert_eq!(settings.sync_interval, Duration::from_millis(4));
+        assert_eq!(settings.retention, Some(Duration::from_secs(5)));
+        (config.audit.file, config.audit.retention_s) = (Some("stdout".to_owned()), 0);
+        let settings = audit(&config);
+        assert_eq!(
+            (settings.output, settings.retention),
+            (Some(Output::Stdout), None)
+        );
     }
 
     #[test]

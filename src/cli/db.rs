@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use a2ad::app::{RetentionPolicy, database_settings, open_stores, prune};
+use a2ad::app::{RetentionPolicy, database_settings, open_stores, prune, record_admin};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
 use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
@@ -67,7 +67,7 @@ impl Which {
 }
 
 /// Opens what a configuration names, to look at it only.
-async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>> {
+pub(super) async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>> {
     match config.database.backend()? {
         Backend::Sqlite(path) => {
             if !path.exists() {
@@ -166,6 +166,7 @@ impl Prune {
         let repository = open_stores(&config, &shutdown).await?.tasks;
         let removed = prune(&repository, &policy, &Clock::system()).await;
         repository.close().await;
+        record_admin(&config, "db prune", removed.is_ok()).await?;
         let removed = removed?;
         println!("{} tasks and {} events removed", removed.tasks, removed.events);
         Ok(())
@@ -213,8 +214,10 @@ impl Backup {
             return Err("a2ad copies SQLite only; use pg_dump for PostgreSQL".into());
         }
         let database = look(&config).await?;
-        let verified = database.backup(&self.target).await?;
+        let copied = database.backup(&self.target).await;
         database.close().await?;
+        record_admin(&config, "db backup", copied.is_ok()).await?;
+        let verified = copied?;
         println!("{}: {}", self.target.display(), verified_text(&verified));
         if let Backend::Sqlite(path) = config.database.backend()?
             && let Some(key) = KeySource::file_beside(&path)
@@ -251,6 +254,7 @@ impl Reseal {
         let current = settings.keys.needed()?.current();
         let resealed = database.reseal(&settings.keys).await;
         database.close().await?;
+        record_admin(&config, "db reseal", resealed.is_ok()).await?;
         let resealed = resealed?;
         println!(
             "{} push configurations sealed with the key {current}; {} were already",

@@ -1,6 +1,6 @@
 //! `a2ad keys`.
 
-use a2ad::app::{database_settings, key_source};
+use a2ad::app::{database_settings, key_source, record_admin};
 use a2ad::auth::api_key::{Bearer, NewApiKey};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
@@ -80,8 +80,10 @@ impl Create {
             expires_ms: (self.days > 0).then(|| created_ms + i64::from(self.days) * DAY_MS),
         };
         let key = NewApiKey::make(bearer, &*key_source(&config)?.needed()?)?;
-        desk.add(&key.row).await?;
+        let added = desk.add(&key.row).await;
         desk.close().await?;
+        record_admin(&config, "keys create", added.is_ok()).await?;
+        added?;
         println!("{}", key.text.expose());
         eprintln!(
             "made the key {} for key:{}, {}; it is shown this once",
@@ -194,10 +196,12 @@ pub struct Revoke {
 
 impl Revoke {
     async fn run(self) -> Outcome {
-        let desk = desk(&self.which.config()?).await?;
-        let is_known = desk.revoke(&self.id, Clock::system().now_ms()).await?;
+        let config = self.which.config()?;
+        let desk = desk(&config).await?;
+        let revoked = desk.revoke(&self.id, Clock::system().now_ms()).await;
         desk.close().await?;
-        if !is_known {
+        record_admin(&config, "keys revoke", revoked == Ok(true)).await?;
+        if !revoked? {
             return Err(format!("there is no key {}; `a2ad keys list` shows them", self.id).into());
         }
         eprintln!("revoked the key {}", self.id);

@@ -1,6 +1,7 @@
 //! The commands. Data goes to standard output, everything else to standard error; 0 is success, 1 a failure, 2 wrong
 //! usage.
 
+mod audit;
 mod certs;
 mod check;
 mod db;
@@ -38,6 +39,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Check and print the records of what was done
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Check the configuration and print what is in effect
     #[command(subcommand)]
     Config(check::Config),
@@ -68,6 +72,7 @@ pub fn run() -> ExitCode {
             Command::Migrate(command) => command.run().await,
             Command::Db(command) => command.run().await,
             Command::Keys(command) => command.run().await,
+            Command::Audit(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Certs(command) => command.run(),
             Command::Healthcheck(command) => command.run().await,

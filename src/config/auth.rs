@@ -237,3 +237,18 @@ impl Issuer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_asks_for_credentials_is_authenticated() {
+        let mut config = Config::default();
+        assert!(!config.is_authenticated());
+        config.tls.cert_file = Some("server.pem".into());
+        assert!(config.is_authenticated());
+        config.tls.client_certificates = ClientCertificates::Off;
+        assert!(!config.is_authenticated());
+    }
+}

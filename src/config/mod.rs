@@ -7,6 +7,7 @@
 
 mod access;
 mod agent;
+mod audit;
 mod auth;
 mod card;
 mod database;
@@ -35,6 +36,7 @@ use std::collections::BTreeMap;
 
 pub use access::{Access, AccessRole, AccessSpace, DefaultAccess};
 pub use agent::{AgentConfig, Idempotency, ProviderConfig};
+pub use audit::Audit;
 pub use auth::{ApiKeys, Auth, CertificateOrganisation, Certificates, Issuer};
 pub use card::{Card, CardCapabilities};
 pub use database::{Backend, Database};
@@ -81,6 +83,8 @@ schema::section! {
         execution: Execution = Execution::default();
         /// How long ended tasks and old events are kept.
         retention: Retention = Retention::default();
+        /// Where records of what was done are kept.
+        audit: Audit = Audit::default();
         /// How agent cards are served.
         card: Card = Card::default();
         /// Where webhooks may be.

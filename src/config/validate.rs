@@ -38,6 +38,9 @@ impl Config {
         self.check_retention(&mut found);
         self.check_agents(&mut found);
         self.check_log(&mut found);
+        if self.is_authenticated() {
+            found.extend(self.audit.problems(self.server.in_flight_max));
+        }
         found
     }
 

@@ -46,6 +46,13 @@ pub struct Permits {
     pub opening: Option<Permit>,
 }
 
+/// Side rows that go along with the next write.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    pub(super) keys: Vec<IdempotencyKey>,
+    pub(super) push_configs: Vec<TaskPushNotificationConfig>,
+}
+
 /// What a task answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::Reply;
+use super::trail::Trail;
 use crate::pb::Task;
 use crate::repository::{Error, Lease, TaskRepository, TaskWrite};
 use crate::task::TaskEvent;
@@ -18,6 +19,7 @@ type Outcome = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// A write on its way.
 pub(super) struct Commit {
     write: TaskWrite,
+    trail: Trail,
     outcome: Outcome,
     pause: Duration,
     /// Who is answered when it has arrived, and with which task.
@@ -32,13 +34,16 @@ impl Commit {
     pub(super) fn start(
         repository: &Arc<dyn TaskRepository>,
         write: TaskWrite,
+        trail: Trail,
         accepted: Vec<Reply>,
         task: Option<Box<Task>>,
     ) -> Self {
         let (repository, sent) = (repository.clone(), write.clone());
-        let outcome = Box::pin(async move { repository.commit(sent).await });
+        let sender = trail.clone();
+        let outcome = Box::pin(async move { sender.along(repository.commit(sent)).await });
         Self {
             write,
+            trail,
             outcome,
             pause: PAUSE,
             accepted,
@@ -56,16 +61,20 @@ impl Commit {
     /// more if this attempt is refused, because the last one may have arrived in the meantime.
     pub(super) fn retry(mut self, repository: &Arc<dyn TaskRepository>) -> Self {
         let (repository, write, pause) = (repository.clone(), self.write.clone(), self.pause);
+        let trail = self.trail.clone();
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         self.outcome = Box::pin(async move {
             tokio::time::sleep(pause).await;
-            if arrived(&repository, &write).await? {
-                return Ok(());
-            }
-            match repository.commit(write.clone()).await {
-                Err(Error::Stale | Error::KeyTaken(_)) if arrived(&repository, &write).await? => Ok(()),
-                outcome => outcome,
-            }
+            let again = async {
+                if arrived(&repository, &write).await? {
+                    return Ok(());
+                }
+                match repository.commit(write.clone()).await {
+                    Err(Error::Stale | Error::KeyTaken(_)) if arrived(&repository, &write).await? => Ok(()),
+                    outcome => outcome,
+                }
+            };
+            trail.along(again).await
         });
         self
     }
@@ -75,7 +84,7 @@ impl Commit {
         self.write.keys.clear();
         Self {
             repeated: self.repeated,
-            ..Self::start(repository, self.write, self.accepted, self.task)
+            ..Self::start(repository, self.write, self.trail, self.accepted, self.task)
         }
     }
 

@@ -13,6 +13,7 @@ use super::live::Hub;
 use super::registry::Registry;
 use super::subscription::{EventStream, Subscription};
 use crate::agent::{Agent, Place};
+use crate::audit::Audit;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::context::{CallContext, Principal, Scope};
@@ -35,16 +36,18 @@ pub(super) struct Shared {
     pub(super) hub: Arc<Hub>,
     pub(super) registry: Registry,
     pub(super) leases: Arc<Leases>,
+    pub(super) audit: Audit,
 }
 
 impl Executions {
-    /// An engine over a repository.
+    /// An engine over a repository. Every change of a task's state is recorded in `audit`, if that is on.
     pub fn new(
         repository: Arc<dyn TaskRepository>,
         bus: Arc<dyn Bus>,
         clock: Clock,
         shutdown: Shutdown,
         settings: ExecutionSettings,
+        audit: Audit,
     ) -> Self {
         let hub = Hub::new(&settings);
         bus.listen(hub.clone());
@@ -57,7 +60,13 @@ impl Executions {
             hub,
             registry: Registry::default(),
             leases: Arc::default(),
+            audit,
         }))
+    }
+
+    /// Where changes of tasks are recorded.
+    pub fn audit(&self) -> &Audit {
+        &self.0.audit
     }
 
     /// Sends a message to an existing task.

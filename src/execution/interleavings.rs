@@ -20,6 +20,7 @@ use super::live::Hub;
 use super::subscription::{EventStream, Subscription};
 use super::writer::Writer;
 use crate::agent::TaskUpdate;
+use crate::audit::Author;
 use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::{Artifact, Part, TaskState, part};
@@ -143,10 +144,16 @@ fn play_processes(order: &[usize]) -> Option<TaskState> {
         let process = &mut processes[*who];
         match (who, at[*who]) {
             (_, 0) => process.load(&repository, &scope),
-            (0, 1) => process.write(|writer| drop(writer.update(status(TaskState::Working)))),
-            (0, 3) => process.write(|writer| drop(writer.update(status(TaskState::Completed)))),
-            (1, 1) => process.write(|writer| drop(writer.update(status(TaskState::Canceled)))),
-            (2, 1) => process.write(|writer| drop(writer.receive(message("more")))),
+            (0, 1) => {
+                process.write(|writer| drop(writer.update(status(TaskState::Working), &Author::Runtime)))
+            }
+            (0, 3) => {
+                process.write(|writer| drop(writer.update(status(TaskState::Completed), &Author::Runtime)))
+            }
+            (1, 1) => {
+                process.write(|writer| drop(writer.update(status(TaskState::Canceled), &Author::Runtime)))
+            }
+            (2, 1) => process.write(|writer| drop(writer.receive(message("more"), &Author::Runtime))),
             _ => process.commit(&repository),
         }
         at[*who] += 1;
@@ -199,7 +206,7 @@ fn of_a_cancel_and_a_completion_in_one_writer_one_wins() {
                 (2, _) => {
                     process.write(|writer| {
                         let ended = is_terminal(writer.state());
-                        assert_eq!(writer.receive(message("more")).is_err(), ended);
+                        assert_eq!(writer.receive(message("more"), &Author::Runtime).is_err(), ended);
                     });
                     continue;
                 }
@@ -211,7 +218,7 @@ fn of_a_cancel_and_a_completion_in_one_writer_one_wins() {
             at[*who] += 1;
             process.write(|writer| {
                 let before = writer.state();
-                let taken = writer.update(update).is_ok();
+                let taken = writer.update(update, &Author::Runtime).is_ok();
                 assert_eq!(taken, !is_terminal(before));
                 if taken && is_terminal(writer.state()) {
                     won.push(writer.state());

@@ -32,6 +32,7 @@ mod sweep;
 mod sync;
 mod tail;
 mod threads;
+mod trail;
 mod turn;
 mod writer;
 

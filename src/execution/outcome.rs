@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::turn::Ended;
 use super::writer::{Fault, Writer};
 use crate::agent::TaskUpdate;
+use crate::audit::Author;
 use crate::error::{Error, Kind};
 use crate::pb::{Message, Part, Role, TaskState, part};
 use crate::task::{is_terminal, new_id};
@@ -20,7 +21,7 @@ pub(super) fn fail(writer: &mut Writer, reason: &str) {
         message: Some(message),
         metadata: None,
     };
-    if let Err(fault) = writer.update(update) {
+    if let Err(fault) = writer.update(update, &Author::Runtime) {
         tracing::error!(task.id = %writer.task_id(), %fault, "a task could not be failed");
     }
 }

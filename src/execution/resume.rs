@@ -82,7 +82,7 @@ async fn resume(subscription: Subscription, cursor: u64, stored: StoredTask) -> 
         ));
     }
     if cursor == generation && has_ended(&task) {
-        return Ok(EventStream::whole(Vec::new()));
+        return Ok(EventStream::whole(Vec::new()).of(&task.id));
     }
     let mut subscription = subscription.behind(cursor);
     match subscription.load().await {

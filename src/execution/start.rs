@@ -59,9 +59,10 @@ impl Executions {
         let (agent, scope) = (new.agent.clone(), new.scope.clone());
         let mut actor = self.actor(new).map_err(Err)?;
         if actor.attempt().await && actor.is_over() {
+            let task_id = actor.task_id().clone();
             return match actor.finish(Wait::Accepted).await.map_err(Err)? {
                 (Ok(Answer::Message(message)), _) => Ok(EventStream::message(*message)),
-                (_, events) => Ok(EventStream::whole(events)),
+                (_, events) => Ok(EventStream::whole(events).of(&task_id)),
             };
         }
         let subscription = self.subscription(&agent, &scope, actor.task_id());

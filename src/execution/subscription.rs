@@ -33,6 +33,7 @@ pub struct EventStream {
     events: Pin<Box<dyn Stream<Item = Item> + Send>>,
     first_generation: Option<u64>,
     expired: Option<u64>,
+    task_id: Option<Arc<str>>,
 }
 
 impl EventStream {
@@ -46,7 +47,21 @@ impl EventStream {
             events: Box::pin(tokio_stream::iter(events.into_iter().map(Ok))),
             first_generation,
             expired: None,
+            task_id: None,
         }
+    }
+
+    /// The same events, which are of this task.
+    pub(super) fn of(self, task_id: &str) -> Self {
+        Self {
+            task_id: Some(Arc::from(task_id)),
+            ..self
+        }
+    }
+
+    /// The task that the events are of; `None` for a direct message.
+    pub fn task_id(&self) -> Option<&str> {
+        self.task_id.as_deref()
     }
 
     /// The generation of the first event; the others follow densely. `None` for a direct message and for nothing.
@@ -227,6 +242,7 @@ impl Subscription {
     fn stream(self) -> EventStream {
         let first = self.opening.as_ref().or(self.ready.front());
         let first_generation = first.map_or(self.cursor + 1, |event| event.generation);
+        let task_id = Some(self.task_id.clone());
         let events = stream::unfold(self, |mut reader| async move {
             let item = reader.next().await?;
             Some((item, reader))
@@ -235,6 +251,7 @@ impl Subscription {
             events: Box::pin(events),
             first_generation: Some(first_generation),
             expired: None,
+            task_id,
         }
     }
 

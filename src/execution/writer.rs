@@ -6,28 +6,23 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::ExecutionSettings;
+use super::command::Extras;
 use super::fence::Fence;
 use super::reader::TaskCell;
 use super::tail::Tail;
+use super::trail::Changes;
 use crate::agent::TaskUpdate;
+use crate::audit::Author;
 use crate::clock::Clock;
 use crate::context::Scope;
 use crate::error::Violation;
 use crate::pb::inspect::{InspectLimits, inspect};
 use crate::pb::stream_response::Payload;
 use crate::pb::{
-    Message, Role, Task, TaskArtifactUpdateEvent, TaskPushNotificationConfig, TaskState, TaskStatus,
-    TaskStatusUpdateEvent, Timestamp,
+    Message, Role, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus, TaskStatusUpdateEvent, Timestamp,
 };
-use crate::repository::{IdempotencyKey, StoredTask, TaskWrite};
+use crate::repository::{StoredTask, TaskWrite};
 use crate::task::{Refusal, TaskEvent, apply, is_terminal, receive};
-
-/// Side rows that go along with the next write.
-#[derive(Debug, Default)]
-pub(super) struct Extras {
-    pub(super) keys: Vec<IdempotencyKey>,
-    pub(super) push_configs: Vec<TaskPushNotificationConfig>,
-}
 
 /// Why a writer takes no update.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -56,6 +51,8 @@ pub(super) struct Writer {
     /// The generation that is in the repository, or on its way there.
     written: u64,
     pending: Vec<Arc<TaskEvent>>,
+    /// The changes of the state among them.
+    changes: Changes,
     /// The caller's messages in the history.
     received: u32,
     fence: Fence,
@@ -74,6 +71,7 @@ impl Writer {
         scope: Scope,
         (task_id, context_id): (Arc<str>, Arc<str>),
         message: Message,
+        author: &Author,
         clock: Clock,
         settings: &ExecutionSettings,
     ) -> Self {
@@ -96,6 +94,7 @@ impl Writer {
             status_ms,
             written: 0,
             pending: Vec::with_capacity(4),
+            changes: Changes::default(),
             received: 1,
             fence: Fence::new(settings.lease),
             extras: Extras::default(),
@@ -106,6 +105,7 @@ impl Writer {
             inspect: settings.inspect.clone(),
             snapshot_every: settings.snapshot_every_events,
         };
+        writer.changes.note(1, None, TaskState::Submitted, author);
         writer.push(creation);
         writer
     }
@@ -147,6 +147,7 @@ impl Writer {
             clock,
             written: generation,
             pending: Vec::new(),
+            changes: Changes::default(),
             received,
             fence,
             extras: Extras::default(),
@@ -220,8 +221,8 @@ impl Writer {
         self.extras.push_configs.extend(extras.push_configs);
     }
 
-    /// Applies an agent's update.
-    pub(super) fn update(&mut self, update: TaskUpdate) -> Result<(), Fault> {
+    /// Applies an update; `author` is whose it is.
+    pub(super) fn update(&mut self, update: TaskUpdate, author: &Author) -> Result<(), Fault> {
         match update {
             TaskUpdate::Status {
                 state,
@@ -240,6 +241,8 @@ impl Writer {
                     metadata,
                 };
                 self.record(Payload::StatusUpdate(event))?;
+                let generation = self.written + self.pending.len() as u64;
+                self.changes.note(generation, Some(self.state), state, author);
                 self.state = state;
                 self.status_ms = status_ms;
                 Ok(())
@@ -262,16 +265,17 @@ impl Writer {
     }
 
     /// Takes a caller's message into the history; the task is WORKING from here on.
-    pub(super) fn receive(&mut self, message: Message) -> Result<(), Fault> {
+    pub(super) fn receive(&mut self, message: Message, author: &Author) -> Result<(), Fault> {
         let bytes = message.encoded_len();
         if self.bytes + bytes > self.bytes_max {
             return Err(Fault::TooLarge(self.bytes_max));
         }
-        self.update(TaskUpdate::Status {
+        let working = TaskUpdate::Status {
             state: TaskState::Working,
             message: None,
             metadata: None,
-        })?;
+        };
+        self.update(working, author)?;
         if let Some(event) = self.pending.pop() {
             self.pending
                 .push(Arc::new((*event).clone().with_received(&message)));
@@ -315,6 +319,11 @@ impl Writer {
             keys: extras.keys,
             push_configs: extras.push_configs,
         })
+    }
+
+    /// The changes of the state in the write that was taken last, for its audit records.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
     }
 
     /// Encodes and applies one event; a refused one leaves no trace.

@@ -1,7 +1,8 @@
 //! The A2A operations: what each one means, the same for every binding.
 //!
 //! [`AgentService`] has one typed method per RPC; the operations themselves are private, one file each, so nobody goes
-//! round the guard. Bindings decode, call one method, and encode. Nothing in here knows HTTP, JSON or gRPC.
+//! round the guard, and every call has its audit record (`operate`). Bindings decode, call one method, and encode.
+//! Nothing in here knows HTTP, JSON or gRPC.
 
 mod cancel_task;
 mod card;
@@ -12,6 +13,7 @@ mod history;
 mod idempotency;
 mod list_tasks;
 mod media;
+mod operate;
 mod page_token;
 mod push_config;
 mod quotas;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 use crate::access::Caller;
 use crate::agent::{Agent, Agents};
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::context::CallContext;
 use crate::error::Error;
@@ -144,6 +147,11 @@ impl AgentService {
         &self.0.quotas
     }
 
+    /// Where calls are recorded; the edge tells it of credentials that it turned away.
+    pub fn audit(&self) -> &Audit {
+        self.0.executions.audit()
+    }
+
     /// Whether the database answers, for health checks.
     ///
     /// # Errors
@@ -162,8 +170,13 @@ impl AgentService {
         call: &CallContext,
         request: SendMessageRequest,
     ) -> Result<SendMessageResponse, Error> {
-        let admission = self.0.admit(call, Method::SendMessage, &request.tenant)?;
-        self.0.send_message(call, &admission, request).await
+        self.operate(
+            call,
+            Method::SendMessage,
+            request,
+            |admission, request| async move { self.0.send_message(call, &admission, request).await },
+        )
+        .await
     }
 
     /// Send Streaming Message (specification 3.1.2).
@@ -175,16 +188,13 @@ impl AgentService {
         call: &CallContext,
         request: SendMessageRequest,
     ) -> Result<EventStream, Error> {
-        let admission = self
-            .0
-            .admit(call, Method::SendStreamingMessage, &request.tenant)?;
-        let permit = self.0.open_stream(call, &admission)?;
-        Ok(self
-            .0
-            .send_streaming_message(call, &admission, request)
-            .await?
-            .metered(admission.account)
-            .holding(permit))
+        let method = Method::SendStreamingMessage;
+        self.operate(call, method, request, |admission, request| async move {
+            let permit = self.0.open_stream(call, &admission)?;
+            let stream = self.0.send_streaming_message(call, &admission, request).await?;
+            Ok(stream.metered(admission.account).holding(permit))
+        })
+        .await
     }
 
     /// Get Task (specification 3.1.3).
@@ -192,8 +202,10 @@ impl AgentService {
     /// # Errors
     /// TaskNotFound, InvalidParams.
     pub async fn get_task(&self, call: &CallContext, request: GetTaskRequest) -> Result<Task, Error> {
-        let admission = self.0.admit(call, Method::GetTask, &request.tenant)?;
-        self.0.get_task(&admission, request).await
+        self.operate(call, Method::GetTask, request, |admission, request| async move {
+            self.0.get_task(&admission, request).await
+        })
+        .await
     }
 
     /// List Tasks (specification 3.1.4).
@@ -205,8 +217,13 @@ impl AgentService {
         call: &CallContext,
         request: ListTasksRequest,
     ) -> Result<ListTasksResponse, Error> {
-        let admission = self.0.admit(call, Method::ListTasks, &request.tenant)?;
-        self.0.list_tasks(&admission, request).await
+        self.operate(
+            call,
+            Method::ListTasks,
+            request,
+            |admission, request| async move { self.0.list_tasks(&admission, request).await },
+        )
+        .await
     }
 
     /// Cancel Task (specification 3.1.5).
@@ -214,8 +231,13 @@ impl AgentService {
     /// # Errors
     /// TaskNotFound, TaskNotCancelable.
     pub async fn cancel_task(&self, call: &CallContext, request: CancelTaskRequest) -> Result<Task, Error> {
-        let admission = self.0.admit(call, Method::CancelTask, &request.tenant)?;
-        self.0.cancel_task(call, &admission, request).await
+        self.operate(
+            call,
+            Method::CancelTask,
+            request,
+            |admission, request| async move { self.0.cancel_task(call, &admission, request).await },
+        )
+        .await
     }
 
     /// Subscribe to Task (specification 3.1.6).
@@ -227,14 +249,17 @@ impl AgentService {
         call: &CallContext,
         request: SubscribeToTaskRequest,
     ) -> Result<EventStream, Error> {
-        let admission = self.0.admit(call, Method::SubscribeToTask, &request.tenant)?;
-        let permit = self.0.open_stream(call, &admission)?;
-        Ok(self
-            .0
-            .subscribe_to_task(call, &admission, request)
-            .await?
-            .metered(admission.account)
-            .holding(permit))
+        self.operate(
+            call,
+            Method::SubscribeToTask,
+            request,
+            |admission, request| async move {
+                let permit = self.0.open_stream(call, &admission)?;
+                let stream = self.0.subscribe_to_task(call, &admission, request).await?;
+                Ok(stream.metered(admission.account).holding(permit))
+            },
+        )
+        .await
     }
 
     /// Create Push Notification Config (specification 3.1.7).
@@ -246,10 +271,11 @@ impl AgentService {
         call: &CallContext,
         request: TaskPushNotificationConfig,
     ) -> Result<TaskPushNotificationConfig, Error> {
-        let admission = self
-            .0
-            .admit(call, Method::CreateTaskPushNotificationConfig, &request.tenant)?;
-        self.0.create_push_config(&admission, request).await
+        let method = Method::CreateTaskPushNotificationConfig;
+        self.operate(call, method, request, |admission, request| async move {
+            self.0.create_push_config(&admission, request).await
+        })
+        .await
     }
 
     /// Get Push Notification Config (specification 3.1.8).
@@ -261,10 +287,11 @@ impl AgentService {
         call: &CallContext,
         request: GetTaskPushNotificationConfigRequest,
     ) -> Result<TaskPushNotificationConfig, Error> {
-        let admission = self
-            .0
-            .admit(call, Method::GetTaskPushNotificationConfig, &request.tenant)?;
-        self.0.get_push_config(&admission, request).await
+        let method = Method::GetTaskPushNotificationConfig;
+        self.operate(call, method, request, |admission, request| async move {
+            self.0.get_push_config(&admission, request).await
+        })
+        .await
     }
 
     /// List Push Notification Configs (specification 3.1.9).
@@ -276,10 +303,11 @@ impl AgentService {
         call: &CallContext,
         request: ListTaskPushNotificationConfigsRequest,
     ) -> Result<ListTaskPushNotificationConfigsResponse, Error> {
-        let admission = self
-            .0
-            .admit(call, Method::ListTaskPushNotificationConfigs, &request.tenant)?;
-        self.0.list_push_configs(&admission, request).await
+        let method = Method::ListTaskPushNotificationConfigs;
+        self.operate(call, method, request, |admission, request| async move {
+            self.0.list_push_configs(&admission, request).await
+        })
+        .await
     }
 
     /// Delete Push Notification Config (specification 3.1.10); deleting twice is fine.
@@ -291,10 +319,11 @@ impl AgentService {
         call: &CallContext,
         request: DeleteTaskPushNotificationConfigRequest,
     ) -> Result<(), Error> {
-        let admission = self
-            .0
-            .admit(call, Method::DeleteTaskPushNotificationConfig, &request.tenant)?;
-        self.0.delete_push_config(&admission, request).await
+        let method = Method::DeleteTaskPushNotificationConfig;
+        self.operate(call, method, request, |admission, request| async move {
+            self.0.delete_push_config(&admission, request).await
+        })
+        .await
     }
 
     /// Get Extended Agent Card (specification 3.1.11).
@@ -306,9 +335,10 @@ impl AgentService {
         call: &CallContext,
         request: GetExtendedAgentCardRequest,
     ) -> Result<AgentCard, Error> {
-        let admission = self
-            .0
-            .admit(call, Method::GetExtendedAgentCard, &request.tenant)?;
-        self.0.extended_card(call, &admission)
+        let method = Method::GetExtendedAgentCard;
+        self.operate(call, method, request, |admission, _| async move {
+            self.0.extended_card(call, &admission)
+        })
+        .await
     }
 }

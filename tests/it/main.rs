@@ -1,7 +1,9 @@
 //! Every integration test of the crate, in one binary: it links once.
 
+mod audit;
 mod bad_input;
 mod binary;
+mod canary;
 mod config_files;
 mod damage;
 mod db_commands;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use a2ad::agent::{Agent, AgentError, AgentExecutor, AgentOptions, RequestContext, TaskUpdater};
+use a2ad::audit::Audit;
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::{CallContext, Principal, Scope};
@@ -78,6 +79,7 @@ pub fn engine(repository: &Arc<dyn TaskRepository>) -> Executions {
         Clock::system(),
         Shutdown::new(),
         ExecutionSettings::default(),
+        Audit::off(),
     )
 }
 

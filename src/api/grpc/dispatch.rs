@@ -24,7 +24,6 @@ use crate::context::{Binding, CallContext};
 use crate::error::{Error, Kind};
 use crate::execution::EventStream;
 use crate::pb;
-use crate::server::Peer;
 use crate::service::{AgentService, Method};
 
 /// Answers below this size are not worth compressing.
@@ -54,9 +53,10 @@ where
         );
     };
     let (head, body) = request.into_parts();
-    let (context, limit) = match admit(api, &head).await {
+    let request_id = call::request_id(&head.headers);
+    let (context, limit) = match admit(api, &head, &request_id).await {
         Ok(admitted) => admitted,
-        Err(error) => return status::refuse(&error, &call::request_id(&head.headers)),
+        Err(error) => return status::refuse(&error, &request_id),
     };
     let request = Request::from_parts(head, body);
     let call = Call {
@@ -91,19 +91,23 @@ where
     }
 }
 
-async fn admit(api: &Api, head: &Parts) -> Result<(CallContext, Option<Duration>), Error> {
+async fn admit(
+    api: &Api,
+    head: &Parts,
+    request_id: &Arc<str>,
+) -> Result<(CallContext, Option<Duration>), Error> {
     let settings = api.settings();
-    let peer = head.extensions.get::<Arc<Peer>>();
-    let caller = api.caller(&head.headers, peer).await?;
     let origin = Origin {
         binding: Binding::Grpc,
         headers: &head.headers,
-        peer,
+        peer: head.extensions.get(),
         traffic: head.extensions.get(),
         path_agent: None,
         query_version: None,
         id_bytes_max: settings.id_bytes_max,
+        request_id: request_id.clone(),
     };
+    let caller = api.caller(&origin).await?;
     let limit = timeout::of(&head.headers, settings.request_timeout_max)?;
     let context = origin.context(caller)?;
     api.service().check_version(&context)?;

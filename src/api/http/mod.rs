@@ -86,17 +86,15 @@ where
         path_agent: route.as_ref().ok().and_then(|route| route.agent),
         query_version: named_version,
         id_bytes_max: api.settings().id_bytes_max,
+        request_id: call::request_id(&head.headers),
     };
     let call = match head::check(&head.headers) {
-        Ok(()) => caller_for(api, &route, head).await,
+        Ok(()) => caller_for(api, &route, &origin).await,
         Err(error) => Err(error),
     };
     let call = call.and_then(|caller| origin.context(caller));
     let context = call.as_ref().ok().cloned();
-    let request_id = match &call {
-        Ok(call) => call.request_id.clone(),
-        Err(_) => origin.request_id(),
-    };
+    let request_id = origin.request_id.clone();
     let media = media::answer(&head.headers);
     let is_head = head.method == http::Method::HEAD;
     let mut response = match route {
@@ -129,7 +127,11 @@ where
 }
 
 /// Who calls, where it matters: documents are for everybody, but for the cards of agents that not everybody knows.
-async fn caller_for(api: &Api, route: &Result<Route<'_>, Miss>, head: &Parts) -> Result<Arc<Caller>, Error> {
+async fn caller_for(
+    api: &Api,
+    route: &Result<Route<'_>, Miss>,
+    origin: &Origin<'_>,
+) -> Result<Arc<Caller>, Error> {
     let matters = match route {
         Ok(Route {
             target: Target::JsonRpc | Target::Operation { .. },
@@ -142,7 +144,7 @@ async fn caller_for(api: &Api, route: &Result<Route<'_>, Miss>, head: &Parts) ->
         _ => false,
     };
     if matters {
-        api.caller(&head.headers, head.extensions.get()).await
+        api.caller(origin).await
     } else {
         Ok(Arc::new(Caller::anonymous()))
     }

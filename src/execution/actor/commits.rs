@@ -7,6 +7,7 @@ use crate::execution::command::Answer;
 use crate::execution::commit::Commit;
 use crate::execution::executions::of_write;
 use crate::execution::outcome::invalid_response;
+use crate::execution::trail::Trail;
 use crate::fault;
 use crate::repository;
 use crate::task::{is_settled, is_terminal};
@@ -25,11 +26,12 @@ impl Actor {
         let wanted = !self.callers.accepted.is_empty();
         let next = self.next_message();
         if let Some(write) = self.writer.take_write(next) {
+            let trail = Trail::of(&self.executions.0.audit, &write, self.writer.take_changes());
             let task = wanted.then(|| Box::new(self.writer.cell().lock().clone()));
             let accepted = std::mem::take(&mut self.callers.accepted);
             // Whatever has come before this is committed already or goes along.
             let repeated = std::mem::take(&mut self.callers.repeated);
-            let mut commit = Commit::start(&self.executions.0.repository, write, accepted, task);
+            let mut commit = Commit::start(&self.executions.0.repository, write, trail, accepted, task);
             commit.repeated = repeated;
             if self.lease.is_none() && commit.is_held() {
                 self.lease = Some(self.executions.0.leases.claim(self.writer.task_id()));

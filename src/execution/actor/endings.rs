@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 
 use super::Actor;
 use crate::agent::{Agent, CancelOutcome, RequestContext, TaskUpdate};
+use crate::audit::Author;
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
 use crate::execution::command::{Answer, Reply};
@@ -23,6 +24,7 @@ impl Actor {
         if is_terminal(self.writer.state()) || self.cancel.is_some() {
             return;
         }
+        self.canceler = Some(Author::caller(call));
         if self.has_never_run() {
             // There is nobody who could refuse.
             return self.cancel_answered(CancelOutcome::Canceled(None));
@@ -44,6 +46,7 @@ impl Actor {
 
     pub(super) fn cancel_answered(&mut self, outcome: CancelOutcome) {
         self.cancel = None;
+        let author = self.canceler.take().unwrap_or(Author::Runtime);
         match outcome {
             CancelOutcome::Refused(reason) if !is_terminal(self.writer.state()) => {
                 for reply in std::mem::take(&mut self.callers.cancelers) {
@@ -58,7 +61,7 @@ impl Actor {
                     metadata: None,
                 };
                 // A task that has just ended otherwise refuses this, and the cancelers are told so.
-                if self.writer.update(update).is_ok() {
+                if self.writer.update(update, &author).is_ok() {
                     self.work.end();
                 }
             }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::Actor;
+use crate::audit::Author;
 use crate::error::{Error, Kind};
 use crate::execution::chain::remember;
-use crate::execution::command::{Answer, Command, Incoming};
+use crate::execution::command::{Answer, Command, Extras, Incoming};
 use crate::execution::executions::Shared;
-use crate::execution::writer::{Extras, Fault};
+use crate::execution::writer::Fault;
 use crate::pb::{Message, Role, TaskPushNotificationConfig};
 use crate::task::is_terminal;
 
@@ -110,7 +111,7 @@ impl Actor {
         receive_for(&mut incoming, &task_id, &context_id);
         let extras = extras(&mut incoming, &task_id);
         self.writer
-            .receive(incoming.message.clone())
+            .receive(incoming.message.clone(), &Author::caller(&incoming.call))
             .map_err(|fault| too_long(&fault))?;
         self.work.gated |= place.is_some() && !extras.keys.is_empty();
         self.attach(extras);

@@ -22,6 +22,7 @@ use self::messages::{extras, receive_for};
 use self::recovery::Claiming;
 use self::work::Work;
 use crate::agent::{Agent, CancelOutcome, Place, Slot};
+use crate::audit::Author;
 use crate::context::Scope;
 use crate::error::Error;
 use crate::execution::command::{Answer, Command, Incoming, Reply, Wait};
@@ -32,6 +33,7 @@ use crate::execution::live::Live;
 use crate::execution::outcome::invalid_response;
 use crate::execution::recover::Claim;
 use crate::execution::registry::Mailbox;
+use crate::execution::trail::Trail;
 use crate::execution::turn::{Progress, Turn};
 use crate::execution::writer::{Fault, Writer};
 use crate::pb::Message;
@@ -74,6 +76,8 @@ pub(super) struct Actor {
     lease: Option<Held>,
     /// Counts the task among the open ones until the database does.
     opening: Option<Permit>,
+    /// Whose cancel the agent is asked about.
+    canceler: Option<Author>,
 }
 
 /// What happens next.
@@ -113,6 +117,7 @@ impl Actor {
             scope.clone(),
             (task_id, context_id),
             message,
+            &Author::caller(&incoming.call),
             shared.clock.clone(),
             &shared.settings,
         );
@@ -168,6 +173,7 @@ impl Actor {
             has_woken: false,
             lease: None,
             opening: None,
+            canceler: None,
         }
     }
 
@@ -217,7 +223,11 @@ impl Actor {
         let mut events = Vec::new();
         if let Some(write) = self.writer.take_write(None) {
             events.clone_from(&write.events);
-            repository.commit(write).await.map_err(of_write)?;
+            let trail = Trail::of(&self.executions.0.audit, &write, self.writer.take_changes());
+            trail
+                .along_once(repository.commit(write))
+                .await
+                .map_err(of_write)?;
         }
         if let (Some(fault), Wait::Settled) = (&self.fault, wait) {
             return Ok((Err(invalid_response(self.writer.task_id(), fault)), events));

@@ -3,6 +3,7 @@
 use super::Actor;
 use super::turns::working;
 use crate::agent::{Place, RequestContext, Slot, Ticket};
+use crate::audit::Author;
 use crate::error::Error;
 use crate::execution::outcome::agent_message;
 
@@ -72,7 +73,7 @@ impl Actor {
             agent_message(&self.writer, "the server restarted and the agent begins again")
         });
         self.writer.set_attempt(self.writer.fence().message(), attempt);
-        match self.writer.update(working(words)) {
+        match self.writer.update(working(words), &Author::Runtime) {
             Ok(()) => {
                 self.work.gated = true;
                 self.begin_turn(request, slot);

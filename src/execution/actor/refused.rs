@@ -5,6 +5,7 @@ use crate::bus::Doorbell;
 use crate::error::Error;
 use crate::execution::commit::Commit;
 use crate::execution::outcome::fail;
+use crate::execution::trail::Trail;
 use crate::execution::writer::Writer;
 use crate::repository;
 
@@ -43,7 +44,8 @@ impl Actor {
             return Ok(());
         };
         let (generation, events) = (write.generation(), write.events.clone());
-        shared.repository.commit(write).await?;
+        let trail = Trail::of(&shared.audit, &write, writer.take_changes());
+        trail.along_once(shared.repository.commit(write)).await?;
         if let Some(live) = &self.live {
             live.keep(&events);
         }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Actor;
 use super::messages::name;
 use crate::agent::{Delegation, RequestContext, Slot, TaskUpdate};
+use crate::audit::Author;
 use crate::execution::chain::recall;
 use crate::execution::command::{Answer, Incoming};
 use crate::execution::outcome::{conclude, fail};
@@ -78,13 +79,22 @@ impl Actor {
                     TaskUpdate::Status { state, .. } => Some(*state),
                     _ => None,
                 };
-                self.writer.update(update)?;
+                let author = self.agent_at_work();
+                self.writer.update(update, &author)?;
                 if let Some(turn) = &mut self.work.turn {
                     turn.spoken = true;
                     turn.settled = state.map_or(turn.settled, is_settled);
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// The agent, as the author of what its turn does.
+    fn agent_at_work(&self) -> Author {
+        match &self.work.turn {
+            Some(turn) => Author::agent(&self.agent.name, &turn.request.request_id, &turn.request.trace),
+            None => Author::Runtime,
         }
     }
 
@@ -102,7 +112,8 @@ impl Actor {
                 message: Some(message),
                 metadata: None,
             };
-            return self.writer.update(update);
+            let author = self.agent_at_work();
+            return self.writer.update(update, &author);
         }
         message.task_id.clear();
         message.context_id = self.writer.context_id().to_string();
@@ -150,7 +161,7 @@ impl Actor {
             self.work.inbox.clear();
         }
         if let Some(request) = self.work.inbox.pop_front() {
-            if let Err(fault) = self.writer.update(working(None)) {
+            if let Err(fault) = self.writer.update(working(None), &Author::Runtime) {
                 return self.broken(fault);
             }
             let place = self.agent.slots.enter_anyway(&self.scope.owner);

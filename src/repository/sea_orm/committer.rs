@@ -18,7 +18,7 @@ use super::link::Link;
 use super::removal::{self, Gone, Removal};
 use super::sealing::Sealing;
 use super::wal::Wal;
-use super::{DatabaseSettings, batch, lease, side};
+use super::{DatabaseSettings, audit, batch, lease, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::{Error, IdempotencyKey, Lapsed, TaskWrite};
@@ -35,7 +35,7 @@ const BEATS_MAX: usize = 64;
 /// The same while nobody writes: keys expire and readers let go of the log by then too.
 const IDLE_CARE_EVERY: Duration = Duration::from_secs(5);
 
-type Done<T> = oneshot::Sender<Result<T, Error>>;
+pub(super) type Done<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What waits for the writer connection.
 pub(super) enum Work {
@@ -70,6 +70,7 @@ pub(super) enum Change {
         done: Done<bool>,
     },
     Remove(Removal, Done<Gone>),
+    Audit(audit::Work),
 }
 
 /// Leases to be prolonged. They don't stand in line with the changes: a lease must not run out because there is much to
@@ -341,6 +342,7 @@ impl Writer {
                 let remove = async |pool: Arc<_>| removal::remove(&pool, &removal).await;
                 let _ = done.send(self.link.run(remove).await);
             }
+            Change::Audit(work) => work.run(&self.link).await,
         }
     }
 

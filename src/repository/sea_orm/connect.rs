@@ -32,6 +32,9 @@ pub enum OpenError {
     /// Another process uses the database.
     #[error("another process uses {0}; SQLite databases belong to one a2ad at a time")]
     Locked(PathBuf),
+    /// There is no such database.
+    #[error("there is no database {0}")]
+    Missing(PathBuf),
     /// The path is not text that a database URL could carry.
     #[error("the database path {0:?} is not valid UTF-8; choose another")]
     Path(PathBuf),
@@ -133,6 +136,14 @@ pub(super) async fn sqlite(
                 .pragma("query_only", if read_only { "ON" } else { "OFF" })
         });
     Ok(Database::connect(options).await?)
+}
+
+/// One connection to a database that somebody else made and may have open.
+pub(super) async fn sqlite_that_exists(path: &Path) -> Result<DatabaseConnection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    sqlite(path, 1, false).await
 }
 
 /// All missing migrations or none of them: SQLite takes changes of the schema back with the rest of a transaction.

@@ -5,6 +5,7 @@
 //! [`SeaOrmRepository::open_sqlite`] or [`SeaOrmRepository::open_postgres`].
 
 mod api_keys;
+mod audit;
 mod batch;
 mod committer;
 mod connect;
@@ -53,6 +54,7 @@ use crate::shutdown::Shutdown;
 use crate::task::TaskEvent;
 
 pub use self::api_keys::ApiKeyDesk;
+pub use self::audit::AuditRecords;
 pub use self::connect::{OpenError, migrate_sqlite};
 pub use self::explain::{ListPlans, StatementPlan};
 pub use self::maintenance::{

@@ -9,7 +9,7 @@ use super::connect::OpenError;
 use super::failure::is_of_the_schema;
 
 /// The columns that statements of this program name, by table.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     (
         "task",
         "id, agent, owner, context_id, state, status_ms, created_ms, generation, epoch, snapshot_generation, \
@@ -24,6 +24,7 @@ const TABLES: [(&str, &str); 5] = [
         "agent, owner, key, task_id, fingerprint, created_ms, expires_ms",
     ),
     ("push_config", "task_id, id, config"),
+    ("audit_record", "chain, seq, at_ms, record"),
     (
         "api_key",
         "id, hash, hash_key, name, organisation, scopes, created_ms, expires_ms, revoked_ms",

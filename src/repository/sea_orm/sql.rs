@@ -76,6 +76,13 @@ pub(super) const INSERT_PUSH_CONFIG: ManyRows = ManyRows {
     after: " ON CONFLICT (task_id, id) DO UPDATE SET config = excluded.config",
 };
 
+/// Adds audit records that are not there yet: a write whose outcome is unknown is repeated.
+pub(super) const INSERT_AUDIT: ManyRows = ManyRows {
+    before: "INSERT INTO audit_record (chain, seq, at_ms, record) VALUES ",
+    types: &[""; 4],
+    after: " ON CONFLICT (chain, seq) DO NOTHING",
+};
+
 /// Prolongs leases that are held still, by task and epoch; gives back the tasks that it found.
 pub(super) const RENEW_LEASE: ManyRows = ManyRows {
     before: "UPDATE task SET lease_until_ms = CASE WHEN task.lease_until_ms > 0 THEN {now} + v.column3 ELSE 0 END \

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use a2ad::agent::{Agent, AgentOptions, Agents};
+use a2ad::audit::Audit;
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::CallContext;
@@ -54,7 +55,14 @@ impl Caller {
         };
         let clock = Clock::of_timers(NOW_MS);
         let bus = Arc::new(LocalBus::new());
-        let executions = Executions::new(repository.clone(), bus, clock.clone(), shutdown.clone(), settings);
+        let executions = Executions::new(
+            repository.clone(),
+            bus,
+            clock.clone(),
+            shutdown.clone(),
+            settings,
+            Audit::off(),
+        );
         let expiring = |agent: Agent| {
             let options = AgentOptions {
                 interrupted_ttl: Some(INTERRUPTED_TTL),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use a2ad::agent::{Agent, AgentOptions, Agents};
 use a2ad::api::{Api, ApiSettings, Body};
+use a2ad::audit::Audit;
 use a2ad::auth::Authenticator;
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
@@ -43,6 +44,7 @@ impl World {
             clock.clone(),
             shutdown.clone(),
             Default::default(),
+            Audit::off(),
         );
         let service = ServiceSettings::default();
         let service =

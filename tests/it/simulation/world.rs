@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use a2ad::access::Caller;
 use a2ad::agent::Agents;
+use a2ad::audit::Audit;
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::{CallContext, Principal};
@@ -127,6 +128,7 @@ impl World {
             self.clock.clone(),
             shutdown.clone(),
             settings,
+            Audit::off(),
         );
         let agents = Agents::new(agent::agents(), None).unwrap();
         let settings = ServiceSettings {

@@ -7,6 +7,7 @@ use a2ad::agent::{
     Agent, AgentError, AgentExecutor, AgentOptions, Agents, CancelOutcome, Recovery, RequestContext,
     TaskUpdater,
 };
+use a2ad::audit::Audit;
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::{CallContext, Principal, Scope};
@@ -231,6 +232,7 @@ impl Bed {
             clock.clone(),
             shutdown.clone(),
             settings,
+            Audit::off(),
         );
         Self {
             engine,

@@ -10,6 +10,7 @@ use super::super::now;
 use super::explore::{every, noticed, random};
 use super::small::{ALONE, Ending, Staging, World};
 use super::sync::step;
+use crate::audit::Author;
 use crate::error::Kind;
 use crate::execution::command::Wait;
 use crate::pb::{Task, TaskState};
@@ -96,7 +97,9 @@ const SEEK: Play = |world| {
 /// Another process, which may be quicker or not.
 const ELSEWHERE: Play = |world| {
     let mut writer = world.load().expect("the task is there");
-    writer.receive(message("elsewhere")).expect("the task goes on");
+    writer
+        .receive(message("elsewhere"), &Author::Runtime)
+        .expect("the task goes on");
     step();
     let write = writer.take_write(None).expect("there is something to write");
     let written = now(world.repository.commit(write)).is_ok();

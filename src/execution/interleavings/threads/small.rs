@@ -15,6 +15,7 @@ use super::ExecutionSettings;
 use super::command::{Answer, Command, Incoming, Permits, Reply, Wait};
 use super::registry::{Mailbox, Registry};
 use super::sync::step;
+use crate::audit::Author;
 use crate::clock::Clock;
 use crate::context::{CallContext, Scope};
 use crate::error::{Error, Kind};
@@ -242,7 +243,7 @@ impl Small {
                 wait,
                 reply,
             } => {
-                if self.writer.receive(incoming.message).is_err() {
+                if self.writer.receive(incoming.message, &Author::Runtime).is_err() {
                     let _ = reply.send(Err(Error::new(Kind::UnsupportedOperation, "the task has ended")));
                     return;
                 }
@@ -260,7 +261,11 @@ impl Small {
             }
             Command::Cancel { reply, .. } => {
                 self.cancelers.push(reply);
-                if self.writer.update(status(TaskState::Canceled)).is_ok() {
+                if self
+                    .writer
+                    .update(status(TaskState::Canceled), &Author::Runtime)
+                    .is_ok()
+                {
                     self.turn = None;
                 }
             }
@@ -271,7 +276,7 @@ impl Small {
     fn complete(&mut self) {
         self.turn = None;
         self.writer
-            .update(status(TaskState::Completed))
+            .update(status(TaskState::Completed), &Author::Runtime)
             .expect("a turn has not ended before its end");
     }
 

@@ -3,6 +3,7 @@
 //! Nothing in here takes the lock of the database, and only [`Maintenance::reseal`] writes to it, a row at a time, so all
 //! of it works while a server runs.
 
+mod audit;
 mod backup;
 mod due;
 mod reseal;

@@ -19,7 +19,7 @@ pub use dial::Dial;
 pub use error::WireError;
 pub use events::EventReader;
 pub use http::Reply;
-pub use rpc::{Rpc, StreamRpc};
+pub use rpc::{Rpc, StreamRpc, percent};
 
 /// A protocol binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,285 @@
+//! The handle that others have: a place in the queue is taken before anything is done, so that what was done can always
+//! be recorded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio_util::sync::CancellationToken;
+
+use super::chain::{Before, Chain};
+use super::entry::{Call, Entry, State, StateChange, Stranger, What};
+use super::error::OpenError;
+use super::file::Sink;
+use super::record::Outcome;
+use super::store::Store;
+use super::verify::head_of;
+use super::writer::Writer;
+use super::{AuditSettings, Output};
+use crate::access::Method;
+use crate::clock::Clock;
+use crate::context::{CallContext, Scope};
+use crate::error::Error;
+use crate::shutdown::Shutdown;
+
+/// Takes records. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Audit(Option<Arc<Shared>>);
+
+/// What the handles and the writer share.
+pub(super) struct Shared {
+    queue: mpsc::Sender<Entry>,
+    clock: Clock,
+    is_required: bool,
+    /// The newest records could not be written.
+    pub(super) is_failing: AtomicBool,
+    /// Records that there was no room for, since the last one that says so.
+    pub(super) dropped: AtomicU64,
+    /// Failed authentications in the queue, how many may be, and how many there was no room for.
+    pub(super) strangers: AtomicUsize,
+    strangers_max: usize,
+    pub(super) suppressed: AtomicU64,
+    pub(super) closing: CancellationToken,
+    /// Cancelled when everything is written.
+    closed: CancellationToken,
+}
+
+impl Audit {
+    /// Records nothing: for a runtime that asks nobody who he is.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Begins a chain, and the task that writes it to what the settings and `store` name. Without any of them it records
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the file can't be opened or read, another process writes it, or the database gives no answer.
+    pub async fn start(
+        settings: AuditSettings,
+        store: Option<Arc<dyn Store>>,
+        clock: Clock,
+        shutdown: &Shutdown,
+    ) -> Result<Self, OpenError> {
+        let (sink, mut before) = match &settings.output {
+            None => (None, Before::default()),
+            Some(Output::Stdout) => (Some(Sink::stdout()?), Before::default()),
+            Some(Output::File(path)) => Sink::open(path).map(|(sink, before)| (Some(sink), before))?,
+        };
+        if sink.is_none() && store.is_none() {
+            return Ok(Self::off());
+        }
+        if let Some(store) = &store {
+            let newest = store.newest().await.map_err(OpenError::Database)?;
+            before.database = newest.and_then(|row| head_of(&row.text));
+        }
+        let (chain, genesis) = Chain::begin(&clock, before);
+        let (queue, waiting) = mpsc::channel(settings.queue_max.max(2));
+        let shared = Arc::new(Shared {
+            queue,
+            clock,
+            is_required: settings.is_required,
+            is_failing: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+            strangers: AtomicUsize::new(0),
+            strangers_max: settings.queue_max / 2,
+            suppressed: AtomicU64::new(0),
+            closing: CancellationToken::new(),
+            closed: CancellationToken::new(),
+        });
+        let writer = Writer::new(shared.clone(), settings, waiting, chain, genesis, sink, store);
+        let ended = shared.closed.clone().drop_guard();
+        shutdown.spawn_unstoppable("audit", async move {
+            let _ended = ended;
+            writer.run().await;
+        });
+        Ok(Self(Some(shared)))
+    }
+
+    /// Whether anything is recorded.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Opens the record of a call to an agent; `task_id` and `context_id` as the request has them.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when it could not be recorded, and has to be.
+    pub fn call(
+        &self,
+        call: &CallContext,
+        method: Method,
+        agent: impl FnOnce() -> Arc<str>,
+        (task_id, context_id): (&str, &str),
+    ) -> Result<CallRecord, Error> {
+        let Some(shared) = &self.0 else {
+            return Ok(CallRecord(None));
+        };
+        let Some(place) = shared.place_of_call()? else {
+            return Ok(CallRecord(None));
+        };
+        let call = Call {
+            caller: call.caller.clone(),
+            peer: call.peer,
+            binding: call.binding,
+            method,
+            agent: agent(),
+            task_id: task_id.to_owned(),
+            context_id: context_id.to_owned(),
+            request_id: call.request_id.clone(),
+            trace: call.trace.clone(),
+            outcome: Outcome::Abandoned.as_str(),
+        };
+        Ok(CallRecord(Some(Open {
+            place,
+            call: Box::new(call),
+            clock: shared.clock.clone(),
+        })))
+    }
+
+    /// Records that a credential was turned away. It never fails: beyond half of the queue such records are only counted,
+    /// so that a stranger can't keep callers out.
+    pub fn authentication_failed(&self, stranger: Stranger) {
+        let Some(shared) = &self.0 else { return };
+        let before = shared.strangers.fetch_add(1, Ordering::AcqRel);
+        let entry = Entry {
+            at_ms: shared.clock.now_ms(),
+            what: What::Stranger(Box::new(stranger)),
+        };
+        if before >= shared.strangers_max || shared.queue.try_send(entry).is_err() {
+            shared.strangers.fetch_sub(1, Ordering::AcqRel);
+            shared.suppressed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Takes places for the records of so many changes of a task's state, before they are committed.
+    ///
+    /// # Errors
+    /// UNAVAILABLE when they could not be recorded, and have to be.
+    pub fn places(&self, count: usize) -> Result<Places, Error> {
+        let mut places = Places {
+            places: Vec::with_capacity(count),
+            clock: None,
+        };
+        let Some(shared) = &self.0 else { return Ok(places) };
+        places.clock = Some(shared.clock.clone());
+        for _ in 0..count {
+            places.places.extend(shared.place()?);
+        }
+        Ok(places)
+    }
+
+    /// Writes what is in the queue, and takes nothing more.
+    pub async fn close(&self) {
+        if let Some(shared) = &self.0 {
+            shared.closing.cancel();
+            shared.closed.cancelled().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Audit {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(if self.is_on() { "Audit(on)" } else { "Audit(off)" })
+    }
+}
+
+impl Shared {
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// New work is refused as soon as records can't be written; what runs already may fill the queue.
+    fn place_of_call(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
+        if self.is_required && self.is_failing.load(Ordering::Acquire) {
+            return Err(Error::unavailable(
+                "the audit log can't be written, and nothing is done without it (audit.required); try again",
+            ));
+        }
+        self.place()
+    }
+
+    fn place(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
+        match self.queue.clone().try_reserve_owned() {
+            Ok(place) => Ok(Some(place)),
+            Err(_) if self.is_required => Err(Error::unavailable(
+                "as many audit records wait as may (audit.queue_max), and nothing is done without one \
+                 (audit.required); try again",
+            )),
+            Err(_) => {
+                self.dropped.fetch_add(1, Ordering::AcqRel);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The record of a call that is under way. Dropped without an outcome it says that the caller went away.
+#[must_use]
+pub struct CallRecord(Option<Open>);
+
+struct Open {
+    place: OwnedPermit<Entry>,
+    call: Box<Call>,
+    clock: Clock,
+}
+
+impl CallRecord {
+    /// Names the task that the call turned out to be about.
+    pub fn names(&mut self, task_id: &str, context_id: &str) {
+        if let Some(open) = &mut self.0 {
+            task_id.clone_into(&mut open.call.task_id);
+            context_id.clone_into(&mut open.call.context_id);
+        }
+    }
+
+    /// Records how the call ended: well, or with an error.
+    pub fn ends(mut self, error: Option<&Error>) {
+        if let Some(open) = &mut self.0 {
+            open.call.outcome = error.map_or(Outcome::Ok.as_str(), |error| error.kind.reason());
+        }
+    }
+}
+
+impl Drop for CallRecord {
+    fn drop(&mut self) {
+        if let Some(Open { place, call, clock }) = self.0.take() {
+            let what = What::Call(call);
+            let at_ms = clock.now_ms();
+            place.send(Entry { at_ms, what });
+        }
+    }
+}
+
+/// Places for changes of a task's state; dropping them records nothing.
+#[must_use]
+pub struct Places {
+    places: Vec<OwnedPermit<Entry>>,
+    clock: Option<Clock>,
+}
+
+impl Places {
+    /// Records the changes of one task that are committed, or of which nobody knows.
+    pub(crate) fn record(
+        self,
+        scope: &Scope,
+        (task_id, context_id): (&Arc<str>, &Arc<str>),
+        changes: &[StateChange],
+        outcome: Outcome,
+    ) {
+        let Some(clock) = self.clock else { return };
+        let at_ms = clock.now_ms();
+        for (place, change) in self.places.into_iter().zip(changes) {
+            let state = State {
+                agent: scope.agent.clone(),
+                owner: scope.owner.clone(),
+                task_id: task_id.clone(),
+                context_id: context_id.clone(),
+                change: change.clone(),
+                outcome,
+            };
+            let what = What::State(Box::new(state));
+            place.send(Entry { at_ms, what });
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! A record as it is written: one line of JSON, whose last field is the hash of all the others.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::FormatItem;
+use time::macros::format_description;
+
+/// RFC 3339 with all of its milliseconds, so that texts sort like times.
+const AT: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// The most characters of any text in a record. What callers choose is no way to fill the disk.
+const TEXT_MAX: usize = 256;
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The chain itself: its beginning, its end, and what is missing from it.
+    Chain,
+    /// A call: the decision, and its outcome.
+    Call,
+    /// A credential that was turned away.
+    Authentication,
+    /// A change of a task's state.
+    State,
+    /// A command of an operator.
+    Admin,
+}
+
+/// The outcomes that are not the reason of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Ok,
+    /// The caller went away before its answer; it may have been done.
+    Abandoned,
+    /// The database gave no answer; it may have been done.
+    Unknown,
+    /// The chain begins.
+    Begun,
+    /// The chain goes on in a new file.
+    Continued,
+    /// Records are missing from here, by intention: see `dropped` and `suppressed`.
+    Lost,
+    /// Old records of the database were removed: see `pruned`.
+    Pruned,
+    /// The chain ends with its process.
+    Ended,
+}
+
+impl Outcome {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Abandoned => "ABANDONED",
+            Self::Unknown => "UNKNOWN",
+            Self::Begun => "BEGUN",
+            Self::Continued => "CONTINUED",
+            Self::Lost => "LOST",
+            Self::Pruned => "PRUNED",
+            Self::Ended => "ENDED",
+        }
+    }
+}
+
+/// A record in a chain: which one it is, and its hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// The chain.
+    pub chain: String,
+    /// The record's number in it.
+    pub seq: u64,
+    /// Its time.
+    pub at: String,
+    /// Its hash, 64 hex digits.
+    pub hash: String,
+}
+
+/// What retention has removed from the database when this record was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pruned {
+    /// Everything before this time is gone, or about to go.
+    pub before: String,
+    /// The last removed record of each chain that goes on behind that time.
+    pub chains: Vec<Head>,
+}
+
+/// One record. Fields that say nothing are left out; every text has at most 256 characters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record<'a> {
+    /// The chain: one for each start of a process (a UUID of version 7).
+    pub chain: Cow<'a, str>,
+    /// The number in the chain, dense from 1.
+    pub seq: u64,
+    /// When it was, in UTC; it never goes back within a chain.
+    pub at: Cow<'a, str>,
+    /// What the record is about.
+    pub kind: Kind,
+    /// Who did it: a caller, `agent:NAME`, `runtime`, or `os:USER`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Cow<'a, str>>,
+    /// Whose tasks were concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Cow<'a, str>>,
+    /// The organisation of the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<Cow<'a, str>>,
+    /// The kind of credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Cow<'a, str>>,
+    /// Which credential it was: what is needed to revoke it, and nothing to use it with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<Cow<'a, str>>,
+    /// Where the connection came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<Cow<'a, str>>,
+    /// The binding, as cards name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Cow<'a, str>>,
+    /// The operation, or the operator's command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Cow<'a, str>>,
+    /// The agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Cow<'a, str>>,
+    /// The task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<Cow<'a, str>>,
+    /// Its context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_id: Option<Cow<'a, str>>,
+    /// The state before; a task that is made has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Cow<'a, str>>,
+    /// The state after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Cow<'a, str>>,
+    /// The number of the event in the task's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// `ok`, the reason of the error, or what [`Outcome`] says.
+    pub outcome: Cow<'a, str>,
+    /// The id under which the request was logged and answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Cow<'a, str>>,
+    /// The W3C trace that the caller was in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Cow<'a, str>>,
+    /// Records of calls and state changes that there was no room for, with `audit.required` off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<u64>,
+    /// Failed authentications that there was no room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<u64>,
+    /// The version of this program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Cow<'a, str>>,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Cow<'a, str>>,
+    /// The last record in the file when the chain began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_head: Option<Head>,
+    /// The last record in the database when the chain began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_head: Option<Head>,
+    /// Bytes of a torn last line that were taken out of the file when the chain began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub torn_bytes: Option<u64>,
+    /// What retention has removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<Pruned>,
+    /// The hash of the record before; the first one has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<Cow<'a, str>>,
+    /// SHA-256 of this record's text without this field, 64 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<Cow<'a, str>>,
+}
+
+impl<'a> Record<'a> {
+    /// A record that says nothing but what it is about and how it ended.
+    pub(super) fn about(kind: Kind, outcome: &'a str) -> Self {
+        Self {
+            chain: Cow::Borrowed(""),
+            seq: 0,
+            at: Cow::Borrowed(""),
+            kind,
+            principal: None,
+            owner: None,
+            organisation: None,
+            credential: None,
+            credential_id: None,
+            peer: None,
+            binding: None,
+            method: None,
+            agent: None,
+            task_id: None,
+            context_id: None,
+            from: None,
+            to: None,
+            generation: None,
+            outcome: Cow::Borrowed(outcome),
+            request_id: None,
+            trace_id: None,
+            dropped: None,
+            suppressed: None,
+            version: None,
+            node: None,
+            file_head: None,
+            database_head: None,
+            torn_bytes: None,
+            pruned: None,
+            prev: None,
+            hash: None,
+        }
+    }
+
+    /// The place of the record, if it has a hash.
+    pub fn head(&self) -> Option<Head> {
+        Some(Head {
+            chain: self.chain.to_string(),
+            seq: self.seq,
+            at: self.at.to_string(),
+            hash: self.hash.as_deref()?.to_owned(),
+        })
+    }
+
+    /// True for the first record of a chain.
+    pub fn begins(&self) -> bool {
+        self.kind == Kind::Chain && self.outcome == Outcome::Begun.as_str()
+    }
+}
+
+/// A text as a record may hold it; an empty one is none.
+pub(super) fn text(text: &str) -> Option<Cow<'_, str>> {
+    if text.is_empty() {
+        return None;
+    }
+    if text.len() <= TEXT_MAX {
+        return Some(Cow::Borrowed(text));
+    }
+    let end = text.char_indices().nth(TEXT_MAX).map_or(text.len(), |(at, _)| at);
+    Some(Cow::Borrowed(&text[..end]))
+}
+
+/// A time in milliseconds since 1970 as records have it.
+pub(super) fn at(ms: i64) -> String {
+    let nanos = i128::from(ms) * 1_000_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .ok()
+        .and_then(|time| time.format(AT).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_all_their_milliseconds() {
+        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(at(1_795_298_400_120), "2026-11-21T22:00:00.120Z");
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(text(""), None);
+        assert_eq!(text("a"), Some("a".into()));
+        let long = "é".repeat(300);
+        assert_eq!(text(&long).map(|text| text.chars().count()), Some(TEXT_MAX));
+    }
+}

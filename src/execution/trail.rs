@@ -1,0 +1,83 @@
+//! The changes of a task's state, from the update that makes one to its audit record: places for the records are taken
+//! before a write is sent, and used when it has arrived.
+
+use std::sync::Arc;
+
+use crate::audit::{Audit, Author, Outcome, Places, StateChange};
+use crate::context::Scope;
+use crate::pb::TaskState;
+use crate::repository::{Error, TaskWrite};
+
+/// Changes of one task's state that wait for the write that they are in.
+#[derive(Debug, Default)]
+pub(super) struct Changes(Vec<StateChange>);
+
+impl Changes {
+    /// Notes that event `generation` changes the state; a new task has none before.
+    pub(super) fn note(&mut self, generation: u64, from: Option<TaskState>, to: TaskState, author: &Author) {
+        self.0.push(StateChange {
+            generation,
+            from,
+            to,
+            author: author.clone(),
+        });
+    }
+}
+
+/// The changes of a task's state that a write holds.
+#[derive(Clone, Debug)]
+pub(super) struct Trail {
+    audit: Audit,
+    scope: Scope,
+    task_id: Arc<str>,
+    context_id: Arc<str>,
+    changes: Arc<[StateChange]>,
+}
+
+impl Trail {
+    pub(super) fn of(audit: &Audit, write: &TaskWrite, changes: Changes) -> Self {
+        Self {
+            audit: audit.clone(),
+            scope: write.scope.clone(),
+            task_id: write.task_id.clone(),
+            context_id: write.context_id.clone(),
+            changes: Arc::from(changes.0),
+        }
+    }
+
+    /// Sends the write, and records its changes once it has arrived. What could not be recorded is not written: to its
+    /// writer that is a database that is away.
+    pub(super) async fn along(&self, commit: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+        let places = self.places()?;
+        let outcome = commit.await;
+        if outcome.is_ok() {
+            self.record(places, Outcome::Ok);
+        }
+        outcome
+    }
+
+    /// The same for a write that nobody repeats: what nobody knows of is recorded as that.
+    pub(super) async fn along_once(
+        &self,
+        commit: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let places = self.places()?;
+        let outcome = commit.await;
+        match outcome {
+            Ok(()) => self.record(places, Outcome::Ok),
+            Err(Error::Unavailable(_)) => self.record(places, Outcome::Unknown),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn places(&self) -> Result<Places, Error> {
+        let places = self.audit.places(self.changes.len());
+        places.map_err(|error| Error::Unavailable(error.to_string()))
+    }
+
+    fn record(&self, places: Places, outcome: Outcome) {
+        let ids = (&self.task_id, &self.context_id);
+        places.record(&self.scope, ids, &self.changes, outcome);
+    }
+}

@@ -1,0 +1,11 @@
+//! Audit records: one for each decision and change, in chains that show tampering, wherever they are kept.
+
+mod calls;
+mod commands;
+mod full;
+mod kills;
+mod logs;
+mod on_postgres;
+pub mod program;
+mod sinks;
+mod tamper;

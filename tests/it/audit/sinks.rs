@@ -1,0 +1,251 @@
+//! What happens when records can't be written, are too many, or go to another file.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use a2ad::audit::{Audit, AuditSettings, Record, Row, Store};
+use a2ad::clock::Clock;
+use a2ad::error::Kind;
+use a2ad::shutdown::Shutdown;
+use parking::Kept;
+
+use super::logs::{Log, call, stranger, verify_file};
+use super::program::records;
+use crate::support::engine::eventually;
+
+mod parking {
+    //! A database that can be away.
+
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    pub struct Kept {
+        pub rows: Mutex<Vec<Row>>,
+        pub is_away: AtomicBool,
+    }
+
+    #[async_trait::async_trait]
+    impl Store for Kept {
+        async fn append(&self, rows: &[Row]) -> Result<(), String> {
+            if self.is_away.load(Ordering::SeqCst) {
+                return Err("away".to_owned());
+            }
+            self.rows.lock().unwrap().extend_from_slice(rows);
+            Ok(())
+        }
+
+        async fn newest(&self) -> Result<Option<Row>, String> {
+            Ok(None)
+        }
+
+        async fn last_before(&self, _: i64) -> Result<Option<Vec<Row>>, String> {
+            Ok(None)
+        }
+
+        async fn remove_before(&self, _: i64, _: u64) -> Result<u64, String> {
+            Ok(0)
+        }
+    }
+
+    impl Kept {
+        pub fn records(&self) -> Vec<Record<'static>> {
+            let rows = self.rows.lock().unwrap();
+            rows.iter()
+                .flat_map(|row| records(&format!("{}\n", row.text)))
+                .collect()
+        }
+
+        pub fn calls(&self) -> usize {
+            self.records()
+                .iter()
+                .filter(|record| record.method.is_some())
+                .count()
+        }
+    }
+}
+
+async fn start(settings: AuditSettings) -> (Audit, Arc<Kept>) {
+    let kept = Arc::new(Kept::default());
+    let store: Arc<dyn Store> = kept.clone();
+    let settings = AuditSettings {
+        sync_interval: Duration::from_millis(1),
+        ..settings
+    };
+    let audit = Audit::start(settings, Some(store), Clock::system(), &Shutdown::new()).await;
+    eventually(async || !kept.rows.lock().unwrap().is_empty()).await;
+    (audit.unwrap(), kept)
+}
+
+#[tokio::test]
+async fn nothing_goes_on_unrecorded_while_the_database_is_away() {
+    let (audit, kept) = start(AuditSettings::default()).await;
+    call(&audit, 0).unwrap();
+    eventually(async || kept.calls() == 1).await;
+    kept.is_away.store(true, Ordering::SeqCst);
+    let mut taken = 1;
+    let refused = loop {
+        match call(&audit, taken) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    assert_eq!(refused.kind, Kind::Unavailable);
+    assert!(refused.message.contains("audit"), "{refused}");
+    assert!(audit.places(1).is_ok(), "what runs may still end");
+    kept.is_away.store(false, Ordering::SeqCst);
+    eventually(async || call(&audit, usize::MAX).is_ok()).await;
+    audit.close().await;
+    // Every call that was taken before, and the one after.
+    assert_eq!(kept.calls(), taken + 1);
+    assert!(call(&audit, 0).is_err(), "closed");
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_calls_and_changes() {
+    let settings = AuditSettings {
+        queue_max: 8,
+        batch_max: 1,
+        ..AuditSettings::default()
+    };
+    let (audit, kept) = start(settings).await;
+    kept.is_away.store(true, Ordering::SeqCst);
+    // Places are held by calls that are under way, whatever is written.
+    let held = audit.places(8);
+    assert!(held.is_ok());
+    let refused = call(&audit, 0).unwrap_err();
+    assert_eq!(refused.kind, Kind::Unavailable);
+    assert!(refused.message.contains("audit.queue_max"), "{refused}");
+    assert!(audit.places(1).is_err());
+    drop(held);
+    assert!(audit.places(8).is_ok());
+}
+
+#[tokio::test]
+async fn where_records_are_not_required_it_is_said_how_many_are_missing() {
+    let settings = AuditSettings {
+        queue_max: 8,
+        batch_max: 4,
+        is_required: false,
+        ..AuditSettings::default()
+    };
+    let (audit, kept) = start(settings).await;
+    kept.is_away.store(true, Ordering::SeqCst);
+    for number in 0..1_000 {
+        call(&audit, number).unwrap();
+    }
+    kept.is_away.store(false, Ordering::SeqCst);
+    let lost = async || {
+        kept.records()
+            .iter()
+            .filter_map(|record| record.dropped)
+            .sum::<u64>()
+    };
+    eventually(async || kept.calls() as u64 + lost().await == 1_000).await;
+    assert!(lost().await >= 980, "{}", lost().await);
+}
+
+#[tokio::test]
+async fn strangers_take_half_of_the_queue_and_are_counted_beyond() {
+    let settings = AuditSettings {
+        queue_max: 64,
+        ..AuditSettings::default()
+    };
+    let (audit, kept) = start(settings).await;
+    for _ in 0..10_000 {
+        stranger(&audit);
+    }
+    // In the middle of the flood there is room for callers.
+    let mut calls = Vec::new();
+    for number in 0..32 {
+        calls.push(call(&audit, number));
+    }
+    assert!(calls.iter().all(Result::is_ok), "{calls:?}");
+    audit.close().await;
+    let records = kept.records();
+    let strangers = records
+        .iter()
+        .filter(|record| record.outcome == "EXPIRED")
+        .count() as u64;
+    let suppressed: u64 = records.iter().filter_map(|record| record.suppressed).sum();
+    assert_eq!(strangers + suppressed, 10_000);
+    assert!((1..=10_000 - 32).contains(&strangers), "{strangers}");
+    assert_eq!(kept.calls(), 32);
+}
+
+#[tokio::test]
+async fn a_renamed_file_is_followed_by_a_new_one() {
+    let log = Log::new();
+    let shutdown = Shutdown::new();
+    let settings = log.settings();
+    let audit = Audit::start(settings, None, Clock::system(), &shutdown)
+        .await
+        .unwrap();
+    let file = log.file();
+    let lines = |file: &std::path::Path| std::fs::read_to_string(file).unwrap_or_default().lines().count();
+    let old: Vec<_> = (0..3)
+        .map(|number| file.with_extension(format!("{number}")))
+        .collect();
+    for old in &old {
+        for number in 0..3 {
+            call(&audit, number).unwrap();
+        }
+        eventually(async || lines(&file) == 4).await;
+        std::fs::rename(&file, old).unwrap();
+    }
+    call(&audit, 0).unwrap();
+    audit.close().await;
+    let all: Vec<_> = old.iter().chain([&file]).collect();
+    let counts: Vec<_> = all.iter().map(|file| lines(file)).collect();
+    assert_eq!(counts, [4, 4, 4, 3], "begun or continued, and then calls");
+    let joined = log.file().with_extension("joined");
+    for file in all {
+        assert!(verify_file(file, None).findings.is_empty(), "{}", file.display());
+        let mut text = std::fs::read_to_string(&joined).unwrap_or_default();
+        text.push_str(&std::fs::read_to_string(file).unwrap());
+        std::fs::write(&joined, text).unwrap();
+    }
+    let whole = verify_file(&joined, None);
+    assert!(whole.findings.is_empty() && whole.records == 15, "{whole:?}");
+}
+
+/// Old records go, and what is left is whole; what goes beyond shows.
+#[tokio::test]
+async fn retention_takes_the_beginning_and_says_so() {
+    let log = Log::new();
+    let day_ms = 24 * 60 * 60 * 1_000;
+    let now = Clock::system().now_ms();
+    let settings = AuditSettings {
+        retention: None,
+        ..log.settings()
+    };
+    for days in [30, 20, 2] {
+        log.chain_with(settings.clone(), Clock::manual(now - days * day_ms), 5)
+            .await;
+    }
+    let settings = AuditSettings {
+        retention: Some(Duration::from_millis(10 * day_ms as u64)),
+        sync_interval: Duration::from_millis(1),
+        ..settings
+    };
+    let before = log.verify_database(None).await;
+    assert_eq!((before.records, before.findings.len()), (21, 0), "{before:?}");
+    let clock = Clock::system();
+    let repository = log.open().await;
+    let store: Arc<dyn Store> = repository.clone();
+    let audit = Audit::start(settings, Some(store), clock, &Shutdown::new())
+        .await
+        .unwrap();
+    let records = async || log.verify_database(None).await;
+    eventually(async || records().await.heads.len() == 2).await;
+    let after = records().await;
+    assert!(after.findings.is_empty(), "{after:?}");
+    audit.close().await;
+    log.close(repository).await;
+    let raw = crate::support::raw::Raw::open(&log.database()).await;
+    raw.execute("DELETE FROM audit_record WHERE seq = 1").await;
+    let cut = log.verify_database(None).await;
+    assert!(!cut.findings.is_empty(), "{cut:?}");
+}
