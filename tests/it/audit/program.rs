@@ -42,7 +42,7 @@ impl Place {
             "a2ad.toml",
             &format!(
                 "[tls]\ncert_file = \"server.pem\"\nkey_file = \"server.key\"\nclient_ca_file = \"ca.pem\"\n\
-                 [audit]\nfile = \"audit.jsonl\"\nsync_interval_ms = 20\n{more}"
+                 [access]\ndefault = \"allow\"\n[audit]\nfile = \"audit.jsonl\"\nsync_interval_ms = 20\n{more}"
             ),
         );
         Self { files }
