@@ -10,6 +10,7 @@ mod machine;
 mod measure;
 mod options;
 mod payload;
+mod secure;
 mod server;
 mod stalled;
 mod streams;
@@ -77,6 +78,9 @@ fn run(options: &Options) -> Outcome {
         }
         if wanted(What::Cost) {
             cost::run(options).await?;
+        }
+        if wanted(What::Secure) {
+            secure::run(options).await?;
         }
         if wanted(What::Hostile) {
             hostile::run(options).await?;

@@ -15,6 +15,7 @@ WHAT
   idle       memory for each idle gRPC subscriber
   stalled    latency of 1,000 readers alone, and beside 1,000 that have stopped reading
   cost       how appends, listings and reads grow with histories of 10,000 and with a million tasks
+  secure     what a JWT, roles, quotas and audit cost a unary call over mutual TLS
   hostile    latency of healthy callers, and memory, without and with each of a dozen attacks
   all        all of these
 
@@ -39,6 +40,7 @@ pub enum What {
     Idle,
     Stalled,
     Cost,
+    Secure,
     Hostile,
     All,
     Help,
@@ -118,6 +120,7 @@ impl Options {
                 "idle" => options.what = What::Idle,
                 "stalled" => options.what = What::Stalled,
                 "cost" => options.what = What::Cost,
+                "secure" => options.what = What::Secure,
                 "hostile" => options.what = What::Hostile,
                 machine::TOUCH_MEMORY => options.what = What::TouchMemory,
                 "--single-rows" => options.what = What::SingleRows,

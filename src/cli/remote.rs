@@ -1,8 +1,10 @@
-//! `a2ad card`, `a2ad send` and `a2ad task`: a client of any server, by gRPC.
+//! `a2ad card`, `a2ad send` and `a2ad task`: a client of any server, by gRPC. Tokens and keys come from `A2AD_TOKEN` and
+//! `A2AD_API_KEY`: arguments are seen by others.
 
 use std::path::PathBuf;
 
-use a2ad::client::{Address, Client, fetch_card};
+use a2ad::client::{Address, Client, Credential, fetch_card};
+use a2ad::config::Secret;
 use a2ad::pb::{
     AgentCard, CancelTaskRequest, GetTaskRequest, ListTasksRequest, Message, Part, Role,
     SendMessageConfiguration, SendMessageRequest, StreamResponse, SubscribeToTaskRequest, TaskState, part,
@@ -60,8 +62,22 @@ impl Server {
 
     async fn connect(&self) -> Result<Client, Box<dyn std::error::Error>> {
         let (address, tls) = self.tls()?;
-        Ok(Client::connect(&address, tls.as_ref()).await?)
+        let credential = match (variable("A2AD_TOKEN"), variable("A2AD_API_KEY")) {
+            (Some(_), Some(_)) => return Err("A2AD_TOKEN and A2AD_API_KEY are both set; unset one".into()),
+            (Some(token), None) => Some(Credential::Token(token)),
+            (None, Some(key)) => Some(Credential::ApiKey(key)),
+            (None, None) => None,
+        };
+        Ok(Client::connect_as(&address, tls.as_ref(), credential.as_ref()).await?)
     }
+}
+
+/// A secret from the environment.
+fn variable(name: &str) -> Option<Secret<String>> {
+    std::env::var(name)
+        .ok()
+        .filter(|text| !text.is_empty())
+        .map(Secret::new)
 }
 
 /// Show an agent's card

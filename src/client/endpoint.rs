@@ -34,6 +34,14 @@ impl Address {
         self.port
     }
 
+    /// True if the address is one of the loopback interface.
+    pub fn is_this_machine(&self) -> bool {
+        let is_loopback = |ip: std::net::IpAddr| ip.is_loopback();
+        self.host()
+            .parse()
+            .map_or(self.host() == "localhost", is_loopback)
+    }
+
     /// The same address by TLS.
     #[must_use]
     pub fn with_tls(self) -> Self {

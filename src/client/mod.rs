@@ -3,6 +3,7 @@
 //! It names the version, and an idempotency key with every send, so that a send can be repeated safely.
 
 mod card;
+mod credential;
 mod endpoint;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::task::new_id;
 use crate::tls::ClientTls;
 
 pub use card::fetch_card;
+pub use credential::Credential;
 pub use endpoint::{Address, AddressError};
 
 /// How long connecting may take.
@@ -49,6 +51,9 @@ pub enum Error {
     /// The server answered with an error.
     #[error("{}: {}", code_name(.0.code()), .0.message())]
     Status(#[from] Box<Status>),
+    /// The token or key can't be sent.
+    #[error("the credential is not sent: {0}")]
+    Credential(&'static str),
     /// The card is not one.
     #[error("the agent card can't be read: {0}")]
     Card(String),
@@ -72,15 +77,19 @@ fn code_name(code: tonic::Code) -> String {
     name
 }
 
-/// Adds the version to every call.
-#[derive(Clone, Copy, Debug)]
-struct NameVersion;
+/// Adds the version to every call, and who calls.
+#[derive(Clone, Debug)]
+struct Introduce {
+    credential: Option<(&'static str, AsciiMetadataValue)>,
+}
 
-impl Interceptor for NameVersion {
+impl Interceptor for Introduce {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("a2a-version", AsciiMetadataValue::from_static(VERSION));
+        let metadata = request.metadata_mut();
+        metadata.insert("a2a-version", AsciiMetadataValue::from_static(VERSION));
+        if let Some((name, value)) = &self.credential {
+            metadata.insert(*name, value.clone());
+        }
         Ok(request)
     }
 }
@@ -88,7 +97,7 @@ impl Interceptor for NameVersion {
 /// A connection to one server, by gRPC.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: A2aServiceClient<InterceptedService<Channel, NameVersion>>,
+    inner: A2aServiceClient<InterceptedService<Channel, Introduce>>,
 }
 
 impl Client {
@@ -97,6 +106,19 @@ impl Client {
     /// # Errors
     /// When the address, the certificates or the server are not there.
     pub async fn connect(address: &Address, tls: Option<&ClientTls>) -> Result<Self, Error> {
+        Self::connect_as(address, tls, None).await
+    }
+
+    /// Connects, and shows a token or key with every call.
+    ///
+    /// # Errors
+    /// As for [`Client::connect`]; [`Error::Credential`] when it would go to another machine in the clear.
+    pub async fn connect_as(
+        address: &Address,
+        tls: Option<&ClientTls>,
+        credential: Option<&Credential>,
+    ) -> Result<Self, Error> {
+        let credential = credential.map(|one| one.metadata(address)).transpose()?;
         let cause = |error: &dyn std::error::Error| Error::Connect {
             address: address.to_string(),
             cause: innermost(error),
@@ -112,7 +134,7 @@ impl Client {
         }
         let channel = endpoint.connect().await.map_err(|error| cause(&error))?;
         Ok(Self {
-            inner: A2aServiceClient::with_interceptor(channel, NameVersion),
+            inner: A2aServiceClient::with_interceptor(channel, Introduce { credential }),
         })
     }
 

@@ -1,5 +1,6 @@
 //! No secret shows: one is planted in every place that can hold one, and then looked for wherever something is written.
 
+mod credentials;
 mod search;
 
 use std::collections::BTreeMap;
@@ -219,7 +220,9 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
             shown.extend(found_in(bytes, canary).map(|form| format!("{} in {name} ({form})", canary.name)));
         }
         searches += 1;
-        shown.extend(found_in(&database, canary).map(|form| format!("{} in the database ({form})", canary.name)));
+        shown.extend(
+            found_in(&database, canary).map(|form| format!("{} in the database ({form})", canary.name)),
+        );
     }
     assert!(shown.is_empty(), "{shown:#?}");
     // The search finds what is there.

@@ -615,6 +615,18 @@ fn trust_domains_are_printed_as_they_were_written() {
     );
 }
 
+/// What the README shows of security is what an operator copies.
+#[test]
+fn the_configuration_in_the_readme_is_valid() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").expect("a configuration");
+    let (text, _) = rest.split_once("```").expect("its end");
+    assert!(text.lines().count() <= 11, "an operator reads ten lines");
+    let config = load_text(text).expect("valid").config;
+    assert_eq!((config.access.roles.len(), config.access.spaces.len()), (4, 1));
+    assert!(config.auth.api_keys.enabled && config.takes_certificates());
+}
+
 #[test]
 fn the_deployed_configuration_is_valid() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/a2ad.toml");

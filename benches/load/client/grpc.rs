@@ -1,12 +1,16 @@
 //! gRPC over a bare HTTP/2 connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request, Version};
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::Background;
 use crate::Outcome;
@@ -34,11 +38,33 @@ impl Connection {
     ) -> Outcome<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
+        Self::open_over(tcp, address, window_bytes, background).await
+    }
+
+    /// One by TLS, with whatever certificate the configuration has.
+    pub async fn open_tls(
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+        background: &mut Background,
+    ) -> Outcome<Self> {
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let name = "localhost".try_into()?;
+        let tls = TlsConnector::from(config).connect(name, tcp).await?;
+        Self::open_over(tls, address, WINDOW_BYTES, background).await
+    }
+
+    async fn open_over(
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        address: SocketAddr,
+        window_bytes: u32,
+        background: &mut Background,
+    ) -> Outcome<Self> {
         let mut builder = h2::client::Builder::new();
         builder
             .initial_window_size(window_bytes)
             .initial_connection_window_size(WINDOW_BYTES);
-        let (send, connection) = builder.handshake::<_, Bytes>(tcp).await?;
+        let (send, connection) = builder.handshake::<_, Bytes>(io).await?;
         background.spawn(async move {
             // What breaks the connection shows itself in its requests.
             let _ = connection.await;
