@@ -5,8 +5,8 @@
 
 use super::{Attributes, Names, Principal};
 
-/// Callers who share their tasks. A caller is in it by name (`principals`) or by having one value of `claim`; those with
-/// the same value share.
+/// Callers who share their tasks. A caller is in it by name (`principals`), and by having one value of `claim`; those with
+/// the same value of the same issuer share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
     /// The name of the space, a part of the owner.
@@ -29,7 +29,12 @@ impl Space {
             None => Some(format!("space:{name}")),
             Some(claim) => {
                 let value = attributes.single(claim)?;
-                Some(format!("space:{name}={}", escaped(value)))
+                // Another issuer's team of the same name is another team. No issuer has a `#` in its name.
+                let issuer = principal
+                    .as_str()
+                    .split_once('#')
+                    .map_or("", |(issuer, _)| issuer);
+                Some(format!("space:{name}={}@{issuer}", escaped(value)))
             }
         }
     }
@@ -66,6 +71,7 @@ fn escaped(text: &str) -> String {
             '%' => out.push_str("%25"),
             '/' => out.push_str("%2F"),
             '=' => out.push_str("%3D"),
+            '@' => out.push_str("%40"),
             c => out.push(c),
         }
     }
@@ -109,10 +115,18 @@ mod tests {
         let none = Attributes::default();
         assert_eq!(owner_of("key:a", None, &none), "key:a");
         assert_eq!(owner_of("key:a", Some("acme"), &none), "org:acme/key:a");
-        assert_eq!(owner_of("key:a", None, &team("red")), "space:team=red");
         assert_eq!(
-            owner_of("key:a", Some("acme"), &team("red")),
-            "org:acme/space:team=red"
+            owner_of("jwt:https://a#ada", None, &team("red")),
+            "space:team=red@jwt:https://a"
+        );
+        assert_eq!(
+            owner_of("jwt:https://a#bob", Some("acme"), &team("red")),
+            "org:acme/space:team=red@jwt:https://a"
+        );
+        assert_eq!(
+            owner_of("jwt:https://b#ada", None, &team("red")),
+            "space:team=red@jwt:https://b",
+            "another issuer"
         );
         assert_eq!(
             owner_of("spiffe://example.org/robots/1", None, &team("red")),
@@ -125,7 +139,7 @@ mod tests {
     fn no_two_callers_are_one_owner() {
         let mut owners = std::collections::HashSet::new();
         for organisation in [None, Some("a"), Some("a/b"), Some("a%2Fb"), Some("a%252Fb")] {
-            for value in ["x", "x=y", "x%3Dy", "b/x"] {
+            for value in ["x", "x=y", "x%3Dy", "b/x", "x@y", "x@", "x%40"] {
                 assert!(owners.insert(owner_of("key:a", organisation, &team(value))));
             }
         }

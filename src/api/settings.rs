@@ -44,7 +44,7 @@ impl Default for ApiSettings {
             batch_concurrency_max: 16,
             sse_keepalive: Duration::from_secs(15),
             id_bytes_max: 128,
-            credential_interval: Duration::from_secs(5),
+            credential_interval: Duration::from_secs(3),
             card_max_age_s: 300,
             cors_origins: Vec::new(),
         }

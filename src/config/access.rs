@@ -24,7 +24,7 @@ section! {
         /// Callers by name, like "spiffe://example.org/billing", "jwt:https://idp.example.org#alice" or "key:ci"; a `*` at
         /// the end stands for any rest, and alone for every caller with a credential.
         principals: Vec<String> = Vec::new();
-        /// Scopes of the credential.
+        /// Scopes of the credential, whoever issued it; with several issuers, say in principals which one counts.
         scopes: Vec<String> = Vec::new();
         /// Claims of a token as name=value, like "groups=admins"; a claim within another is written with a dot.
         claims: Vec<String> = Vec::new();
@@ -43,8 +43,8 @@ section! {
     pub struct AccessSpace {
         /// Callers by name, as in a role.
         principals: Vec<String> = vec!["*".to_owned()];
-        /// The claim by whose value they are told apart, like "team": those with the same value share. Who has none or
-        /// several is not in the space.
+        /// The claim by whose value they are told apart, like "team": those with the same value from the same issuer share.
+        /// Who has none or several is not in the space.
         claim: Option<String> = None;
     }
 }

@@ -111,7 +111,7 @@ section! {
         keys_timeout_ms: u64 = 5_000, 100..=60_000;
         /// Milliseconds between looks at the token or key behind an open stream: how long one goes on that was revoked or
         /// has expired.
-        credential_interval_ms: u64 = 5_000, 10..=60_000;
+        credential_interval_ms: u64 = 3_000, 10..=60_000;
         /// Milliseconds between looks at key files.
         reload_interval_ms: u64 = 5_000, 10..=3_600_000;
     }

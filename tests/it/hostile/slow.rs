@@ -129,6 +129,7 @@ fn with_tls(files: &Files, timeout: &str) -> Server {
         "tls.cert_file=server.pem",
         "tls.key_file=server.key",
         "tls.client_ca_file=ca.pem",
+        "access.default=allow",
         "server.handshakes_pending_max=4",
         "server.handshakes_per_address_max=3",
         &timeout,
