@@ -37,6 +37,17 @@ pub struct Credential {
     /// The certificate's SHA-256 fingerprint, the token's `jti` (or the beginning of its SHA-256), the key's id; empty for
     /// none.
     pub id: Arc<str>,
+    /// Who signed a token, and with which key.
+    pub signer: Option<Signer>,
+}
+
+/// The key that made a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// The issuer, as its tokens name it.
+    pub issuer: Arc<str>,
+    /// The SHA-256 of its public key.
+    pub key: [u8; 32],
 }
 
 /// Who calls, by which credential, for whom, and what it may do. Made once for each credential and shared by its calls.
@@ -74,6 +85,7 @@ impl Caller {
             credential: Credential {
                 kind: CredentialKind::None,
                 id: Arc::from(""),
+                signer: None,
             },
             scopes: Arc::from([]),
             expires_ms: None,

@@ -14,7 +14,7 @@ mod policy;
 mod principal;
 
 pub use attributes::Attributes;
-pub use caller::{Caller, Credential, CredentialKind};
+pub use caller::{Caller, Credential, CredentialKind, Signer};
 pub use grants::{Grant, Grants, Skills};
 pub use method::{Method, Operations};
 pub use owner::{Space, owners_of};

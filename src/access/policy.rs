@@ -176,6 +176,7 @@ mod tests {
             credential: Credential {
                 kind: CredentialKind::Jwt,
                 id: "t".into(),
+                signer: None,
             },
             scopes: scopes.iter().map(|&scope| scope.into()).collect(),
             attributes,

@@ -8,7 +8,7 @@ use super::call::Origin;
 use crate::access::Caller;
 use crate::access::CredentialKind;
 use crate::audit::Stranger;
-use crate::auth::{Authenticator, Failure, Presented, Reason};
+use crate::auth::{Authenticator, Failure, Presented};
 use crate::error::Error;
 use crate::execution::EventStream;
 
@@ -60,12 +60,10 @@ impl Api {
 /// Resolves once the credential of a caller has ended.
 async fn end_of(authenticator: Authenticator, caller: Arc<Caller>, interval: Duration) -> Error {
     loop {
-        tokio::time::sleep(interval).await;
-        if !authenticator.still_stands(&caller).await {
-            return authenticator.error(&Failure::Refused {
-                kind: caller.credential.kind,
-                reason: Reason::Expired,
-            });
+        tokio::time::sleep(authenticator.time_left(&caller).min(interval)).await;
+        if let Err(reason) = authenticator.still_stands(&caller).await {
+            let kind = caller.credential.kind;
+            return authenticator.error(&Failure::Refused { kind, reason });
         }
     }
 }

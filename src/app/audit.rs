@@ -27,12 +27,27 @@ pub(super) async fn start(
     Ok(audit)
 }
 
-/// Records what an operator does with a database, for example `db prune`, where audit records are kept in it.
+/// Records what an operator does with a database, for example `db prune`, where audit records are kept in it (`audit.database`).
 ///
 /// # Errors
 /// When the database does not take the record; the text says what to look after.
 pub async fn record_admin(config: &Config, command: &str, is_done: bool) -> Result<(), String> {
-    if !config.is_authenticated() || !config.audit.database {
+    if !config.is_authenticated() {
+        return Ok(());
+    }
+    record(config, command, is_done).await
+}
+
+/// Records what an operator does with an API key: also where the configuration at hand takes none yet.
+///
+/// # Errors
+/// As for [`record_admin`].
+pub async fn record_key_change(config: &Config, command: &str, is_done: bool) -> Result<(), String> {
+    record(config, command, is_done).await
+}
+
+async fn record(config: &Config, command: &str, is_done: bool) -> Result<(), String> {
+    if !config.audit.database {
         return Ok(());
     }
     let records = match config.database.backend()? {

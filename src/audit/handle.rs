@@ -1,8 +1,8 @@
 //! The handle that others have: a place in the queue is taken before anything is done, so that what was done can always
 //! be recorded.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,9 @@ pub(super) struct Shared {
     /// Failed authentications in the queue, how many may be, and how many there was no room for.
     pub(super) strangers: AtomicUsize,
     strangers_max: usize,
+    /// The second in which strangers were noted last, and how many.
+    strangers_now: Mutex<(i64, u32)>,
+    strangers_per_s_max: u32,
     pub(super) suppressed: AtomicU64,
     pub(super) closing: CancellationToken,
     /// Cancelled when everything is written.
@@ -83,6 +86,8 @@ impl Audit {
             dropped: AtomicU64::new(0),
             strangers: AtomicUsize::new(0),
             strangers_max: settings.queue_max / 2,
+            strangers_now: Mutex::default(),
+            strangers_per_s_max: settings.strangers_per_s_max,
             suppressed: AtomicU64::new(0),
             closing: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -137,10 +142,14 @@ impl Audit {
         })))
     }
 
-    /// Records that a credential was turned away. It never fails: beyond half of the queue such records are only counted,
-    /// so that a stranger can't keep callers out.
+    /// Records that a credential was turned away. It never fails: beyond half of the queue, and beyond so many in a second,
+    /// such records are only counted, so that a stranger can neither keep callers out nor fill the disk.
     pub fn authentication_failed(&self, stranger: Stranger) {
         let Some(shared) = &self.0 else { return };
+        if !shared.may_note_a_stranger() {
+            shared.suppressed.fetch_add(1, Ordering::AcqRel);
+            return;
+        }
         let before = shared.strangers.fetch_add(1, Ordering::AcqRel);
         let entry = Entry {
             at_ms: shared.clock.now_ms(),
@@ -190,6 +199,17 @@ impl Shared {
     }
 
     /// New work is refused as soon as records can't be written; what runs already may fill the queue.
+    /// Whether a stranger may have a record of his own in this second.
+    fn may_note_a_stranger(&self) -> bool {
+        let second = self.clock.now_ms().div_euclid(1_000);
+        let mut now = self.strangers_now.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.0 != second {
+            *now = (second, 0);
+        }
+        now.1 = now.1.saturating_add(1);
+        now.1 <= self.strangers_per_s_max
+    }
+
     fn place_of_call(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
         if self.is_required && self.is_failing.load(Ordering::Acquire) {
             return Err(Error::unavailable(
@@ -228,8 +248,15 @@ impl CallRecord {
     /// Names the task that the call turned out to be about.
     pub fn names(&mut self, task_id: &str, context_id: &str) {
         if let Some(open) = &mut self.0 {
-            task_id.clone_into(&mut open.call.task_id);
-            context_id.clone_into(&mut open.call.context_id);
+            // An answer that says nothing of one does not undo what the request has named.
+            for (named, field) in [
+                (task_id, &mut open.call.task_id),
+                (context_id, &mut open.call.context_id),
+            ] {
+                if !named.is_empty() {
+                    named.clone_into(field);
+                }
+            }
         }
     }
 

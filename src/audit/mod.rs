@@ -51,6 +51,8 @@ pub struct AuditSettings {
     pub is_required: bool,
     /// Records that may wait to be written; those of failed authentications take half of it at most.
     pub queue_max: usize,
+    /// Credentials that were turned away and have a record of their own, in one second; more are only counted.
+    pub strangers_per_s_max: u32,
     /// Records that are written together at most.
     pub batch_max: usize,
     /// How often the file is synced and the database gets what there is.
@@ -74,6 +76,7 @@ impl Default for AuditSettings {
             output: None,
             is_required: true,
             queue_max: 65_536,
+            strangers_per_s_max: 100,
             batch_max: 512,
             sync_interval: Duration::from_millis(200),
             retention: None,

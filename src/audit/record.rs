@@ -12,7 +12,7 @@ const AT: &[FormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// The most characters of any text in a record. What callers choose is no way to fill the disk.
-const TEXT_MAX: usize = 256;
+const TEXT_MAX: usize = 2_048;
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

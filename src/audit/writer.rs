@@ -20,6 +20,8 @@ use super::verify::head_of;
 const GATHER: Duration = Duration::from_millis(5);
 
 /// The pause before a failed write is tried again; it doubles up to the longest.
+/// How long the end waits for records of calls that are being dropped.
+const LAST_RECORDS: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -308,6 +310,12 @@ impl Writer {
     async fn end(mut self, mut entries: Vec<Entry>) {
         self.queue.close();
         loop {
+            // Places that are still held are those of calls that are being dropped: each of them sends its record.
+            if entries.is_empty()
+                && let Ok(Some(entry)) = tokio::time::timeout(LAST_RECORDS, self.queue.recv()).await
+            {
+                entries.push(entry);
+            }
             while entries.len() < self.settings.batch_max
                 && let Ok(entry) = self.queue.try_recv()
             {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -145,15 +146,33 @@ impl Authenticator {
         }
     }
 
-    /// Whether a caller that was let in would be let in again: its credential may have ended or been revoked since.
-    /// A certificate is watched with its connection, and not here.
-    pub async fn still_stands(&self, caller: &Caller) -> bool {
+    /// How long the credential of a caller is good by its own word.
+    pub fn time_left(&self, caller: &Caller) -> Duration {
+        let left_ms = caller
+            .expires_ms
+            .map_or(i64::MAX, |end| end.saturating_sub(self.0.clock.now_ms()));
+        Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))
+    }
+
+    /// Whether a caller that was let in would be let in again: its credential may have ended, or been revoked, or the key
+    /// that signed it withdrawn. A certificate is watched with its connection, and not here.
+    ///
+    /// # Errors
+    /// What is wrong with it now.
+    pub async fn still_stands(&self, caller: &Caller) -> Result<(), Reason> {
         if caller.expires_ms.is_some_and(|end| end <= self.0.clock.now_ms()) {
-            return false;
+            return Err(Reason::Expired);
+        }
+        if let Some(signer) = &caller.credential.signer {
+            let issuer = self.0.issuers.get(&*signer.issuer);
+            // Keys that can't be had at the moment throw nobody out; those that were withdrawn do.
+            if issuer.is_some_and(|issuer| issuer.has_keys() && !issuer.has(signer.key)) {
+                return Err(Reason::Signature);
+            }
         }
         match (&self.0.api_keys, caller.credential.kind) {
             (Some(keys), CredentialKind::ApiKey) => keys.still_stands(&caller.credential.id).await,
-            _ => true,
+            _ => Ok(()),
         }
     }
 
@@ -228,6 +247,7 @@ impl Inner {
             credential: Credential {
                 kind: CredentialKind::Certificate,
                 id: Arc::from(hex(certificate.fingerprint())),
+                signer: None,
             },
             scopes: Arc::from([]),
             attributes: Attributes::default(),
@@ -315,6 +335,7 @@ impl Inner {
             credential: Credential {
                 kind: CredentialKind::ApiKey,
                 id: Arc::from(&*record.row.id),
+                signer: None,
             },
             scopes: record
                 .row

@@ -260,6 +260,13 @@ impl Reseal {
             "{} push configurations sealed with the key {current}; {} were already",
             resealed.rows, resealed.current
         );
+        if resealed.api_keys > 0 {
+            eprintln!(
+                "{} API keys were made under a former key: they work as long as it stays in secrets.previous_keys; make \
+                 new ones before you take it out",
+                resealed.api_keys
+            );
+        }
         if resealed.changed > 0 {
             return Err(format!("{} changed at the same moment; run it again", resealed.changed).into());
         }

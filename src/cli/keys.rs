@@ -1,6 +1,6 @@
 //! `a2ad keys`.
 
-use a2ad::app::{database_settings, key_source, record_admin};
+use a2ad::app::{database_settings, key_source, record_key_change};
 use a2ad::auth::api_key::{Bearer, NewApiKey};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
@@ -82,7 +82,7 @@ impl Create {
         let key = NewApiKey::make(bearer, &*key_source(&config)?.needed()?)?;
         let added = desk.add(&key.row).await;
         desk.close().await?;
-        record_admin(&config, "keys create", added.is_ok()).await?;
+        record_key_change(&config, &format!("keys create {}", key.row.id), added.is_ok()).await?;
         added?;
         println!("{}", key.text.expose());
         eprintln!(
@@ -200,7 +200,7 @@ impl Revoke {
         let desk = desk(&config).await?;
         let revoked = desk.revoke(&self.id, Clock::system().now_ms()).await;
         desk.close().await?;
-        record_admin(&config, "keys revoke", revoked == Ok(true)).await?;
+        record_key_change(&config, &format!("keys revoke {}", self.id), revoked == Ok(true)).await?;
         if !revoked? {
             return Err(format!("there is no key {}; `a2ad keys list` shows them", self.id).into());
         }

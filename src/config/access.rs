@@ -33,7 +33,7 @@ section! {
         /// What may be done: "send", "read", "cancel", "push", "extended-card", names of single operations like "GetTask",
         /// or "*".
         operations: Vec<String> = Vec::new();
-        /// The skills that may be asked for. Where not all may, a message has to name its skill in the metadata `skillId`.
+        /// The skills that messages may be for; reading and canceling ask for none. Where not all may, a message has to name its skill in the metadata `skillId`.
         skills: Vec<String> = vec!["*".to_owned()];
     }
 }

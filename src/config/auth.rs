@@ -54,7 +54,8 @@ section! {
         /// The claim with the scopes: one text with blanks between them, or a list. A claim within another is written
         /// with a dot.
         scopes_claim: String = "scope".to_owned();
-        /// The claim that names the caller's organisation; absent: organisation.
+        /// The claim that names the caller's organisation; absent: organisation. Issuers, trust domains and API keys that
+        /// name the same one are trusted alike.
         organisation_claim: Option<String> = None;
         /// The organisation of all its callers.
         organisation: Option<String> = None;
@@ -130,14 +131,21 @@ impl Config {
 }
 
 impl Auth {
-    /// What is missing, contradicts itself, or would be without effect; `has_certificates` when clients may show one.
-    pub(super) fn problems(&self, has_certificates: bool) -> Vec<Problem> {
+    /// What is missing, contradicts itself, or would be without effect; `has_certificates` when clients may show one,
+    /// `in_memory` when the database ends with the process.
+    pub(super) fn problems(&self, has_certificates: bool, in_memory: bool) -> Vec<Problem> {
         let mut found = Vec::new();
         for (name, issuer) in &self.issuers {
             let key = |field: &str| dotted(&["auth", "issuers", name, field].map(str::to_owned));
             issuer.check(&key, &mut found);
         }
         self.check_unique_issuers(&mut found);
+        if self.api_keys.enabled && in_memory {
+            found.push(Problem::new(
+                "auth.api_keys.enabled",
+                "needs a database that lasts: keys are made beside the server; set database.url, or take this out",
+            ));
+        }
         for word in &self.accept {
             self.check_combination(word, has_certificates, &mut found);
         }

@@ -12,7 +12,7 @@ section! {
         /// Absent on PostgreSQL: webhooks with a token or credentials are refused.
         key: Option<Secret<String>> = None;
         /// Former keys, separated by commas. They open what they have sealed and seal nothing; after `a2ad db reseal`
-        /// they can go.
+        /// they can go, once no API key is left that was made under them: it says how many there are.
         previous_keys: Option<Secret<String>> = None;
     }
 }

@@ -27,7 +27,10 @@ impl Config {
         let mut found = self.out_of_range();
         self.check_server(&mut found);
         found.extend(self.tls.problems());
-        found.extend(self.auth.problems(self.takes_certificates()));
+        found.extend(self.auth.problems(
+            self.takes_certificates(),
+            matches!(self.database.backend(), Ok(Backend::Memory)),
+        ));
         found.extend(self.access.problems(self.is_authenticated()));
         self.check_database(&mut found);
         self.check_lease(&mut found);

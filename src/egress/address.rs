@@ -23,6 +23,12 @@ const NOT_PUBLIC_V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
+/// Hosts that hand out a machine's secrets, in networks that may be listed: of Azure and Alibaba.
+const METADATA_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(100, 100, 100, 200)];
+
+/// The same of AWS.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
 /// All IPv6 hosts of the internet are in here. Outside are, among others, the forms that stand for an IPv4 address which
 /// nobody would judge: compatible (`::a.b.c.d`) and translated ones (`64:ff9b::/96`).
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
@@ -46,6 +52,22 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// The IPv4 address that a translated or tunnelled one leads to: `64:ff9b::/96` (RFC 6052), `2002::/16` (RFC 3056) and
+/// `::a.b.c.d`. Where a list of networks admits such forms, what they lead to has to be admitted itself.
+pub(super) fn embedded(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(address) = address else {
+        return None;
+    };
+    let [a, b, c, .., y, z] = address.segments();
+    let of = |high: u16, low: u16| Some(IpAddr::V4((u32::from(high) << 16 | u32::from(low)).into()));
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => of(y, z),
+        [0, 0, 0, 0, 0, 0, ..] if a == 0 && y > 0 => of(y, z),
+        [0x2002, ..] => of(b, c),
+        _ => None,
+    }
+}
+
 /// True for an address that no list of networks admits: this machine, its link (where clouds keep their secrets),
 /// groups of hosts, and no host at all.
 pub(super) fn is_unlistable(address: IpAddr) -> bool {
@@ -56,12 +78,14 @@ pub(super) fn is_unlistable(address: IpAddr) -> bool {
                 || address.is_multicast()
                 || address.is_broadcast()
                 || address.octets()[0] == 0
+                || METADATA_V4.contains(&address)
         }
         IpAddr::V6(address) => {
             address.is_loopback()
                 || address.is_unicast_link_local()
                 || address.is_multicast()
                 || address.is_unspecified()
+                || address == METADATA_V6
         }
     }
 }

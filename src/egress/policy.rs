@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 
-use super::address::{is_public, is_unlistable};
+use super::address::{embedded, is_public, is_unlistable};
 use super::{Refusal, url};
 use crate::config::Network;
 
@@ -30,6 +30,10 @@ impl EgressPolicy {
 
     /// Whether an address may be connected to, in the clear or by TLS.
     pub fn admits(&self, address: IpAddr, is_tls: bool) -> bool {
+        if let Some(inner) = embedded(address) {
+            // A list may admit the form; what it leads to has to be admitted as well.
+            return is_tls && self.lists(address) && (is_public(inner) || self.lists(inner));
+        }
         let address = address.to_canonical();
         if address.is_loopback() {
             return self.allow_loopback;
@@ -57,6 +61,32 @@ mod tests {
 
     fn admits(policy: &EgressPolicy, address: &str) -> [bool; 2] {
         [true, false].map(|is_tls| policy.admits(address.parse().unwrap(), is_tls))
+    }
+
+    #[test]
+    fn what_a_translated_address_leads_to_is_judged_too() {
+        let policy = EgressPolicy {
+            allow_loopback: true,
+            allowed_networks: ["64:ff9b::/96", "2002::/16", "fd00::/8", "10.0.0.0/8"]
+                .map(|network| network.parse().unwrap())
+                .to_vec(),
+        };
+        for (address, is_in) in [
+            ("64:ff9b::808:808", true),
+            ("64:ff9b::a01:203", true),
+            ("64:ff9b::a9fe:a9fe", false),
+            ("64:ff9b::7f00:1", false),
+            ("64:ff9b::c0a8:1", false),
+            ("2002:808:808::1", true),
+            ("2002:7f00:1::1", false),
+            ("::127.0.0.1", false),
+            ("::8.8.8.8", false),
+            ("fd00:ec2::254", false),
+            ("fd00::1", true),
+        ] {
+            assert_eq!(admits(&policy, address), [is_in, false], "{address}");
+        }
+        assert_eq!(admits(&EgressPolicy::default(), "64:ff9b::808:808"), [false; 2]);
     }
 
     #[test]

@@ -108,12 +108,20 @@ impl Quotas {
         peer: Option<SocketAddr>,
         agent: &Arc<str>,
     ) -> Result<Account, Error> {
-        let account = self.account(caller, peer, agent);
+        let account = self.account(caller, peer, Some(agent));
         account.take_request()?;
         Ok(account)
     }
 
-    fn account(&self, caller: &Caller, peer: Option<SocketAddr>, agent: &Arc<str>) -> Account {
+    /// Charges one request that the caller's roles do not allow: to the caller and its organisation.
+    ///
+    /// # Errors
+    /// As for [`Quotas::admit`].
+    pub fn deny(&self, caller: &Caller, peer: Option<SocketAddr>) -> Result<(), Error> {
+        self.account(caller, peer, None).take_request()
+    }
+
+    fn account(&self, caller: &Caller, peer: Option<SocketAddr>, agent: Option<&Arc<str>>) -> Account {
         let Inner {
             settings,
             principals,
@@ -127,7 +135,8 @@ impl Quotas {
         });
         let agent = agents
             .as_ref()
-            .map(|book| book.tally(agent, settings.agents.named.get(agent).copied()));
+            .zip(agent)
+            .map(|(book, agent)| book.tally(agent, settings.agents.named.get(agent).copied()));
         let organisation = organisations.as_ref().zip(caller.organisation.as_ref());
         let organisation = organisation.map(|(book, name)| {
             let named = settings.organisations.named.get(name);

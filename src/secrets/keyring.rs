@@ -83,10 +83,18 @@ impl Keyring {
     /// # Errors
     /// [`Error::Random`] when the cryptographic library fails.
     pub fn mac(&self, purpose: &str, bytes: &[u8]) -> Result<(KeyId, [u8; KEY_BYTES]), Error> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.derive(self.current(), purpose)?);
+        Ok((self.current(), self.mac_with(self.current(), purpose, bytes)?))
+    }
+
+    /// The same by one key of the ring.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`] when it is not in the ring.
+    pub fn mac_with(&self, id: KeyId, purpose: &str, bytes: &[u8]) -> Result<[u8; KEY_BYTES], Error> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.derive(id, purpose)?);
         let mut tag = [0; KEY_BYTES];
         tag.copy_from_slice(hmac::sign(&key, bytes).as_ref());
-        Ok((self.current(), tag))
+        Ok(tag)
     }
 
     /// Whether a tag is that of these bytes for this purpose; takes the same time for every tag of its length.

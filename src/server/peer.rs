@@ -39,9 +39,11 @@ impl<S> PeerService<S> {
     fn sender(&self, headers: &HeaderMap) -> Arc<Peer> {
         let proxies = self.proxies.as_ref();
         match proxies.and_then(|proxies| proxies.client(headers)) {
+            // The certificate of the connection is the proxy's, and not that of whoever stands behind it.
             Some(client) => Arc::new(Peer {
                 addr: Some(client),
-                ..Peer::clone(&self.peer)
+                identity: None,
+                tls: self.peer.tls,
             }),
             None => Arc::clone(&self.peer),
         }

@@ -52,7 +52,11 @@ impl Inner {
         }
         version::check(call, self.settings.strict_version)?;
         let agent = self.addressed(call, tenant)?;
-        check_permission(call, method, &agent.name)?;
+        if let Err(denied) = check_permission(call, method, &agent.name) {
+            // What is not allowed is charged to who asked for it, and not to the agent that others share.
+            self.quotas.deny(&call.caller, call.peer)?;
+            return Err(denied);
+        }
         let account = self.charge(call, agent)?;
         let none = AgentCapabilities::default();
         let capabilities = agent.card.capabilities.as_ref().unwrap_or(&none);

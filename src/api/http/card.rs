@@ -15,6 +15,7 @@ pub(super) fn answer(
     card: &CardDocument,
     request: &HeaderMap,
     is_head: bool,
+    is_private: bool,
 ) -> Response<Body> {
     let mut response = if is_unchanged(request, &card.etag, &card.last_modified) {
         reply::empty(StatusCode::NOT_MODIFIED)
@@ -24,7 +25,11 @@ pub(super) fn answer(
     let fields = [
         (
             header::CACHE_CONTROL,
-            format!("public, max-age={}", settings.card_max_age_s),
+            match is_private {
+                // A cache in between would give it to whoever asks next.
+                true => "private, no-store".to_owned(),
+                false => format!("public, max-age={}", settings.card_max_age_s),
+            },
         ),
         (header::ETAG, card.etag.clone()),
         (header::LAST_MODIFIED, card.last_modified.clone()),

@@ -5,16 +5,16 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::error::Error;
 
-/// Headers that may come once only. Those of the protocol are checked where they are read.
-const SINGLE: [HeaderName; 4] = [
+/// Headers that may come once only. Those of the protocol and credentials are checked where they are read.
+const SINGLE: [HeaderName; 3] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
-    header::AUTHORIZATION,
 ];
 
 /// Names that some gateways treat like their spelling with hyphens.
-const LOOK_ALIKES: [&str; 9] = [
+const LOOK_ALIKES: [&str; 10] = [
+    "x_api_key",
     "content_type",
     "content_length",
     "content_encoding",

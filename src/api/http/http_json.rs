@@ -69,10 +69,11 @@ where
         names,
     } = request;
     let has_body = head.method == http::Method::POST;
+    let call = call?;
     if has_body {
         media::check(&head.headers, body.is_end_stream())?;
     }
-    let (call, pairs) = (call?, pairs?);
+    let pairs = pairs?;
     api.service().check_version(&call)?;
     let text = match has_body {
         true => body::read_plain(&head.headers, body, api.settings().body_bytes_max).await?,

@@ -34,7 +34,7 @@ use super::{Api, Body};
 use crate::access::Caller;
 use crate::context::{Binding, CallContext};
 use crate::error::{Error, Kind};
-use crate::service::CardDocument;
+use crate::service::{AgentService, CardDocument};
 use router::{Miss, Route, Target};
 
 /// The query parameter that may stand in for the header of the same name (specification 3.6.1).
@@ -88,10 +88,9 @@ where
         id_bytes_max: api.settings().id_bytes_max,
         request_id: call::request_id(&head.headers),
     };
-    let call = match head::check(&head.headers) {
-        Ok(()) => caller_for(api, &route, &origin).await,
-        Err(error) => Err(error),
-    };
+    // Who calls comes first: nobody who is not known gets us to look at anything else.
+    let call = caller_for(api, &route, &origin).await;
+    let call = call.and_then(|caller| head::check(&head.headers).map(|()| caller));
     let call = call.and_then(|caller| origin.context(caller));
     let context = call.as_ref().ok().cloned();
     let request_id = origin.request_id.clone();
@@ -99,6 +98,7 @@ where
     let is_head = head.method == http::Method::HEAD;
     let mut response = match route {
         Err(miss) => missed(&miss, media, &request_id),
+        Ok(route) if is_hidden(service, &route, &call) => missed(&Miss::Unknown, media, &request_id),
         Ok(route) => match route.target {
             Target::JsonRpc => json_rpc::answer(api, call, &request_id, &head.headers, body).await,
             Target::Operation { method, names } => {
@@ -112,7 +112,13 @@ where
                 http_json::answer(api, request, &request_id, media, body).await
             }
             Target::Card => match public_card(api, route.agent, &call) {
-                Ok(card) => card::answer(api.settings(), card, &head.headers, is_head),
+                Ok(card) => card::answer(
+                    api.settings(),
+                    card,
+                    &head.headers,
+                    is_head,
+                    service.is_private(route.agent),
+                ),
                 Err(error) => render::http_json(&error, media, &request_id),
             },
             Target::OpenApi => document::open_api(is_head),
@@ -150,6 +156,19 @@ async fn caller_for(
     }
 }
 
+/// True when the path names an agent that the caller does not know of: then there is no such path. Cards have an answer of
+/// their own.
+fn is_hidden(service: &AgentService, route: &Route<'_>, call: &Result<CallContext, Error>) -> bool {
+    let is_known = |agent: &str| {
+        call.as_ref()
+            .is_ok_and(|call| service.is_known_to(Some(agent), &call.caller))
+    };
+    route.target != Target::Card
+        && route
+            .agent
+            .is_some_and(|agent| service.is_private(Some(agent)) && !is_known(agent))
+}
+
 /// The card of an agent that the caller knows of.
 fn public_card<'a>(
     api: &'a Api,
@@ -158,7 +177,9 @@ fn public_card<'a>(
 ) -> Result<&'a CardDocument, Error> {
     let service = api.service();
     let is_known = !service.is_private(agent)
-        || service.is_known_to(agent, &call.as_ref().map_err(Error::clone)?.caller);
+        || call
+            .as_ref()
+            .is_ok_and(|call| service.is_known_to(agent, &call.caller));
     service.card(agent).filter(|_| is_known).ok_or_else(no_such_agent)
 }
 

@@ -1,5 +1,6 @@
 //! The form of a key: `a2ad_ID_SECRET`. The id finds its row, the secret proves it, and the prefix lets scanners of source
-//! code recognise one that leaked.
+//! code recognise one that leaked. The end of the id is a tag over its beginning: an id that nobody was given is known as
+//! such without a look at the database.
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
@@ -12,8 +13,12 @@ use crate::secrets::{self, Keyring};
 const PREFIX: &str = "a2ad_";
 /// Random bytes in an id, written in hex.
 const ID_BYTES: usize = 8;
+/// Bytes of the tag behind them, in hex as well.
+const TAG_BYTES: usize = 4;
 /// Random bytes in a secret, written in base64url.
 const SECRET_BYTES: usize = 32;
+/// What the tag is for.
+const ID_PURPOSE: &str = "api key id";
 /// What the hash is for; a hash made for something else with the same key is another one.
 const PURPOSE: &str = "api key";
 
@@ -29,11 +34,26 @@ impl<'a> ApiKey<'a> {
     /// Takes a key apart; `None` when it is none of ours.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-        let is_id = id.len() == 2 * ID_BYTES && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_id = id.len() == 2 * (ID_BYTES + TAG_BYTES)
+            && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let is_secret = URL_SAFE_NO_PAD
             .decode(secret)
             .is_ok_and(|bytes| bytes.len() == SECRET_BYTES);
         (is_id && is_secret).then_some(Self { id, whole: text })
+    }
+
+    /// Whether the id is one that was made here, with one of the keys of the ring.
+    ///
+    /// # Errors
+    /// When the cryptographic library fails.
+    pub fn is_ours(&self, keyring: &Keyring) -> Result<bool, secrets::Error> {
+        let (random, tag) = self.id.split_at(2 * ID_BYTES);
+        for key in keyring.ids() {
+            if hex(&keyring.mac_with(key, ID_PURPOSE, random.as_bytes())?[..TAG_BYTES]) == tag {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether this is the key that a row was made of; compared in constant time.
@@ -78,7 +98,9 @@ impl NewApiKey {
         for bytes in [&mut id[..], &mut secret[..]] {
             rand::fill(bytes).map_err(|_| secrets::Error::Random)?;
         }
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let random = hex(&id);
+        let (_, tag) = keyring.mac(ID_PURPOSE, random.as_bytes())?;
+        let id = format!("{random}{}", hex(&tag[..TAG_BYTES]));
         let text = format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(secret));
         let (hash_key, hash) = keyring.mac(PURPOSE, text.as_bytes())?;
         Ok(Self {
@@ -96,4 +118,8 @@ impl NewApiKey {
             },
         })
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

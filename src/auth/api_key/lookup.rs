@@ -54,36 +54,37 @@ impl ApiKeys {
     /// What is kept of a key, if it is good.
     pub(in crate::auth) async fn verify(&self, key: &ApiKey<'_>) -> Result<Arc<Record>, Failure> {
         let refused = |reason| Failure::of(CredentialKind::ApiKey, reason);
-        let record = self.find(key.id).await?;
-        let record = record
-            .filter(|record| self.is_of(key, &record.row))
+        let away = |error: secrets::Error| {
+            tracing::warn!(key.id = key.id, %error, "an API key can't be verified");
+            Failure::Unavailable("API keys can't be verified at the moment; the operator's log says why")
+        };
+        let Some(keyring) = self.secrets.known().map_err(away)? else {
+            return Err(away(secrets::Error::NoKey));
+        };
+        // An id that was never given out costs no look at the database.
+        if !key.is_ours(&keyring).map_err(away)? {
+            return Err(refused(Reason::UnknownKey));
+        }
+        let record = self
+            .find(key.id)
+            .await?
             .ok_or_else(|| refused(Reason::UnknownKey))?;
+        if !key.is_of(&record.row, &keyring).map_err(away)? {
+            return Err(refused(Reason::UnknownKey));
+        }
         // Only who has the secret learns how it ended.
         self.check(&record.row).map_err(refused)?;
         Ok(record)
     }
 
     /// Whether the key with this id would still be taken.
-    pub(in crate::auth) async fn still_stands(&self, id: &str) -> bool {
+    pub(in crate::auth) async fn still_stands(&self, id: &str) -> Result<(), Reason> {
         match self.find(id).await {
-            Ok(Some(record)) => self.check(&record.row).is_ok(),
-            Ok(None) => false,
+            Ok(Some(record)) => self.check(&record.row),
+            Ok(None) => Err(Reason::UnknownKey),
             // Nobody is thrown out because the database is away for a moment.
-            Err(_) => true,
+            Err(_) => Ok(()),
         }
-    }
-
-    /// Whether a row was made of this key. That the key of its hash is gone is for the operator to know.
-    fn is_of(&self, key: &ApiKey<'_>, row: &ApiKeyRow) -> bool {
-        let is_same = match self.secrets.known() {
-            Ok(Some(keyring)) => key.is_of(row, &keyring),
-            Ok(None) => Err(secrets::Error::NoKey),
-            Err(error) => Err(error),
-        };
-        is_same.unwrap_or_else(|error| {
-            tracing::warn!(key.id = %row.id, %error, "an API key can't be verified");
-            false
-        })
     }
 
     fn check(&self, row: &ApiKeyRow) -> Result<(), Reason> {

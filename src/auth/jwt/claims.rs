@@ -103,9 +103,9 @@ impl Claims {
         is_fit.then_some(name).ok_or(Reason::Claims)
     }
 
-    /// The text of a claim, if it is there and is one.
-    pub(super) fn text(&self, claim: &str) -> Option<&str> {
-        self.find(claim).and_then(Value::as_str)
+    /// Whether a claim is there.
+    pub(super) fn has(&self, claim: &str) -> bool {
+        self.find(claim).is_some()
     }
 
     /// The values of a claim: a text, a number or a truth value is one, a list several.

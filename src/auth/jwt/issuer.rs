@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keys::KeyPrint;
 use super::source::{KeyFeed, NoKeys};
 use super::token::Token;
-use crate::access::{Attributes, Credential, CredentialKind, Identity, Principal};
+use crate::access::{Attributes, Credential, CredentialKind, Identity, Principal, Signer};
 use crate::auth::error::{Failure, Reason, SetupError};
 use crate::auth::settings::IssuerSettings;
 use crate::clock::Clock;
@@ -92,12 +93,17 @@ impl Issuer {
                 ));
             }
         };
-        keys.verify(token).map_err(refused)?;
-        self.believe(token).map_err(refused)
+        let key = keys.verify(token).map_err(refused)?;
+        self.believe(token, key).map_err(refused)
+    }
+
+    /// Whether a key that has signed a token is still one of the issuer's.
+    pub(in crate::auth) fn has(&self, key: [u8; 32]) -> bool {
+        self.keys.has(&KeyPrint(key))
     }
 
     /// The claims of a token whose signature is good.
-    fn believe(&self, token: &Token<'_>) -> Result<Verified, Reason> {
+    fn believe(&self, token: &Token<'_>, key: KeyPrint) -> Result<Verified, Reason> {
         let (settings, claims) = (&self.settings, &token.claims);
         if claims.issuer()? != settings.issuer {
             return Err(Reason::UnknownIssuer);
@@ -108,7 +114,9 @@ impl Issuer {
         }
         let name = claims.name(&settings.principal_claim)?;
         let organisation = match &settings.organisation_claim {
-            Some(claim) => claims.text(claim).map(|_| claims.name(claim)).transpose()?,
+            // One that is there and unfit is not none: its bearer belongs somewhere, and nobody can tell where.
+            Some(claim) if claims.has(claim) => Some(claims.name(claim)?),
+            Some(_) => None,
             None => settings.organisation.as_deref(),
         };
         let mut attributes = Attributes::default();
@@ -122,6 +130,10 @@ impl Issuer {
             credential: Credential {
                 kind: CredentialKind::Jwt,
                 id: Arc::from(id),
+                signer: Some(Signer {
+                    issuer: Arc::from(settings.issuer.as_str()),
+                    key: key.0,
+                }),
             },
             scopes: claims.scopes(&settings.scopes_claim).into(),
             attributes,

@@ -1,5 +1,6 @@
 //! An issuer's public keys (RFC 7517), as far as they can sign tokens here.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse};
@@ -17,8 +18,25 @@ const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1_024;
 #[derive(Debug)]
 pub(super) struct Keys(Vec<Key>);
 
+/// The SHA-256 of a public key, by which it is known again whatever its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyPrint(pub(super) [u8; 32]);
+
+fn print_of(jwk: &Jwk) -> Option<KeyPrint> {
+    let text = match &jwk.algorithm {
+        AlgorithmParameters::RSA(key) => format!("RSA {} {}", key.n, key.e),
+        AlgorithmParameters::EllipticCurve(key) => format!("EC {} {}", key.x, key.y),
+        AlgorithmParameters::OctetKeyPair(key) => format!("OKP {}", key.x),
+        _ => return None,
+    };
+    let mut print = [0; 32];
+    print.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    Some(KeyPrint(print))
+}
+
 #[derive(Debug)]
 struct Key {
+    print: KeyPrint,
     kid: Option<String>,
     algorithm: Algorithm,
     key: DecodingKey,
@@ -28,7 +46,7 @@ impl Keys {
     /// Reads a JWK set. Keys of other kinds, for other purposes or of algorithms that are not `allowed` are passed over.
     ///
     /// # Errors
-    /// A sentence when it is no set, or when nothing is left.
+    /// A sentence when it is no set. That nothing is left is none: an issuer may withdraw all its keys.
     pub(super) fn parse(json: &[u8], allowed: &[Algorithm]) -> Result<Self, &'static str> {
         let set: JwkSet = serde_json::from_slice(json).map_err(|_| "is no JWK set (RFC 7517)")?;
         if set.keys.len() > KEYS_MAX {
@@ -40,10 +58,12 @@ impl Keys {
             .filter_map(Key::of)
             .filter(|key| allowed.contains(&key.algorithm))
             .collect();
-        if keys.is_empty() {
-            return Err("has no key that can sign with one of the algorithms that are taken");
-        }
         Ok(Self(keys))
+    }
+
+    /// True when no token can have a good signature.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether there is a key that the token could have been signed with.
@@ -52,16 +72,19 @@ impl Keys {
     }
 
     /// Checks the signature with the keys that the token may have been signed with: those of its key id, or all of its
-    /// algorithm when it names none.
-    pub(super) fn verify(&self, token: &Token<'_>) -> Result<(), Reason> {
+    /// algorithm when it names none. The key that made it.
+    pub(super) fn verify(&self, token: &Token<'_>) -> Result<KeyPrint, Reason> {
         let good = |key: &Key| {
             jsonwebtoken::crypto::verify(token.signature, token.signed, &key.key, key.algorithm)
                 .unwrap_or(false)
         };
-        self.candidates(token)
-            .any(good)
-            .then_some(())
-            .ok_or(Reason::Signature)
+        let signer = self.candidates(token).find(|key| good(key));
+        signer.map(|key| key.print).ok_or(Reason::Signature)
+    }
+
+    /// Whether a key is one of them.
+    pub(super) fn has(&self, print: &KeyPrint) -> bool {
+        self.0.iter().any(|key| key.print == *print)
     }
 
     fn candidates<'k>(&'k self, token: &'k Token<'_>) -> impl Iterator<Item = &'k Key> {
@@ -91,6 +114,7 @@ impl Key {
             return None;
         }
         Some(Self {
+            print: print_of(jwk)?,
             kid: common.key_id.clone(),
             algorithm,
             key: DecodingKey::from_jwk(jwk).ok()?,

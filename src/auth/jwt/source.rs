@@ -11,16 +11,19 @@ use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use super::issuer::Surroundings;
-use super::keys::Keys;
+use super::keys::{KeyPrint, Keys};
 use super::token::Token;
 use crate::auth::error::SetupError;
 use crate::auth::settings::{IssuerSettings, KeySource};
 use crate::egress::EgressClient;
 use crate::shutdown::Shutdown;
+
+/// The calls of one issuer that may wait for its keys at the same time.
+const WAITERS_MAX: usize = 256;
 
 /// What stands in a discovery document (OpenID Connect Discovery 1.0 section 3), as far as it is read.
 #[derive(Deserialize)]
@@ -37,6 +40,8 @@ struct Published {
     at: Option<Instant>,
     /// How many attempts to get them have ended, good or not.
     attempts: u64,
+    /// Whether the last of these failed.
+    is_away: bool,
 }
 
 /// Why there are no keys for a token.
@@ -54,6 +59,8 @@ pub(super) struct KeyFeed {
     version: Arc<AtomicU64>,
     timeout: Duration,
     stale_max: Duration,
+    /// The calls that may wait for newer keys; others are answered by what is known.
+    waiters: Semaphore,
 }
 
 impl KeyFeed {
@@ -87,6 +94,7 @@ impl KeyFeed {
                 keys: Some(Arc::new(first_of_file(settings, path).await?)),
                 at: Some(Instant::now()),
                 attempts: 1,
+                is_away: false,
             },
             Origin::Url(_) | Origin::Discovery(_) => Published::default(),
         };
@@ -125,6 +133,7 @@ impl KeyFeed {
             wanted,
             version,
             timeout: around.keys_timeout,
+            waiters: Semaphore::new(WAITERS_MAX),
             stale_max: if is_file {
                 Duration::MAX
             } else {
@@ -147,23 +156,35 @@ impl KeyFeed {
         if let Some(keys) = known.as_ref().filter(|keys| keys.know(token)) {
             return Ok(keys.clone());
         }
+        let Ok(_waiter) = self.waiters.try_acquire() else {
+            return Err(self.none(known.is_some()));
+        };
         let mut published = self.published.clone();
         let attempts = published.borrow_and_update().attempts;
         self.wanted.notify_one();
         // The keeper answers every wish, at once when it may not ask the issuer again so soon.
         let newer = published.wait_for(|published| published.attempts > attempts);
         if timeout(self.timeout, newer).await.is_err() {
-            return Err(if known.is_some() {
-                NoKeys::NoneFits
-            } else {
-                NoKeys::Away
-            });
+            return Err(NoKeys::Away);
         }
         match self.known() {
-            None => Err(NoKeys::Away),
             Some(keys) if keys.know(token) => Ok(keys),
-            Some(_) => Err(NoKeys::NoneFits),
+            known => Err(self.none(known.is_some())),
         }
+    }
+
+    /// Why there are none: an issuer that can't be asked may have a key that is not known yet.
+    fn none(&self, has_keys: bool) -> NoKeys {
+        if has_keys && !self.published.borrow().is_away {
+            NoKeys::NoneFits
+        } else {
+            NoKeys::Away
+        }
+    }
+
+    /// Whether the key that made a signature is still one of the issuer's.
+    pub(super) fn has(&self, key: &KeyPrint) -> bool {
+        self.known().is_some_and(|keys| keys.has(key))
     }
 
     /// The keys that were had last, unless they are too old.
@@ -206,11 +227,18 @@ async fn first_of_file(settings: &IssuerSettings, path: &Path) -> Result<Keys, S
             path: path.to_owned(),
             cause,
         })?;
-    Keys::parse(&json, &settings.algorithms).map_err(|why| SetupError::Keys {
+    let unusable = |why| SetupError::Keys {
         name: name(),
         path: path.to_owned(),
         why,
-    })
+    };
+    let keys = Keys::parse(&json, &settings.algorithms).map_err(unusable)?;
+    if keys.is_empty() {
+        return Err(unusable(
+            "has no key that can sign with one of the algorithms that are taken",
+        ));
+    }
+    Ok(keys)
 }
 
 /// Gets the keys once.
@@ -307,6 +335,7 @@ impl Keeper {
         }
         self.publish.send_modify(|published| {
             published.attempts += 1;
+            published.is_away = !good;
             if good {
                 published.at = Some(Instant::now());
             }

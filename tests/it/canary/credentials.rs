@@ -76,13 +76,16 @@ async fn no_credential_that_is_taken_shows() {
 
     // Of a token the signature, of a key the secret: what stands before it is no secret.
     let secret_of = |text: &str, mark: char| text.rsplit_once(mark).unwrap().1.to_owned();
-    let api_secret = api_key["a2ad_0123456789abcdef_".len()..].to_owned();
+    let api_secret = api_key["a2ad_0123456789abcdef01234567_".len()..].to_owned();
     let canaries = [
         Canary::exactly("good token", &secret_of(&good, '.')),
         Canary::exactly("expired token", &secret_of(&expired, '.')),
         Canary::exactly("token for others", &secret_of(&other, '.')),
         Canary::exactly("api key", &api_secret),
-        Canary::exactly("wrong api key", &wrong_key["a2ad_0123456789abcdef_".len()..]),
+        Canary::exactly(
+            "wrong api key",
+            &wrong_key["a2ad_0123456789abcdef01234567_".len()..],
+        ),
         secret_key,
     ];
     let places = [
@@ -103,7 +106,7 @@ async fn no_credential_that_is_taken_shows() {
         }
     }
     // The id of the key is what an operator needs, and is there to be found.
-    let id = Canary::exactly("id of the key", &api_key[5..21]);
+    let id = Canary::exactly("id of the key", &api_key[5..29]);
     for name in ["audit file", "database", "keys list"] {
         let bytes = &places.iter().find(|(place, _)| *place == name).unwrap().1;
         assert!(found_in(&Haystack::new(bytes), &id).is_some(), "{name}");

@@ -91,7 +91,7 @@ async fn a_key_works_from_its_making_to_its_revocation() {
             .any(|line| line.contains(id) && line.contains("\"revoked\":\"20")),
         "{list}"
     );
-    let (known, error) = keys(&database, &["revoke", "0123456789abcdef"]);
+    let (known, error) = keys(&database, &["revoke", "0123456789abcdef01234567"]);
     assert!(!known && error.contains("a2ad keys list"), "{error}");
 }
 
@@ -109,7 +109,7 @@ async fn what_is_no_key_of_ours_is_refused() {
         key.to_uppercase(),
         format!("A2AD{}", &key[4..]),
         format!("{head}_{}", "A".repeat(secret.len())),
-        format!("a2ad_0000000000000000_{secret}"),
+        format!("a2ad_000000000000000000000000_{secret}"),
         format!("a2ad_' OR 1=1 --_{secret}"),
         format!("a2ad__{secret}"),
         format!("Bearer {key}"),
@@ -139,7 +139,7 @@ trait SplitKey {
 
 impl SplitKey for String {
     fn rsplit_at_id(&self) -> (&str, &str) {
-        let place = "a2ad_0123456789abcdef".len();
+        let place = "a2ad_0123456789abcdef01234567".len();
         (&self[..place], &self[place + 1..])
     }
 }

@@ -316,4 +316,12 @@ async fn a_key_file_is_read_again_when_it_changes() {
     file.publish(&new.jwks());
     until(&world, &token, Result::is_ok).await;
     ask(&world, &old).await.unwrap_err().is(Kind::Unauthenticated);
+    // All of them withdrawn: that is no mistake to be waited out.
+    file.publish(&json!({"keys": []}));
+    until(&world, &token, |answer| {
+        answer
+            .as_ref()
+            .is_err_and(|error| &*error.reason == Kind::Unauthenticated.reason())
+    })
+    .await;
 }

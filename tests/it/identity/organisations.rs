@@ -155,6 +155,26 @@ async fn an_agent_of_another_organisation_does_not_exist() {
             .await,
     );
     assert_eq!((hidden.status, missing.status), (404, 404));
-    let stranger = world.client(Wire::HttpJson).http("GET", card, "").await;
-    assert_eq!(stranger.status, 401);
+    assert_eq!(
+        by("acme").http("GET", card, "").await.header("cache-control"),
+        "private, no-store"
+    );
+    let stranger = world.client(Wire::HttpJson);
+    assert_eq!(stranger.http("GET", card, "").await.status, 404);
+    for path in ["/plain", "/plain/message:send"] {
+        let other = path.replace("plain", "plane");
+        for client in [by("evil"), world.client(Wire::HttpJson)] {
+            let (hidden, missing) = (
+                client.http("POST", path, "{}").await,
+                client.http("POST", &other, "{}").await,
+            );
+            assert_eq!((hidden.status, missing.status), (404, 404), "{path}");
+            let text = |reply: &crate::support::wire::Reply| {
+                let mut json = reply.json();
+                json["error"]["details"][0]["metadata"].take();
+                json
+            };
+            assert_eq!(text(&hidden), text(&missing), "{path}");
+        }
+    }
 }

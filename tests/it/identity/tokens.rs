@@ -532,9 +532,9 @@ async fn a_request_shows_one_credential_in_the_right_form() {
         }
     }
     let two = format!(
-        "GET /tasks HTTP/1.1\r\nHost: x\r\nA2A-Version: 1.0\r\nx-api-key: a\r\nAuthorization: Bearer {token}\r\n\
+        "GET /tasks HTTP/1.1\r\nHost: x\r\nA2A-Version: 1.0\r\nAuthorization: Bearer {token}\r\n\
          Authorization: Bearer {token}\r\nConnection: close\r\n\r\n"
     );
     let answer = spoken(world.address, &two).await;
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }

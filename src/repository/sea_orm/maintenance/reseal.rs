@@ -17,6 +17,8 @@ const CONFIGS: &str = "SELECT task_id, id, config FROM push_config WHERE (task_i
 /// Only what is still what was read: a server may have stored another configuration in the meantime.
 const REPLACE: &str = "UPDATE push_config SET config = $1 WHERE task_id = $2 AND id = $3 AND config = $4";
 
+const API_KEYS: &str = "SELECT COUNT(*) AS former FROM api_key WHERE revoked_ms IS NULL AND hash_key <> $1";
+
 /// What became of the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resealed {
@@ -26,6 +28,8 @@ pub struct Resealed {
     pub current: u64,
     /// Rows that a server changed or removed at the same moment. It may have sealed them with a former key.
     pub changed: u64,
+    /// API keys that still work and are hashed with a former key: a hash can't be made anew without the key itself.
+    pub api_keys: u64,
 }
 
 /// Why not everything is sealed anew. What was, stays so; nothing is lost.
@@ -59,6 +63,7 @@ impl Maintenance {
                 .rows(CONFIGS, place.into_iter().chain([Value::from(PAGE)]))
                 .await?;
             if rows.is_empty() {
+                resealed.api_keys = self.api_keys_of_former(keys).await?;
                 return Ok(resealed);
             }
             for row in rows {
@@ -69,6 +74,13 @@ impl Maintenance {
                 after = (task_id, id);
             }
         }
+    }
+
+    async fn api_keys_of_former(&self, keys: &KeySource) -> Result<u64, ResealError> {
+        let current = keys.needed()?.current().0.to_vec();
+        let rows = self.rows(API_KEYS, [Value::from(current)]).await?;
+        let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get("", "former"))?;
+        Ok(count.unsigned_abs())
     }
 
     async fn reseal_row(
