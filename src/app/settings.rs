@@ -15,6 +15,7 @@ use crate::repository::sea_orm::DatabaseSettings;
 use crate::secrets::{self, KeySource, Keyring};
 use crate::server::{ServerSettings, TrustedProxies};
 use crate::service::ServiceSettings;
+use crate::signature::{self, SigningKey};
 use crate::tls::{Authorities, ClientCertificates, ClientNames, TlsSettings};
 
 pub(super) fn execution(config: &Config) -> ExecutionSettings {
@@ -46,7 +47,7 @@ fn inspect(config: &Config) -> InspectLimits {
     }
 }
 
-pub(super) fn service(config: &Config) -> ServiceSettings {
+pub(super) fn service(config: &Config, signing_key: Option<Arc<SigningKey>>) -> ServiceSettings {
     let limits = &config.limits;
     let wait = limits.blocking_wait_ms_max;
     ServiceSettings {
@@ -67,6 +68,7 @@ pub(super) fn service(config: &Config) -> ServiceSettings {
         page_token_key: config.server.page_token_key_bytes().map(|key| *key.expose()),
         quotas: quotas::of(config),
         delegation_hops_max: limits.delegation_hops_max,
+        signing_key,
     }
 }
 
@@ -131,6 +133,19 @@ pub fn keys(config: &Config) -> Result<KeySource, secrets::Error> {
         Ok(Backend::Sqlite(path)) => KeySource::configured_beside(key.expose(), previous, &path),
         _ => Ok(KeySource::of(Keyring::new(key.expose(), &previous))),
     }
+}
+
+/// The key that cards are signed with, if there is one.
+///
+/// # Errors
+/// When its file can't be used.
+pub(super) fn signing_key(config: &Config) -> Result<Option<Arc<SigningKey>>, signature::Error> {
+    let card = &config.card;
+    let Some(file) = &card.signing_key_file else {
+        return Ok(None);
+    };
+    let (id, url) = (card.signing_key_id.as_deref(), card.signing_key_url.as_deref());
+    Ok(Some(Arc::new(SigningKey::read(file, id, url)?)))
 }
 
 pub(super) fn audit(config: &Config) -> AuditSettings {
