@@ -15,7 +15,7 @@ use crate::repository::sea_orm::DatabaseSettings;
 use crate::secrets::{self, KeySource, Keyring};
 use crate::server::{ServerSettings, TrustedProxies};
 use crate::service::ServiceSettings;
-use crate::signature::{self, SigningKey};
+use crate::signature::SigningKey;
 use crate::tls::{Authorities, ClientCertificates, ClientNames, TlsSettings};
 
 pub(super) fn execution(config: &Config) -> ExecutionSettings {
@@ -133,19 +133,6 @@ pub fn keys(config: &Config) -> Result<KeySource, secrets::Error> {
         Ok(Backend::Sqlite(path)) => KeySource::configured_beside(key.expose(), previous, &path),
         _ => Ok(KeySource::of(Keyring::new(key.expose(), &previous))),
     }
-}
-
-/// The key that cards are signed with, if there is one.
-///
-/// # Errors
-/// When its file can't be used.
-pub(super) fn signing_key(config: &Config) -> Result<Option<Arc<SigningKey>>, signature::Error> {
-    let card = &config.card;
-    let Some(file) = &card.signing_key_file else {
-        return Ok(None);
-    };
-    let (id, url) = (card.signing_key_id.as_deref(), card.signing_key_url.as_deref());
-    Ok(Some(Arc::new(SigningKey::read(file, id, url)?)))
 }
 
 pub(super) fn audit(config: &Config) -> AuditSettings {
@@ -332,7 +319,7 @@ mod tests {
 
         config.push.allow_loopback_webhooks = true;
         config.push.allowed_networks = vec!["10.1.0.0/16".to_owned()];
-        let policy = service(&config).webhooks;
+        let policy = service(&config, None).webhooks;
         assert!(policy.allow_loopback);
         assert_eq!(policy.allowed_networks, ["10.1.0.0/16".parse().unwrap()]);
     }

@@ -43,7 +43,8 @@ impl Card {
         let mut found = Vec::new();
         let id = self.signing_key_id.as_deref();
         if id.is_some_and(|id| id.is_empty() || id.len() > KEY_ID_BYTES_MAX) {
-            let message = format!("is empty or longer than {KEY_ID_BYTES_MAX} bytes; leave it out for the thumbprint");
+            let message =
+                format!("is empty or longer than {KEY_ID_BYTES_MAX} bytes; leave it out for the thumbprint");
             found.push(Problem::new("card.signing_key_id", message));
         }
         if let Some(url) = &self.signing_key_url {

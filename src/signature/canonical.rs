@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn the_example_of_the_specification_has_its_form() {
         let form = text(canonical(&card(EXAMPLE)));
-        let rest = r#","defaultInputModes":[],"defaultOutputModes":[],"description":"","name":"Example Agent","#;
+        let rest =
+            r#","defaultInputModes":[],"defaultOutputModes":[],"description":"","name":"Example Agent","#;
         assert_eq!(
             form,
             format!(

@@ -19,9 +19,7 @@ const KID_BYTES_MAX: usize = 256;
 /// Members that change what a signature means. None is supported (RFC 7515 section 4.1.11, RFC 7797).
 const UNSUPPORTED: [&str; 2] = ["crit", "b64"];
 /// Members that count only where they are signed. Somebody may read them outside, so there they are refused.
-const PROTECTED_ONLY: [&str; 9] = [
-    "alg", "kid", "typ", "jku", "jwk", "x5u", "x5c", "crit", "b64",
-];
+const PROTECTED_ONLY: [&str; 9] = ["alg", "kid", "typ", "jku", "jwk", "x5u", "x5c", "crit", "b64"];
 
 /// What a header says about the key. Nothing in it is believed yet.
 pub(super) struct Header {
@@ -134,11 +132,7 @@ mod tests {
             (r#"{"alg":1,"kid":"k"}"#, None, Refusal::Malformed),
             (r#"{"alg":"ES256"}"#, None, Refusal::NoKeyId),
             (r#"{"alg":"ES256","kid":null}"#, None, Refusal::Malformed),
-            (
-                r#"{"alg":"ES256","kid":"k","kid":"k"}"#,
-                None,
-                Refusal::Malformed,
-            ),
+            (r#"{"alg":"ES256","kid":"k","kid":"k"}"#, None, Refusal::Malformed),
             (
                 r#"{"alg":"ES256","kid":"k","x":1,"x":1}"#,
                 None,

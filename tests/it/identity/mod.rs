@@ -4,7 +4,7 @@ mod api_keys;
 mod bound;
 mod cards;
 mod feeds;
-mod issuer;
+pub mod issuer;
 mod matrix;
 mod organisations;
 mod roles;
