@@ -65,3 +65,48 @@ impl Card {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_a_key_need_the_key() {
+        let with_key = Card {
+            signing_key_file: Some("card.key".into()),
+            ..Card::default()
+        };
+        assert!(with_key.problems().is_empty() && Card::default().problems().is_empty());
+        let keyless = Card {
+            signing_key_id: Some("k".to_owned()),
+            signing_key_url: Some("https://a.example/keys".to_owned()),
+            ..Card::default()
+        };
+        let named: Vec<String> = keyless
+            .problems()
+            .into_iter()
+            .map(|problem| problem.path)
+            .collect();
+        assert_eq!(named, ["card.signing_key_id", "card.signing_key_url"]);
+        for id in ["", &"k".repeat(257)] {
+            let signing_key_id = Some(id.to_owned());
+            let card = Card {
+                signing_key_id,
+                ..with_key.clone()
+            };
+            assert_eq!(card.problems().len(), 1, "{id}");
+        }
+        for url in [
+            "keys.json",
+            "https://user:secret@a.example/keys",
+            "ftp://a.example",
+        ] {
+            let signing_key_url = Some(url.to_owned());
+            let card = Card {
+                signing_key_url,
+                ..with_key.clone()
+            };
+            assert_eq!(card.problems().len(), 1, "{url}");
+        }
+    }
+}

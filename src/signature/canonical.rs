@@ -111,7 +111,8 @@ mod tests {
                  "small": 0.000001, "tiny": 1E-27, "text": "\u20ac$\u000F\nA'\u0042\u0022\\\\\"/"}}]}}"#,
         );
         let form = text(canonical(&card));
-        let params = r#"{"1e21":1e+21,"big":1152921504606847000,"half":4.5,"small":0.000001,"text":"€$\u000f\nA'B\"\\\\\"/","tiny":1e-27,"z":0,"😀":1,"דּ":2}"#;
+        let params = "{\"1e21\":1e+21,\"big\":1152921504606847000,\"half\":4.5,\"small\":0.000001,\
+            \"text\":\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\",\"tiny\":1e-27,\"z\":0,\"\u{1f600}\":1,\"\u{fb33}\":2}";
         assert!(form.contains(params), "{form}");
     }
 

@@ -1,11 +1,15 @@
 //! Signatures that are not good: every bit changed, keys and algorithms swapped, headers that promise more.
 
 use a2ad::pb::{AgentCard, AgentCardSignature};
-use a2ad::signature::{Error, Form, Forms, PublicKeys, Refusal, canonical_for_sdks, jwk_set, sign, verify};
+use a2ad::signature::{
+    Error, Form, Forms, PublicKeys, Refusal, canonical, canonical_for_sdks, jwk_set, sign, verify,
+};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use serde_json::{Value, json};
 
 use super::{ALGORITHMS, Pen, rich_card, signed};
-use crate::identity::issuer::base64;
+use crate::identity::issuer::{Issuer, base64, signed as compact};
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -115,6 +119,33 @@ fn keys_are_not_mistaken_for_each_other() {
         refusal(&with(&card, vec![swapped]), &keys),
         Refusal::Mismatch("ec".to_owned())
     );
+}
+
+#[test]
+fn cards_of_others_may_be_signed_with_rsa() {
+    let issuer = Issuer::new();
+    let keys = PublicKeys::parse(issuer.jwks().to_string().as_bytes()).unwrap();
+    let card = rich_card();
+    for (alg, is_good) in [("RS256", true), ("PS256", false), ("ES256", false)] {
+        let header = json!({"alg": alg, "kid": "rsa"});
+        let compact = compact(&header, &canonical(&card).unwrap(), |text| {
+            let mut signature = vec![0; issuer.rsa.public_modulus_len()];
+            let random = SystemRandom::new();
+            issuer
+                .rsa
+                .sign(&RSA_PKCS1_SHA256, &random, text, &mut signature)
+                .unwrap();
+            signature
+        });
+        let parts: Vec<&str> = compact.split('.').collect();
+        let signature = AgentCardSignature {
+            protected: parts[0].to_owned(),
+            signature: parts[2].to_owned(),
+            header: None,
+        };
+        let verified = verify(&with(&card, vec![signature]), &keys, Forms::Specification);
+        assert_eq!(verified.is_ok(), is_good, "{alg}");
+    }
 }
 
 #[test]

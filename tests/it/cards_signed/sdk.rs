@@ -34,7 +34,7 @@ fn we_verify_what_the_python_sdk_signs() {
     let full: AgentCard = json::from_str(
         r#"{"name": "Ö", "description": "d", "version": "1", "defaultInputModes": ["a"], "defaultOutputModes": ["b"],
             "supportedInterfaces": [{"url": "https://a.example", "protocolBinding": "GRPC", "protocolVersion": "1.0"}],
-            "capabilities": {"streaming": false, "extensions": [{"uri": "u", "params": {"😀": 1.5, "דּ": [1, 1e300]}}]},
+            "capabilities": {"streaming": false, "extensions": [{"uri": "u", "params": {"\ud83d\ude00": 1.5, "\ufb33": [1, 1e300]}}]},
             "skills": [{"id": "s", "name": "n", "description": "d", "tags": ["t"]}]}"#,
     )
     .unwrap();

@@ -97,8 +97,8 @@ async fn an_id_and_a_url_stand_in_signatures_if_they_are_configured() {
 #[tokio::test]
 async fn an_extended_card_with_fewer_skills_is_signed_anew() {
     let (file, pen) = (FileIssuer::new(), Pen::new("EdDSA"));
-    let role = |skills: &[&str]| AccessRole {
-        scopes: vec![if skills.is_empty() { "all" } else { "some" }.to_owned()],
+    let role = |scope: &str, skills: &[&str]| AccessRole {
+        scopes: vec![scope.to_owned()],
         operations: vec!["*".to_owned()],
         skills: skills.iter().map(|&skill| skill.to_owned()).collect(),
         ..AccessRole::default()
@@ -109,8 +109,8 @@ async fn an_extended_card_with_fewer_skills_is_signed_anew() {
         config
             .access
             .roles
-            .insert("some".to_owned(), role(&["conformance"]));
-        config.access.roles.insert("all".to_owned(), role(&[]));
+            .insert("some".to_owned(), role("some", &["conformance"]));
+        config.access.roles.insert("all".to_owned(), role("all", &["*"]));
     });
     let world = scenario.start().await;
     let keys = keys(&world).await;
