@@ -85,7 +85,7 @@ mod tests {
         let named: Vec<String> = keyless
             .problems()
             .into_iter()
-            .map(|problem| problem.path)
+            .map(|problem| problem.key)
             .collect();
         assert_eq!(named, ["card.signing_key_id", "card.signing_key_url"]);
         for id in ["", &"k".repeat(257)] {
