@@ -65,7 +65,8 @@ pub struct Verified {
 }
 
 /// Looks for a good signature of a card; one of several is enough. The key decides on the algorithm, the header only has
-/// to say the same.
+/// to say the same. Whoever has an ES256 signature can make one more that is good, for the same card: tell cards apart by
+/// what they say and never by their signatures.
 ///
 /// # Errors
 /// [`Error::Unsigned`], [`Error::TooMany`], [`Error::Refused`] with a reason for each signature, and [`Error::Card`].
