@@ -219,9 +219,7 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
             shown.extend(found_in(bytes, canary).map(|form| format!("{} in {name} ({form})", canary.name)));
         }
         searches += 1;
-        shown.extend(
-            found_in(&database, canary).map(|form| format!("{} in the database ({form})", canary.name)),
-        );
+        shown.extend(found_in(&database, canary).map(|form| format!("{} in the database ({form})", canary.name)));
     }
     assert!(shown.is_empty(), "{shown:#?}");
     // The search finds what is there.
