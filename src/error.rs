@@ -216,6 +216,10 @@ pub struct Violation {
     pub description: String,
 }
 
+/// How to authenticate, in the form of `WWW-Authenticate` (RFC 9110 section 11.6.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge(pub String);
+
 /// An error as a caller gets it: what happened, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -231,11 +235,11 @@ pub struct Error {
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
     /// What really happened, for the log only; see [`Error::log`].
-    pub cause: Option<String>,
+    pub cause: Option<Box<str>>,
     /// True when the request was too large: HTTP says 413 then, where a quota says 429.
     pub too_large: bool,
-    /// How to authenticate, for `WWW-Authenticate`.
-    pub challenge: Option<String>,
+    /// How to authenticate.
+    pub challenge: Option<Box<Challenge>>,
 }
 
 impl Error {
@@ -282,7 +286,7 @@ impl Error {
     /// A fault of ours: logged in full where it is answered, told to the caller as no more than that.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         Self {
-            cause: Some(cause.to_string()),
+            cause: Some(cause.to_string().into()),
             ..Self::new(
                 Kind::Internal,
                 "internal error; the server's log has the cause under this request id",
@@ -304,7 +308,7 @@ impl Error {
         if let Some(generation) = generation {
             error = error.with("generation", generation.to_string());
         }
-        error.cause = Some(cause);
+        error.cause = Some(cause.into());
         error
     }
 
@@ -324,7 +328,7 @@ impl Error {
     /// section 11.6.1).
     pub fn unauthenticated(message: impl Into<Cow<'static, str>>, challenge: String) -> Self {
         Self {
-            challenge: Some(challenge),
+            challenge: Some(Box::new(Challenge(challenge))),
             ..Self::new(Kind::Unauthenticated, message)
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! | level  | rooms |
 //! |--------|-------|
-//! | base   | [`pb`] [`error`] [`access`] [`context`] [`quota`] [`audit`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] [`secrets`] |
+//! | base   | [`pb`] [`error`] [`access`] [`context`] [`quota`] [`audit`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] [`secrets`] [`signature`] |
 //! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
 //! | engine | [`execution`] (one writer per task, live streams) |
@@ -36,6 +36,7 @@ pub mod secrets;
 pub mod server;
 pub mod service;
 pub mod shutdown;
+pub mod signature;
 pub mod slots;
 pub mod task;
 pub mod telemetry;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{agent, api, audit, auth, config, egress, error, repository, secrets, server, tls};
+use crate::{agent, api, audit, auth, config, egress, error, repository, secrets, server, signature, tls};
 
 /// Why a runtime did not start; the text says what to change.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum StartError {
     /// The keys of secrets at rest can't be used.
     #[error(transparent)]
     Secrets(#[from] secrets::Error),
+    /// Cards can't be signed.
+    #[error(transparent)]
+    Signature(#[from] signature::Error),
     /// The URL of the database can't be read.
     #[error("database.url: {0}")]
     Backend(String),

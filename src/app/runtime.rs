@@ -61,6 +61,7 @@ impl Runtime {
             .map_err(|cause| listen_error(config.server.listen, cause))?;
         let base_url = config.server.public_url(address, tls.is_some());
         let security = auth::settings(&config);
+        let signing_key = cards::signing_key(&config)?;
         let agents = Agents::new(
             cards::agents(hosted, &config, &base_url, &security)?,
             config.default_agent.as_deref(),
@@ -101,7 +102,7 @@ impl Runtime {
             repository.clone(),
             clock,
             shutdown.clone(),
-            settings::service(&config),
+            settings::service(&config, signing_key),
         )?;
         let api = Api::new(
             service.clone(),

@@ -1,7 +1,7 @@
 //! `a2ad card`, `a2ad send` and `a2ad task`: a client of any server, by gRPC. Tokens and keys come from `A2AD_TOKEN` and
 //! `A2AD_API_KEY`: arguments are seen by others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use a2ad::client::{Address, Client, Credential, fetch_card};
 use a2ad::config::Secret;
@@ -10,6 +10,7 @@ use a2ad::pb::{
     SendMessageConfiguration, SendMessageRequest, StreamResponse, SubscribeToTaskRequest, TaskState, part,
     send_message_response,
 };
+use a2ad::signature::{self, Form, Forms, PublicKeys};
 use a2ad::task::new_id;
 use a2ad::tls::ClientTls;
 use clap::{Args, Subcommand};
@@ -85,6 +86,12 @@ fn variable(name: &str) -> Option<Secret<String>> {
 pub struct Card {
     #[command(flatten)]
     server: Server,
+    /// Fail unless the card is signed with a key of this JWK set
+    #[arg(long, value_name = "FILE")]
+    verify: Option<PathBuf>,
+    /// Take signatures in the form of the SDKs too, which does not cover empty texts, lists and objects
+    #[arg(long, requires = "verify")]
+    sdk_form: bool,
 }
 
 impl Card {
@@ -92,8 +99,30 @@ impl Card {
         let (address, tls) = self.server.tls()?;
         let agent = (!self.server.tenant.is_empty()).then_some(self.server.tenant.as_str());
         let card = fetch_card(&address, tls.as_ref(), agent).await?;
+        if let Some(file) = &self.verify {
+            check(&card, file, self.sdk_form)?;
+        }
         print(self.server.output, &card, describe)
     }
+}
+
+/// A card that is not what its owner signed is not printed.
+fn check(card: &AgentCard, file: &Path, sdk_form: bool) -> Outcome {
+    let json = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let forms = if sdk_form {
+        Forms::OrSdks
+    } else {
+        Forms::Specification
+    };
+    let verified = PublicKeys::parse(&json)
+        .and_then(|keys| signature::verify(card, &keys, forms))
+        .map_err(|error| format!("{}: {error}", file.display()))?;
+    let form = match verified.form {
+        Form::Specification => "",
+        Form::Sdks => ", in the form of the SDKs: empty texts, lists and objects are not covered",
+    };
+    eprintln!("signed with the key {:?}{form}", verified.kid);
+    Ok(())
 }
 
 fn describe(card: &AgentCard) -> String {

@@ -39,6 +39,7 @@ impl Config {
         self.check_egress(&mut found);
         found.extend(self.quotas.problems());
         self.check_retention(&mut found);
+        found.extend(self.card.problems());
         self.check_agents(&mut found);
         self.check_log(&mut found);
         if self.is_authenticated() {
@@ -283,7 +284,7 @@ pub(super) fn check_networks(key: &str, texts: &[String]) -> Option<Problem> {
 }
 
 /// URLs end up on public cards: http or https with a host, and no credentials.
-fn check_url(key: &str, text: &str) -> Option<Problem> {
+pub(super) fn check_url(key: &str, text: &str) -> Option<Problem> {
     let message = match text.parse::<Uri>() {
         Ok(uri) if !is_web(&uri) => {
             "is not a URL of the web; write https://, a host, and a path if there is one"

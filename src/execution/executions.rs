@@ -277,7 +277,7 @@ fn of_secrets(error: &crate::secrets::Error) -> Error {
              secrets.key, made by `openssl rand -hex 32`; a configuration without both can be stored",
         ),
         crate::secrets::Error::UnknownKey(id) => Error {
-            cause: Some(error.to_string()),
+            cause: Some(error.to_string().into()),
             ..Error::new(
                 Kind::Internal,
                 format!(
@@ -307,11 +307,11 @@ impl From<crate::repository::Error> for Error {
                 format!("at most {limit} are allowed; delete some first"),
             ),
             Repository::Unavailable(cause) => Self {
-                cause: Some(cause),
+                cause: Some(cause.into()),
                 ..Self::unavailable("the database is not available; try again")
             },
             Repository::Unstorable(cause) => Self {
-                cause: Some(cause),
+                cause: Some(cause.into()),
                 ..Self::new(Kind::Internal, "the database can't store this; the task ends")
             },
             Repository::Secrets(error) => of_secrets(&error),

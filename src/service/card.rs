@@ -14,6 +14,7 @@ use crate::agent::Agents;
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
 use crate::pb::{AgentCard, json};
+use crate::signature::{self, SigningKey};
 
 /// A public card with what HTTP caches want to know.
 #[derive(Clone, Debug)]
@@ -26,41 +27,63 @@ pub struct CardDocument {
     pub last_modified: String,
 }
 
-/// All public cards, rendered once.
+/// All cards as they are sent: public ones rendered once, and both kinds signed once.
 pub(super) struct Cards {
     by_agent: HashMap<Arc<str>, CardDocument>,
+    extended: HashMap<Arc<str>, AgentCard>,
     default: Arc<str>,
+    key: Option<Arc<SigningKey>>,
 }
 
 impl Cards {
-    pub(super) fn new(agents: &Agents, now_ms: i64) -> Result<Self, Error> {
-        let last_modified = http_date(now_ms);
-        let mut by_agent = HashMap::new();
-        for agent in agents.iter() {
-            let json = json::to_vec(&agent.card).map_err(|error| Error::internal(&error))?;
-            let digest = digest::digest(&digest::SHA256, &json);
-            let etag: String = digest
-                .as_ref()
-                .iter()
-                .take(16)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            let document = CardDocument {
-                json: Bytes::from(json),
-                etag: format!("\"{etag}\""),
-                last_modified: last_modified.clone(),
-            };
-            by_agent.insert(agent.name.clone(), document);
-        }
-        Ok(Self {
-            by_agent,
+    pub(super) fn new(agents: &Agents, key: Option<Arc<SigningKey>>, now_ms: i64) -> Result<Self, Error> {
+        let mut cards = Self {
+            by_agent: HashMap::new(),
+            extended: HashMap::new(),
             default: agents.default_agent().name.clone(),
-        })
+            key,
+        };
+        let last_modified = http_date(now_ms);
+        for agent in agents.iter() {
+            let document = document(&cards.signed(agent.card.clone())?, &last_modified)?;
+            cards.by_agent.insert(agent.name.clone(), document);
+            if let Some(extended) = agent.options.extended_card.clone() {
+                let extended = cards.signed(extended)?;
+                cards.extended.insert(agent.name.clone(), extended);
+            }
+        }
+        Ok(cards)
+    }
+
+    /// The card with our signature, if there is a key. The author of the agent can't have signed it: the runtime has had
+    /// its say since.
+    fn signed(&self, mut card: AgentCard) -> Result<AgentCard, Error> {
+        if let Some(key) = &self.key {
+            let signature = signature::sign(&card, key).map_err(|error| Error::internal(&error))?;
+            card.signatures = vec![signature];
+        }
+        Ok(card)
     }
 
     pub(super) fn get(&self, agent: Option<&str>) -> Option<&CardDocument> {
         self.by_agent.get(agent.unwrap_or(&self.default))
     }
+}
+
+fn document(card: &AgentCard, last_modified: &str) -> Result<CardDocument, Error> {
+    let json = json::to_vec(card).map_err(|error| Error::internal(&error))?;
+    let digest = digest::digest(&digest::SHA256, &json);
+    let etag: String = digest
+        .as_ref()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(CardDocument {
+        json: Bytes::from(json),
+        etag: format!("\"{etag}\""),
+        last_modified: last_modified.to_owned(),
+    })
 }
 
 impl Inner {
@@ -72,7 +95,7 @@ impl Inner {
         admission: &Admission,
     ) -> Result<AgentCard, Error> {
         let agent = &admission.agent;
-        let mut card = agent.options.extended_card.clone().ok_or_else(|| {
+        let mut card = self.cards.extended.get(&agent.name).cloned().ok_or_else(|| {
             Error::new(
                 Kind::ExtendedAgentCardNotConfigured,
                 "the agent declares an extended card and none is configured; use the public card",
@@ -87,6 +110,7 @@ impl Inner {
         if card.skills.len() < skills {
             // They are of the whole card.
             card.signatures.clear();
+            return self.cards.signed(card);
         }
         Ok(card)
     }

@@ -42,6 +42,7 @@ use crate::pb::{
 use crate::quota::Quotas;
 use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
+use crate::signature;
 
 pub use crate::access::Method;
 pub use card::CardDocument;
@@ -72,7 +73,7 @@ impl AgentService {
     /// The operations of these agents.
     ///
     /// # Errors
-    /// When a card can't be written as JSON, or the machine has no randomness for the page token key.
+    /// When a card can't be written as JSON or signed, or the machine has no randomness for the page token key.
     pub fn new(
         agents: Agents,
         executions: Executions,
@@ -81,7 +82,7 @@ impl AgentService {
         shutdown: Shutdown,
         settings: ServiceSettings,
     ) -> Result<Self, Error> {
-        let cards = card::Cards::new(&agents, clock.now_ms())?;
+        let cards = card::Cards::new(&agents, settings.signing_key.clone(), clock.now_ms())?;
         let page_tokens = PageTokens::new(settings.page_token_key)?;
         let streams = StreamCounter::new(settings.streams_per_caller_max);
         let quotas = Quotas::new(settings.quotas.clone());
@@ -116,6 +117,11 @@ impl AgentService {
     /// The public card of an agent, ready to be sent; `None` names the default agent.
     pub fn card(&self, agent: Option<&str>) -> Option<&CardDocument> {
         self.0.cards.get(agent)
+    }
+
+    /// The public keys that what this server signs is verified with, as a JWK set (RFC 7517); empty if it signs nothing.
+    pub fn public_keys(&self) -> String {
+        signature::jwk_set(self.0.settings.signing_key.as_deref())
     }
 
     /// True when not everybody knows of the agent; `None` names the default agent.

@@ -1,10 +1,12 @@
 //! The limits of requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::egress::EgressPolicy;
 use crate::pb::inspect::InspectLimits;
 use crate::quota::QuotaSettings;
+use crate::signature::SigningKey;
 
 /// How requests are bounded. Every limit is a configuration key of `[limits]` or `[server]`.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub struct ServiceSettings {
     pub quotas: QuotaSettings,
     /// Agents that may have handed a call on before it comes here.
     pub delegation_hops_max: u32,
+    /// The key that cards are signed with; `None` leaves them as they are.
+    pub signing_key: Option<Arc<SigningKey>>,
 }
 
 impl Default for ServiceSettings {
@@ -65,6 +69,7 @@ impl Default for ServiceSettings {
             page_token_key: None,
             quotas: QuotaSettings::default(),
             delegation_hops_max: 8,
+            signing_key: None,
         }
     }
 }

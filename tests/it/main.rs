@@ -4,6 +4,7 @@ mod audit;
 mod bad_input;
 mod binary;
 mod canary;
+mod cards_signed;
 mod config_files;
 mod damage;
 mod db_commands;

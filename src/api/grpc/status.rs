@@ -45,7 +45,7 @@ fn metadata_of(error: &Error) -> MetadataMap {
     if let Some(value) = last.and_then(|(_, value)| MetadataValue::try_from(value.as_str()).ok()) {
         metadata.insert(call::LAST_GENERATION_KEY, value);
     }
-    if let Some(challenge) = error.challenge.as_deref().and_then(|text| text.parse().ok()) {
+    if let Some(challenge) = error.challenge.as_ref().and_then(|one| one.0.parse().ok()) {
         metadata.insert("www-authenticate", challenge);
     }
     metadata

@@ -85,7 +85,7 @@ where
         _ => Source::Json(&text),
     };
     let operation = Operation {
-        api: api,
+        api,
         call: &call,
         method,
         source,

@@ -1,4 +1,4 @@
-//! The two JSON bindings, and the documents around them: cards, OpenAPI, health.
+//! The two JSON bindings, and the documents around them: cards, keys, OpenAPI, health.
 //!
 //! [`handle`] takes every request that is not gRPC. The [`router`] says what a path means; [`http_json`] and
 //! [`json_rpc`] read their own envelope and meet in [`operation`], the one place that calls the core. Errors become
@@ -121,6 +121,7 @@ where
                 ),
                 Err(error) => render::http_json(&error, media, &request_id),
             },
+            Target::PublicKeys => document::public_keys(api, is_head),
             Target::OpenApi => document::open_api(is_head),
             Target::Health => document::health(api, is_head).await,
         },

@@ -88,7 +88,7 @@ pub(super) fn set_headers(headers: &mut HeaderMap, error: &Error) {
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(challenge) = error.challenge.as_deref().and_then(|text| text.parse().ok()) {
+    if let Some(challenge) = error.challenge.as_ref().and_then(|one| one.0.parse().ok()) {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
 }

@@ -27,6 +27,7 @@ pub(super) enum Target<'p> {
     },
     JsonRpc,
     Card,
+    PublicKeys,
     OpenApi,
     Health,
 }
@@ -63,6 +64,7 @@ enum Resource<'p> {
     ExtendedCard,
     JsonRpc,
     Card,
+    PublicKeys,
     OpenApi,
     Health,
 }
@@ -89,7 +91,7 @@ pub(super) fn route<'p>(
         return Err(Miss::Unknown);
     };
     match resource(rest).ok_or(Miss::Unknown)? {
-        Resource::OpenApi | Resource::Health => Err(Miss::Unknown),
+        Resource::PublicKeys | Resource::OpenApi | Resource::Health => Err(Miss::Unknown),
         // A word that is no agent's name is most likely a mistyped route.
         Resource::JsonRpc if !is_hosted(agent) => Err(Miss::Unknown),
         _ if !could_be_agent(agent) => Err(Miss::Unknown),
@@ -136,6 +138,7 @@ fn resource<'p>(segments: &[&'p str]) -> Option<Resource<'p>> {
         ["tasks", id, "pushNotificationConfigs", config] => Resource::Config(id, config),
         ["extendedAgentCard"] => Resource::ExtendedCard,
         [".well-known", "agent-card.json"] => Resource::Card,
+        [".well-known", "jwks.json"] => Resource::PublicKeys,
         ["openapi.json"] => Resource::OpenApi,
         ["healthz"] => Resource::Health,
         _ => return None,
@@ -181,6 +184,7 @@ fn target<'p>(resource: Resource<'p>, verb: &Verb) -> Result<Target<'p>, Miss> {
         (Resource::ExtendedCard, "GET") => operation(Method::GetExtendedAgentCard, "", ""),
         (Resource::JsonRpc, "POST") => Ok(Target::JsonRpc),
         (Resource::Card, "GET" | "HEAD") => Ok(Target::Card),
+        (Resource::PublicKeys, "GET" | "HEAD") => Ok(Target::PublicKeys),
         (Resource::OpenApi, "GET" | "HEAD") => Ok(Target::OpenApi),
         (Resource::Health, "GET" | "HEAD") => Ok(Target::Health),
         (other, _) => Err(Miss::NotAllowed(allowed(other))),
@@ -193,7 +197,7 @@ fn allowed(resource: Resource<'_>) -> &'static str {
         Resource::Tasks | Resource::Task(_) | Resource::ExtendedCard => "GET",
         Resource::Subscribe(_) | Resource::Configs(_) => "GET, POST",
         Resource::Config(..) => "GET, DELETE",
-        Resource::Card | Resource::OpenApi | Resource::Health => "GET, HEAD",
+        Resource::Card | Resource::PublicKeys | Resource::OpenApi | Resource::Health => "GET, HEAD",
     }
 }
 
@@ -268,6 +272,7 @@ mod tests {
         assert_eq!(find(&Verb::POST, "/echo/"), "echo JsonRpc");
         assert_eq!(find(&Verb::GET, "/other/tasks"), r#"other ListTasks "" """#);
         assert_eq!(find(&Verb::HEAD, "/openapi.json"), "- OpenApi");
+        assert_eq!(find(&Verb::GET, "/.well-known/jwks.json"), "- PublicKeys");
         assert_eq!(find(&Verb::GET, "/healthz"), "- Health");
     }
 
@@ -292,6 +297,7 @@ mod tests {
             ("/a/b/c/d/e/f/g", "Unknown"),
             ("/nobody", "Unknown"),
             ("/echo/healthz", "Unknown"),
+            ("/echo/.well-known/jwks.json", "Unknown"),
             ("/echo/echo/tasks", "Unknown"),
             ("//", "Unknown"),
         ] {

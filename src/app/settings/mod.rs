@@ -3,6 +3,7 @@
 mod listener;
 mod storage;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::quotas;
@@ -13,6 +14,7 @@ use crate::egress::{EgressPolicy, EgressSettings};
 use crate::execution::ExecutionSettings;
 use crate::pb::inspect::InspectLimits;
 use crate::service::ServiceSettings;
+use crate::signature::SigningKey;
 
 pub(in crate::app) use listener::{server, tls};
 pub(in crate::app) use storage::audit;
@@ -47,7 +49,7 @@ fn inspect(config: &Config) -> InspectLimits {
     }
 }
 
-pub(in crate::app) fn service(config: &Config) -> ServiceSettings {
+pub(in crate::app) fn service(config: &Config, signing_key: Option<Arc<SigningKey>>) -> ServiceSettings {
     let limits = &config.limits;
     let wait = limits.blocking_wait_ms_max;
     ServiceSettings {
@@ -68,6 +70,7 @@ pub(in crate::app) fn service(config: &Config) -> ServiceSettings {
         page_token_key: config.server.page_token_key_bytes().map(|key| *key.expose()),
         quotas: quotas::of(config),
         delegation_hops_max: limits.delegation_hops_max,
+        signing_key,
     }
 }
 
@@ -140,7 +143,7 @@ mod tests {
 
         config.push.allow_loopback_webhooks = true;
         config.push.allowed_networks = vec!["10.1.0.0/16".to_owned()];
-        let policy = service(&config).webhooks;
+        let policy = service(&config, None).webhooks;
         assert!(policy.allow_loopback);
         assert_eq!(policy.allowed_networks, ["10.1.0.0/16".parse().unwrap()]);
     }

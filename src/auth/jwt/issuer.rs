@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys::KeyPrint;
 use super::source::{KeyFeed, NoKeys};
 use super::token::Token;
 use crate::access::{Attributes, Credential, CredentialKind, Identity, Principal, Signer};
@@ -99,11 +98,11 @@ impl Issuer {
 
     /// Whether a key that has signed a token is still one of the issuer's.
     pub(in crate::auth) fn has(&self, key: [u8; 32]) -> bool {
-        self.keys.has(&KeyPrint(key))
+        self.keys.has(key)
     }
 
     /// The claims of a token whose signature is good.
-    fn believe(&self, token: &Token<'_>, key: KeyPrint) -> Result<Verified, Reason> {
+    fn believe(&self, token: &Token<'_>, key: [u8; 32]) -> Result<Verified, Reason> {
         let (settings, claims) = (&self.settings, &token.claims);
         if claims.issuer()? != settings.issuer {
             return Err(Reason::UnknownIssuer);
@@ -132,7 +131,7 @@ impl Issuer {
                 id: Arc::from(id),
                 signer: Some(Signer {
                     issuer: Arc::from(settings.issuer.as_str()),
-                    key: key.0,
+                    key,
                 }),
             },
             scopes: claims.scopes(&settings.scopes_claim).into(),

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use super::issuer::Surroundings;
-use super::keys::{KeyPrint, Keys};
+use super::keys::Keys;
 use super::token::Token;
 use crate::auth::error::SetupError;
 use crate::auth::settings::{IssuerSettings, KeySource};
@@ -183,7 +183,7 @@ impl KeyFeed {
     }
 
     /// Whether the key that made a signature is still one of the issuer's.
-    pub(super) fn has(&self, key: &KeyPrint) -> bool {
+    pub(super) fn has(&self, key: [u8; 32]) -> bool {
         self.known().is_some_and(|keys| keys.has(key))
     }
 

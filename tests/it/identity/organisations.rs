@@ -23,8 +23,10 @@ fn separate(config: &mut Config, file: &FileIssuer) {
 async fn world(file: &FileIssuer) -> World {
     let change = |config: &mut Config| {
         separate(config, file);
-        let mut private = a2ad::config::AgentConfig::default();
-        private.organisations = texts(&["acme"]);
+        let private = a2ad::config::AgentConfig {
+            organisations: texts(&["acme"]),
+            ..Default::default()
+        };
         config.agents.insert("plain".to_owned(), private);
     };
     Scenario::new().set(change).start().await
