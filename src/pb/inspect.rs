@@ -4,6 +4,8 @@
 //! one encoding can carry and another cannot, and for sizes beyond the limits. A good message costs no allocation: the
 //! path to where the walk stands is a chain on the stack, and becomes text only for a violation.
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -13,6 +15,8 @@ use prost_types::{Struct, Timestamp, Value};
 use super::Part;
 use super::codec::{Names, timestamp_in_range};
 use crate::error::Violation;
+
+pub use values::inspect_json;
 
 /// How many violations one inspection reports; it stops there.
 pub const VIOLATIONS_MAX: usize = 16;
@@ -36,6 +40,12 @@ impl Default for InspectLimits {
             nodes_max: 100_000,
             parts_max: 1_024,
         }
+    }
+}
+
+impl InspectLimits {
+    fn too_many_nodes(&self) -> String {
+        format!("the message holds more than {} values", self.nodes_max)
     }
 }
 
@@ -156,10 +166,7 @@ impl Inspector<'_> {
     fn enter(&mut self, at: &Path<'_>) -> bool {
         self.nodes += 1;
         if self.nodes > self.limits.nodes_max && !self.done {
-            self.report(
-                at,
-                format!("the message holds more than {} values", self.limits.nodes_max),
-            );
+            self.report(at, self.limits.too_many_nodes());
             self.done = true;
         }
         !self.done

@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::context::CallContext;
 use crate::error::Error;
 use crate::execution::{EventStream, Executions};
+use crate::pb::inspect::inspect_json;
 use crate::pb::{
     AgentCard, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
     GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
@@ -106,6 +107,15 @@ impl AgentService {
     /// VersionNotSupported, with what to send instead.
     pub fn check_version(&self, call: &CallContext) -> Result<(), Error> {
         version::check(call, self.0.settings.strict_version)
+    }
+
+    /// Whether the text of a request may be read: it must not hold many more values than a request may. Bindings ask
+    /// before they decode, because memory is spent by then.
+    ///
+    /// # Errors
+    /// InvalidParams, with the limit.
+    pub fn check_json(&self, text: &[u8]) -> Result<(), Error> {
+        inspect_json(text, &self.0.settings.inspect).map_err(Error::violations)
     }
 
     /// The extensions that the caller asked for and the addressed agent declares, for the answer's `A2A-Extensions`.

@@ -106,7 +106,10 @@ impl Operation<'_> {
     fn read<T: Addressed>(&self, activated: &mut Vec<String>) -> Result<T, Error> {
         let mut request: T = match self.source {
             Source::Empty => T::default(),
-            Source::Json(text) => pb::json::from_slice(text).map_err(refused)?,
+            Source::Json(text) => {
+                self.api.service().check_json(text)?;
+                pb::json::from_slice(text).map_err(refused)?
+            }
             Source::Query(pairs) => pb::query::from_pairs(pairs).map_err(refused)?,
         };
         request.bind(&self.names)?;
