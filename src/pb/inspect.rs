@@ -5,6 +5,7 @@
 //! path to where the walk stands is a chain on the stack, and becomes text only for a violation.
 
 mod values;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,12 +18,13 @@ use super::codec::{Names, timestamp_in_range};
 use crate::error::Violation;
 
 pub use values::inspect_json;
+pub use wire::{Shape, Shaped, inspect_wire};
 
 /// How many violations one inspection reports; it stops there.
 pub const VIOLATIONS_MAX: usize = 16;
 
 /// The sizes that a message may not exceed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InspectLimits {
     /// Objects and arrays inside one another in metadata and in data parts. Above 31 such a value could be stored and
     /// never be read again, because prost refuses deeper messages.

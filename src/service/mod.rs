@@ -33,7 +33,7 @@ use crate::clock::Clock;
 use crate::context::CallContext;
 use crate::error::Error;
 use crate::execution::{EventStream, Executions};
-use crate::pb::inspect::inspect_json;
+use crate::pb::inspect::InspectLimits;
 use crate::pb::{
     AgentCard, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
     GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
@@ -109,13 +109,10 @@ impl AgentService {
         version::check(call, self.0.settings.strict_version)
     }
 
-    /// Whether the text of a request may be read: it must not hold many more values than a request may. Bindings ask
-    /// before they decode, because memory is spent by then.
-    ///
-    /// # Errors
-    /// InvalidParams, with the limit.
-    pub fn check_json(&self, text: &[u8]) -> Result<(), Error> {
-        inspect_json(text, &self.0.settings.inspect).map_err(Error::violations)
+    /// The sizes that a request may not exceed. Bindings look at what was sent before they decode it, because memory is
+    /// spent by then.
+    pub fn inspect_limits(&self) -> &InspectLimits {
+        &self.0.settings.inspect
     }
 
     /// The extensions that the caller asked for and the addressed agent declares, for the answer's `A2A-Extensions`.

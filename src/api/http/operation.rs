@@ -9,6 +9,7 @@ use crate::api::Api;
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
 use crate::execution::EventStream;
+use crate::pb::inspect::inspect_json;
 use crate::pb::json::{Empty, ErrorKind, JsonError};
 use crate::pb::{
     self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
@@ -107,7 +108,7 @@ impl Operation<'_> {
         let mut request: T = match self.source {
             Source::Empty => T::default(),
             Source::Json(text) => {
-                self.api.service().check_json(text)?;
+                inspect_json(text, self.api.service().inspect_limits()).map_err(Error::violations)?;
                 pb::json::from_slice(text).map_err(refused)?
             }
             Source::Query(pairs) => pb::query::from_pairs(pairs).map_err(refused)?,
