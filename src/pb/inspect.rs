@@ -4,6 +4,9 @@
 //! one encoding can carry and another cannot, and for sizes beyond the limits. A good message costs no allocation: the
 //! path to where the walk stands is a chain on the stack, and becomes text only for a violation.
 
+mod values;
+mod wire;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,11 +17,14 @@ use super::Part;
 use super::codec::{Names, timestamp_in_range};
 use crate::error::Violation;
 
+pub use values::inspect_json;
+pub use wire::{Shape, Shaped, inspect_wire};
+
 /// How many violations one inspection reports; it stops there.
 pub const VIOLATIONS_MAX: usize = 16;
 
 /// The sizes that a message may not exceed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InspectLimits {
     /// Objects and arrays inside one another in metadata and in data parts. Above 31 such a value could be stored and
     /// never be read again, because prost refuses deeper messages.
@@ -36,6 +42,12 @@ impl Default for InspectLimits {
             nodes_max: 100_000,
             parts_max: 1_024,
         }
+    }
+}
+
+impl InspectLimits {
+    fn too_many_nodes(&self) -> String {
+        format!("the message holds more than {} values", self.nodes_max)
     }
 }
 
@@ -156,10 +168,7 @@ impl Inspector<'_> {
     fn enter(&mut self, at: &Path<'_>) -> bool {
         self.nodes += 1;
         if self.nodes > self.limits.nodes_max && !self.done {
-            self.report(
-                at,
-                format!("the message holds more than {} values", self.limits.nodes_max),
-            );
+            self.report(at, self.limits.too_many_nodes());
             self.done = true;
         }
         !self.done

@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::context::CallContext;
 use crate::error::Error;
 use crate::execution::{EventStream, Executions};
+use crate::pb::inspect::InspectLimits;
 use crate::pb::{
     AgentCard, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
     GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
@@ -107,6 +108,12 @@ impl AgentService {
     /// VersionNotSupported, with what to send instead.
     pub fn check_version(&self, call: &CallContext) -> Result<(), Error> {
         version::check(call, self.0.settings.strict_version)
+    }
+
+    /// The sizes that a request may not exceed. Bindings look at what was sent before they decode it, because memory is
+    /// spent by then.
+    pub fn inspect_limits(&self) -> &InspectLimits {
+        &self.0.settings.inspect
     }
 
     /// The extensions that the caller asked for and the addressed agent declares, for the answer's `A2A-Extensions`.

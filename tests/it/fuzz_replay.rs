@@ -62,7 +62,10 @@ replays!(
     certificate,
     forwarded,
     http1,
-    http2
+    http2,
+    jwt,
+    api_key,
+    audit
 );
 
 /// A target is written down in five places.

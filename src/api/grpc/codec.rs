@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use bytes::{BufMut, Bytes};
+use bytes::{Buf as _, BufMut, Bytes};
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -10,33 +10,34 @@ use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder
 use super::status;
 use crate::error::{Error, Kind};
 use crate::fault;
+use crate::pb::inspect::{InspectLimits, Shaped, inspect_wire};
 
 /// Decodes `D`, encodes `E`.
-pub(super) struct ProtoCodec<E, D>(PhantomData<(E, D)>);
+pub(super) struct ProtoCodec<E, D>(InspectLimits, PhantomData<(E, D)>);
 
 /// Decodes `D`, and sends messages that are encoded already.
-pub(super) struct EncodedCodec<D>(PhantomData<D>);
+pub(super) struct EncodedCodec<D>(InspectLimits, PhantomData<D>);
 
 pub(super) struct ProtoEncoder<E>(PhantomData<E>);
-pub(super) struct ProtoDecoder<D>(PhantomData<D>);
+pub(super) struct ProtoDecoder<D>(InspectLimits, PhantomData<D>);
 pub(super) struct EncodedEncoder;
 
-impl<E, D> Default for ProtoCodec<E, D> {
-    fn default() -> Self {
-        Self(PhantomData)
+impl<E, D> ProtoCodec<E, D> {
+    pub(super) fn new(limits: InspectLimits) -> Self {
+        Self(limits, PhantomData)
     }
 }
 
-impl<D> Default for EncodedCodec<D> {
-    fn default() -> Self {
-        Self(PhantomData)
+impl<D> EncodedCodec<D> {
+    pub(super) fn new(limits: InspectLimits) -> Self {
+        Self(limits, PhantomData)
     }
 }
 
 impl<E, D> Codec for ProtoCodec<E, D>
 where
     E: Message + 'static,
-    D: Message + Default + 'static,
+    D: Message + Default + Shaped + 'static,
 {
     type Encode = E;
     type Decode = D;
@@ -48,11 +49,11 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProtoDecoder(PhantomData)
+        ProtoDecoder(self.0, PhantomData)
     }
 }
 
-impl<D: Message + Default + 'static> Codec for EncodedCodec<D> {
+impl<D: Message + Default + Shaped + 'static> Codec for EncodedCodec<D> {
     type Encode = Bytes;
     type Decode = D;
     type Encoder = EncodedEncoder;
@@ -63,7 +64,7 @@ impl<D: Message + Default + 'static> Codec for EncodedCodec<D> {
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProtoDecoder(PhantomData)
+        ProtoDecoder(self.0, PhantomData)
     }
 }
 
@@ -81,7 +82,7 @@ impl<E: Message> Encoder for ProtoEncoder<E> {
     }
 }
 
-impl<D: Message + Default> Decoder for ProtoDecoder<D> {
+impl<D: Message + Default + Shaped> Decoder for ProtoDecoder<D> {
     type Item = D;
     type Error = Status;
 
@@ -93,6 +94,9 @@ impl<D: Message + Default> Decoder for ProtoDecoder<D> {
                 "the message is not valid protobuf, or nested too deeply",
             )
         };
+        // The buffer is one piece.
+        inspect_wire::<D>(buffer.chunk(), &self.0)
+            .map_err(|violations| status::of(&Error::violations(violations), ""))?;
         D::decode(buffer)
             .map(Some)
             .map_err(malformed)

@@ -23,7 +23,7 @@ use crate::api::{Api, ApiSettings, Body};
 use crate::context::{Binding, CallContext};
 use crate::error::{Error, Kind};
 use crate::execution::EventStream;
-use crate::pb;
+use crate::pb::{self, inspect::Shaped};
 use crate::service::{AgentService, Method};
 
 /// Answers below this size are not worth compressing.
@@ -237,7 +237,7 @@ impl Call {
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError> + Send + 'static,
-        D: Message + Default + 'static,
+        D: Message + Default + Shaped + 'static,
         E: Message + 'static,
         F: Fn(Self, D) -> Fut,
         Fut: Future<Output = Answer<E>>,
@@ -255,7 +255,7 @@ impl Call {
                 Ok(answer)
             }
         });
-        let mut grpc = Grpc::new(ProtoCodec::<E, D>::default())
+        let mut grpc = Grpc::new(ProtoCodec::<E, D>::new(*self.service.inspect_limits()))
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(settings.body_bytes_max);
@@ -271,7 +271,7 @@ impl Call {
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError> + Send + 'static,
-        D: Message + Default + 'static,
+        D: Message + Default + Shaped + 'static,
         F: Fn(Self, D) -> Fut,
         Fut: Future<Output = Answer<EventStream>>,
     {
@@ -286,7 +286,7 @@ impl Call {
                 Ok(encoded(guarded, context.request_id.clone()))
             }
         });
-        let mut grpc = Grpc::new(EncodedCodec::<D>::default())
+        let mut grpc = Grpc::new(EncodedCodec::<D>::new(*self.service.inspect_limits()))
             .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(settings.body_bytes_max);
         grpc.server_streaming(once, request).await

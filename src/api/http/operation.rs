@@ -9,6 +9,7 @@ use crate::api::Api;
 use crate::context::CallContext;
 use crate::error::{Error, Kind};
 use crate::execution::EventStream;
+use crate::pb::inspect::inspect_json;
 use crate::pb::json::{Empty, ErrorKind, JsonError};
 use crate::pb::{
     self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
@@ -106,7 +107,10 @@ impl Operation<'_> {
     fn read<T: Addressed>(&self, activated: &mut Vec<String>) -> Result<T, Error> {
         let mut request: T = match self.source {
             Source::Empty => T::default(),
-            Source::Json(text) => pb::json::from_slice(text).map_err(refused)?,
+            Source::Json(text) => {
+                inspect_json(text, self.api.service().inspect_limits()).map_err(Error::violations)?;
+                pb::json::from_slice(text).map_err(refused)?
+            }
             Source::Query(pairs) => pb::query::from_pairs(pairs).map_err(refused)?,
         };
         request.bind(&self.names)?;

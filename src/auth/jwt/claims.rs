@@ -43,9 +43,15 @@ impl<'de> Deserialize<'de> for Claims {
     }
 }
 
+/// The members of an object. All of them are read, those that nobody asks for too: a text that another reader refuses is
+/// refused here as well.
+pub(super) fn members(json: &[u8]) -> Option<BTreeMap<String, Value>> {
+    serde_json::from_slice(json).ok().map(|Claims(members)| members)
+}
+
 impl Claims {
     pub(super) fn parse(payload: &[u8]) -> Result<Self, Reason> {
-        serde_json::from_slice(payload).map_err(|_| Reason::Claims)
+        members(payload).map(Self).ok_or(Reason::Claims)
     }
 
     pub(super) fn issuer(&self) -> Result<&str, Reason> {

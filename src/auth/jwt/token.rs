@@ -5,8 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-use super::claims::Claims;
+use super::claims::{Claims, members};
 use crate::auth::Reason;
 
 /// The longest key id that is compared, in bytes.
@@ -65,7 +66,9 @@ impl<'a> Token<'a> {
         if payload.contains('.') || signature.is_empty() {
             return Err(Reason::Malformed);
         }
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| Reason::Malformed)?;
+        let header = members(&decode(header)?).ok_or(Reason::Malformed)?;
+        let header = Value::Object(header.into_iter().collect());
+        let header: Header = serde_json::from_value(header).map_err(|_| Reason::Malformed)?;
         // Decoded here as well, because what follows forgives what it should not.
         decode(signature)?;
         if [&header.crit, &header.b64, &header.enc, &header.zip]
@@ -119,4 +122,39 @@ fn is_access_token(typ: Option<&str>) -> bool {
 
 fn decode(part: &str) -> Result<Vec<u8>, Reason> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing: members that nobody asks for were not read, so that what is not JSON went through.
+    #[test]
+    fn a_header_is_read_to_its_last_member() {
+        let parse = |header: &[u8]| {
+            let text = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header));
+            Token::parse(&text).map(|token| token.algorithm)
+        };
+        for good in [
+            &br#"{"alg":"EdDSA"}"#[..],
+            br#"{"alg":"EdDSA","typ":null,"kid":null}"#,
+            br#"{"x":{"y":["\u00e9",1.5]},"alg":"EdDSA"}"#,
+        ] {
+            assert_eq!(parse(good), Ok(Algorithm::EdDSA));
+        }
+        for bad in [
+            &b"{\"alg\":\"EdDSA\",\"x\":\"\xe1\"}"[..],
+            br#"{"alg":"EdDSA","x":"\ud800"}"#,
+            br#"{"alg":"EdDSA","x":1e400}"#,
+            br#"{"alg":"EdDSA","x":1,"x":2}"#,
+            br#"{"alg":"EdDSA","alg":"EdDSA"}"#,
+        ] {
+            assert_eq!(
+                parse(bad),
+                Err(Reason::Malformed),
+                "{}",
+                String::from_utf8_lossy(bad)
+            );
+        }
+    }
 }

@@ -3,12 +3,16 @@
 //! A new target is a function here, a row in [`TARGETS`], a `[[bin]]` in `Cargo.toml` and a folder of seeds in `corpus`;
 //! a test compares the four.
 
+mod api_key;
+mod audit;
 mod certificate;
+mod edits;
 mod messages;
 mod proxies;
 mod reducer;
 mod requests;
 mod streams;
+mod tokens;
 mod webhook;
 mod wire;
 mod world;
@@ -17,7 +21,7 @@ mod world;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 17] = [
     ("protobuf", messages::protobuf),
     ("proto_json", messages::proto_json),
     ("json_rpc", requests::json_rpc),
@@ -32,6 +36,9 @@ pub const TARGETS: [Target; 14] = [
     ("forwarded", proxies::forwarded),
     ("http1", wire::http1),
     ("http2", wire::http2),
+    ("jwt", tokens::jwt),
+    ("api_key", api_key::text),
+    ("audit", audit::log),
 ];
 
 /// Runs the body of a target.

@@ -60,7 +60,7 @@ pub fn rest(input: &[u8]) {
 
 /// Lines of a byte, which says the header, and its value; for GetTask by HTTP+JSON and by gRPC.
 pub fn headers(input: &[u8]) {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 18] = [
         "a2a-version",
         "a2a-extensions",
         "traceparent",
@@ -77,6 +77,8 @@ pub fn headers(input: &[u8]) {
         "x-forwarded-for",
         "grpc-timeout",
         "if-none-match",
+        "a2ad-hops",
+        "a2ad-budget",
     ];
     let mut lines = Vec::new();
     for line in input.split(|byte| *byte == b'\n') {
@@ -169,7 +171,8 @@ fn grpc_request(method: &str, body: Bytes) -> Request<Full<Bytes>> {
         .expect("a request")
 }
 
-fn split_line(input: &[u8]) -> (&[u8], &[u8]) {
+/// The first line, and what follows it.
+pub fn split_line(input: &[u8]) -> (&[u8], &[u8]) {
     match input.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&input[..end], &input[end + 1..]),
         None => (input, &[]),

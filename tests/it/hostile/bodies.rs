@@ -44,6 +44,36 @@ async fn a_bomb_over_grpc_is_refused() {
         .await;
 }
 
+/// A field with so many bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    prost::encode_length_delimiter(bytes.len(), &mut field).unwrap();
+    field.extend_from_slice(bytes);
+    field
+}
+
+#[tokio::test]
+async fn floods_of_small_things_over_grpc_are_refused() {
+    let victim = Victim::start(&[]).await;
+    let small = |number: u8| [number << 3 | 2, 0].repeat(2_000_000);
+    let (parts, extensions, values) = (small(5), small(7), field(5, &field(4, &field(6, &small(1)))));
+    for message in [parts, extensions, values] {
+        let request = field(2, &message);
+        let mut body = vec![0];
+        body.extend_from_slice(&u32::try_from(request.len()).unwrap().to_be_bytes());
+        body.extend_from_slice(&request);
+        victim
+            .under(async {
+                let path = "/lf.a2a.v1.A2AService/SendMessage";
+                let reply = raw_grpc(&Dial::Clear, victim.address(), path, &HeaderMap::new(), body).await;
+                assert_eq!(reply.header("grpc-status"), "3", "{reply:?}");
+                let told = reply.header("grpc-message").replace("%20", " ");
+                assert!(told.contains("holds more than 100000 values"), "{told}");
+            })
+            .await;
+    }
+}
+
 /// One request over a connection of its own: the status and the body of the answer, unless it was lost because the
 /// server hung up on what it did not want to read.
 async fn exchange(victim: &Victim, path: &str, encoding: &str, body: &[u8]) -> Option<(u16, Value)> {

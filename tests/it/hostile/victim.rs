@@ -16,10 +16,8 @@ use a2ad::shutdown::Shutdown;
 use crate::binary::Server;
 use crate::sockets::soon;
 
-/// Resident memory may grow by so much under an attack. The dearest is 4 MiB of JSON with a million nodes: it is decoded,
-/// at some 100 MiB, before its nodes are counted. Far less than
-/// what a bomb would take.
-const GROWTH_BYTES_MAX: u64 = 256 << 20;
+/// Resident memory may grow by so much under an attack: far less than what a bomb would take.
+const GROWTH_BYTES_MAX: u64 = 96 << 20;
 /// Calls that the healthy caller makes at least while an attack lasts.
 const CALLS_MIN: u64 = 20;
 
