@@ -75,12 +75,7 @@ mod tests {
             check(&["content-type", "content-length", "x_mine", "x-mine"]),
             Ok(())
         );
-        for twice in [
-            "content-type",
-            "content-length",
-            "content-encoding",
-            "authorization",
-        ] {
+        for twice in ["content-type", "content-length", "content-encoding"] {
             assert_eq!(check(&[twice, twice]), Err(twice.to_owned()));
         }
         for look_alike in [
