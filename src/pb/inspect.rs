@@ -24,7 +24,7 @@ pub use wire::{Shape, Shaped, inspect_wire};
 pub const VIOLATIONS_MAX: usize = 16;
 
 /// The sizes that a message may not exceed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InspectLimits {
     /// Objects and arrays inside one another in metadata and in data parts. Above 31 such a value could be stored and
     /// never be read again, because prost refuses deeper messages.

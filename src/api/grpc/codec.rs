@@ -49,7 +49,7 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProtoDecoder(self.0, PhantomData)
+        ProtoDecoder(self.0.clone(), PhantomData)
     }
 }
 
@@ -64,7 +64,7 @@ impl<D: Message + Default + Shaped + 'static> Codec for EncodedCodec<D> {
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProtoDecoder(self.0, PhantomData)
+        ProtoDecoder(self.0.clone(), PhantomData)
     }
 }
 

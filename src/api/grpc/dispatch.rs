@@ -255,7 +255,7 @@ impl Call {
                 Ok(answer)
             }
         });
-        let mut grpc = Grpc::new(ProtoCodec::<E, D>::new(*self.service.inspect_limits()))
+        let mut grpc = Grpc::new(ProtoCodec::<E, D>::new(self.service.inspect_limits().clone()))
             .accept_compressed(CompressionEncoding::Gzip)
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(settings.body_bytes_max);
@@ -286,7 +286,7 @@ impl Call {
                 Ok(encoded(guarded, context.request_id.clone()))
             }
         });
-        let mut grpc = Grpc::new(EncodedCodec::<D>::new(*self.service.inspect_limits()))
+        let mut grpc = Grpc::new(EncodedCodec::<D>::new(self.service.inspect_limits().clone()))
             .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(settings.body_bytes_max);
         grpc.server_streaming(once, request).await

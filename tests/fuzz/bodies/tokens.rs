@@ -114,7 +114,7 @@ impl Desk {
     fn key_set(&self, set: &[u8]) {
         let file = self.folder.path().join("set.json");
         std::fs::write(&file, set).expect("a key file");
-        let header = if set.len() % 2 == 0 {
+        let header = if set.len().is_multiple_of(2) {
             json!({"alg": "EdDSA"})
         } else {
             json!({"alg": "EdDSA", "kid": "ed"})
