@@ -21,7 +21,7 @@ section! {
     /// A role: who is in it, and what they may do. Of principals, scopes and claims each that is set has to fit; one entry
     /// of each is enough.
     pub struct AccessRole {
-        /// Callers by name, like "spiffe://example.org/billing", "jwt:https://idp.example.org#alice" or "key:ci"; a `*` at
+        /// Callers by name, like "spiffe://example.org/billing", "jwt:" with issuer, `#` and subject, or "key:ci"; a `*` at
         /// the end stands for any rest, and alone for every caller with a credential.
         principals: Vec<String> = Vec::new();
         /// Scopes of the credential, whoever issued it; with several issuers, say in principals which one counts.

@@ -157,14 +157,14 @@ async fn caller_for(
     }
 }
 
-/// True when the path names an agent that the caller does not know of: then there is no such path. Cards have an answer of
-/// their own.
+/// True when the path is nothing but an agent that the caller does not know of: then there is no such path. Longer paths and
+/// cards are answered as those of agents that do not exist are.
 fn is_hidden(service: &AgentService, route: &Route<'_>, call: &Result<CallContext, Error>) -> bool {
     let is_known = |agent: &str| {
         call.as_ref()
             .is_ok_and(|call| service.is_known_to(Some(agent), &call.caller))
     };
-    route.target != Target::Card
+    matches!(route.target, Target::JsonRpc)
         && route
             .agent
             .is_some_and(|agent| service.is_private(Some(agent)) && !is_known(agent))

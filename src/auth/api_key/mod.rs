@@ -1,6 +1,6 @@
 //! API keys: made by the operator, shown once, kept as keyed hashes.
 //!
-//! [`key`] is the form of a key, [`lookup`] finds out whether one is good.
+//! `key` is the form of a key, `lookup` finds out whether one is good.
 
 mod key;
 mod lookup;

@@ -47,7 +47,7 @@ pub fn text(input: &[u8]) {
         };
         assert_eq!(text.len(), good.len(), "{text}");
         assert_eq!(
-            text.get("a2ad_".len()..).and_then(|rest| rest.get(..16)),
+            text.get("a2ad_".len()..).and_then(|rest| rest.get(..24)),
             Some(key.id)
         );
         assert!(

@@ -170,7 +170,7 @@ async fn an_agent_of_another_organisation_does_not_exist() {
                 client.http("POST", path, "{}").await,
                 client.http("POST", &other, "{}").await,
             );
-            assert_eq!((hidden.status, missing.status), (404, 404), "{path}");
+            assert_eq!(hidden.status, missing.status, "{path}");
             let text = |reply: &crate::support::wire::Reply| {
                 let mut json = reply.json();
                 json["error"]["details"][0]["metadata"].take();
