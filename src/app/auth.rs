@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use jsonwebtoken::Algorithm;
-
 use crate::access::{Grant, Members, Names, Operations, Policy, Role, Space};
+use crate::auth::jwt::algorithm;
 use crate::auth::{ApiKeySettings, AuthSettings, Combination, IssuerSettings, KeySource};
 use crate::config::{self, Config, DefaultAccess};
 use crate::egress::EgressPolicy;
@@ -91,15 +90,6 @@ fn issuer(name: &str, issuer: &config::Issuer) -> IssuerSettings {
         refresh_interval: ms(issuer.refresh_interval_ms),
         refresh_pause: ms(issuer.refresh_pause_ms),
         stale_max: ms(issuer.stale_ms_max),
-    }
-}
-
-fn algorithm(name: &str) -> Option<Algorithm> {
-    match name {
-        "RS256" => Some(Algorithm::RS256),
-        "ES256" => Some(Algorithm::ES256),
-        "EdDSA" => Some(Algorithm::EdDSA),
-        _ => None,
     }
 }
 

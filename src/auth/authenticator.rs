@@ -12,6 +12,7 @@ use quick_cache::sync::Cache;
 use super::api_key::{ApiKey, ApiKeys};
 use super::challenge::challenge;
 use super::error::{Failure, Reason, SetupError};
+use super::hex;
 use super::jwt::{Issuer, Surroundings, Token, Verified};
 use super::presented::Presented;
 use super::settings::{AuthSettings, Combination};
@@ -364,8 +365,4 @@ impl From<crate::access::Refusal> for Reason {
             crate::access::Refusal::NoOrganisation => Self::NoOrganisation,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

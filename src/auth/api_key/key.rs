@@ -6,6 +6,7 @@ use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::auth::hex;
 use crate::config::Secret;
 use crate::repository::ApiKeyRow;
 use crate::secrets::{self, Keyring};
@@ -118,8 +119,4 @@ impl NewApiKey {
             },
         })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,3 +12,4 @@ mod token;
 
 pub(super) use issuer::{Issuer, Surroundings, Verified};
 pub(super) use token::Token;
+pub use token::algorithm;

@@ -99,9 +99,9 @@ impl<'a> Token<'a> {
     }
 }
 
-/// The three algorithms that are known here. `none` and those with a shared secret are not among them, so that no
+/// The algorithm of this name, one of three: RS256, ES256 and EdDSA. `none` and those with a shared secret are not among them, so that no
 /// configuration can let them in.
-fn algorithm(name: &str) -> Option<Algorithm> {
+pub fn algorithm(name: &str) -> Option<Algorithm> {
     match name {
         "RS256" => Some(Algorithm::RS256),
         "ES256" => Some(Algorithm::ES256),
