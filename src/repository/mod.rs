@@ -11,6 +11,7 @@ mod api_keys;
 pub mod conformance;
 mod log;
 pub mod memory;
+mod push;
 mod retention;
 pub mod sea_orm;
 mod seal;
@@ -26,6 +27,10 @@ use crate::pb::TaskPushNotificationConfig;
 use crate::task::TaskEvent;
 
 pub use api_keys::{ApiKeyRepository, ApiKeyRow};
+pub use push::{
+    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Failure, Next,
+    PushRepository, PushStream, Settlement, Waiting,
+};
 pub use retention::{CompactQuery, Compacted, PruneQuery, Pruned};
 pub use types::{
     Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, OpenQuery,

@@ -1,0 +1,243 @@
+//! Push notifications that wait to be sent: an outbox beside the log.
+//!
+//! The commit that writes events of a task writes a row for each of them and for each push configuration of the task, in
+//! the same transaction: whatever is acknowledged will be sent. A row names the event and does not repeat it; the log
+//! keeps every event that a row names. The rows of one configuration are a *stream*: they are sent one after the other,
+//! the oldest first. Whoever sends claims streams for a while, and settles what became of them; a claim that ran out, or
+//! whose configuration was replaced or removed, settles nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::types::Error;
+use crate::context::{Principal, Scope};
+use crate::pb::TaskPushNotificationConfig;
+
+/// The deliveries of one configuration of one task, which are in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PushStream {
+    /// The task.
+    pub task_id: Arc<str>,
+    /// The configuration.
+    pub config_id: Arc<str>,
+}
+
+/// One delivery: an event of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryKey {
+    /// The stream.
+    pub stream: PushStream,
+    /// The number of the event in its task's log.
+    pub generation: u64,
+}
+
+/// Which streams to claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimQuery {
+    /// Streams to claim at most, those that have been due for longest first.
+    pub limit: usize,
+    /// Deliveries of each at most.
+    pub deliveries_max: usize,
+    /// How long a claim lasts, by the clock of the database.
+    pub ttl: Duration,
+    /// Owners who have their share of what is under way already.
+    pub except_owners: Vec<Principal>,
+    /// Hosts (`host:port` of the webhook's URL) that have theirs, or that are left alone for now.
+    pub except_hosts: Vec<Arc<str>>,
+}
+
+/// A stream that is the caller's to send for a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    /// The stream.
+    pub stream: PushStream,
+    /// Whose task it is.
+    pub scope: Scope,
+    /// The number of the claim, which settling needs: greater than that of every claim before.
+    pub claim: u64,
+    /// Where to, and how; opened.
+    pub config: TaskPushNotificationConfig,
+    /// What waits, the oldest first; never empty.
+    pub deliveries: Vec<Waiting>,
+}
+
+/// A delivery that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The number of the event.
+    pub generation: u64,
+    /// When the event was written, or an operator asked for the delivery anew, in milliseconds since 1970: from here its
+    /// attempts are counted.
+    pub since_ms: i64,
+    /// Attempts that have failed since then.
+    pub attempts: u32,
+}
+
+/// What became of a claimed stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The stream.
+    pub stream: PushStream,
+    /// The claim.
+    pub claim: u64,
+    /// Deliveries that are over, because they arrived or are not wanted.
+    pub done: Vec<u64>,
+    /// What is next.
+    pub next: Next,
+}
+
+/// What is next for a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is sent further under the same claim, which lasts so long from now.
+    Keep(Duration),
+    /// Others may claim it; it is due at once if something waits.
+    Release,
+    /// The first delivery that waits was attempted and failed; the stream is due after this time.
+    Retry(Duration, Failure),
+    /// The stream is due after this time; nothing was attempted.
+    Postpone(Duration),
+    /// The first delivery that waits is given up: it is a dead letter. The next one is due at once.
+    GiveUp(Failure),
+    /// The receiver wants no more: the configuration goes, and all that waits for it.
+    End,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The HTTP status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// A sentence for the operator; nothing of the URL's path, query or credentials is in it. At most 256 bytes are kept.
+    pub cause: String,
+}
+
+/// What state a delivery is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// It waits, for its time or for those before it.
+    Waiting,
+    /// All attempts failed. It stays until an operator decides or its retention is over.
+    Dead,
+}
+
+/// A delivery as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which one.
+    pub key: DeliveryKey,
+    /// Whose task it is.
+    pub scope: Scope,
+    /// `host:port` of the webhook's URL.
+    pub host: Arc<str>,
+    /// Its state.
+    pub state: DeliveryState,
+    /// When the event was written, or the delivery asked for anew, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// Failed attempts since then.
+    pub attempts: u32,
+    /// When its stream is due, in milliseconds since 1970; `None` for a dead letter.
+    pub due_ms: Option<i64>,
+    /// Why the last attempt failed.
+    pub failure: Option<Failure>,
+    /// When it became a dead letter, in milliseconds since 1970.
+    pub dead_ms: Option<i64>,
+}
+
+/// Which deliveries are meant; everything that is not named is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Those in this state.
+    pub state: Option<DeliveryState>,
+    /// Those of this agent's tasks.
+    pub agent: Option<Arc<str>>,
+    /// Those of this owner's tasks.
+    pub owner: Option<Principal>,
+    /// Those of this task.
+    pub task_id: Option<Arc<str>>,
+    /// Those of this configuration.
+    pub config_id: Option<Arc<str>>,
+    /// The one of this event.
+    pub generation: Option<u64>,
+    /// Those to this host.
+    pub host: Option<Arc<str>>,
+}
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Deliveries that wait, counted no further than the limit that was asked for.
+    pub waiting: u64,
+    /// Dead letters, counted likewise.
+    pub dead: u64,
+    /// How long the oldest due stream has been due, in milliseconds by the clock of the database; 0 when none is.
+    pub overdue_ms: u64,
+}
+
+/// The outbox.
+#[async_trait]
+pub trait PushRepository: Send + Sync + 'static {
+    /// Claims streams that are due and that nobody else has claimed. Two callers never get the same one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database is away; [`Error::Secrets`] and [`Error::Corrupt`] never: a stream whose
+    /// configuration can't be opened is postponed by the longest pause, and logged.
+    async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error>;
+
+    /// Writes down what became of claims, all in one transaction; for each whether it still held. Of one that did not,
+    /// nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it is unknown whether they are written; they may be repeated.
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error>;
+
+    /// How long until the next unclaimed stream is due, zero if one is; `None` when nothing waits.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn next_due(&self) -> Result<Option<Duration>, Error>;
+
+    /// Makes all streams to a host wait at least so long from now: it was found to be away.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), Error>;
+
+    /// At most `limit` deliveries behind `after`, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, Error>;
+
+    /// Makes deliveries due now, with all attempts before them; dead letters wait again, in front of what came after
+    /// them. At most `limit` at once; how many there were.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn redeliver(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error>;
+
+    /// Removes deliveries, at most `limit` at once; how many there were. One that is under way may still arrive.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn discard(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error>;
+
+    /// Removes dead letters from before a time in milliseconds since 1970, at most `limit` at once; how many there were.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn forget_dead(&self, before_ms: i64, limit: usize) -> Result<u64, Error>;
+
+    /// How much waits, counted no further than `limit`.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn backlog(&self, limit: usize) -> Result<Backlog, Error>;
+}
