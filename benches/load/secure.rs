@@ -127,6 +127,7 @@ fn steps(place: &Place) -> Vec<Step> {
     ];
     vec![
         step("mutual TLS, everything allowed", &open, false),
+        step("the same, a token comes along and nobody reads it", &[], true),
         step("+ JWT, cached", &identity, true),
         step("+ roles and a shared space", &roles, true),
         step("+ quotas", &quotas, true),
@@ -139,6 +140,7 @@ pub async fn run(options: &Options) -> Outcome {
         "unary SendMessage over mutual TLS, gRPC, 16 in flight",
         "server CPU us/request",
         "x mutual TLS alone",
+        "x mutual TLS and a token",
         "requests/s",
         "core busy %",
         "p99 us",
@@ -162,18 +164,21 @@ pub async fn run(options: &Options) -> Outcome {
             }
         }
         for ((name, ..), one) in servers.iter().zip(&series) {
-            table.row(row(name, one, &series[0]));
+            table.row(row(name, one, [&series[0], &series[1]]));
         }
     }
     table.print("secure: what identity, access, limits and audit cost");
     Ok(())
 }
 
-fn row(name: &str, series: &Series, first: &Series) -> Vec<String> {
+fn row(name: &str, series: &Series, bases: [&Series; 2]) -> Vec<String> {
+    let over = |base| spread(series.over(base, |sample: &Sample| sample.cpu_us), 2);
+
     vec![
         name.to_owned(),
         spread(series.of(|sample| sample.cpu_us), 1),
-        spread(series.over(first, |sample| sample.cpu_us), 2),
+        over(bases[0]),
+        over(bases[1]),
         spread(series.of(|sample| sample.per_second), 0),
         median(series.of(Sample::busy_percent), 0),
         median(series.of(|sample| sample.p99_us), 0),

@@ -16,6 +16,9 @@ const AFTER_HASH: &str = "\"}";
 /// The hex digits of a hash.
 const HASH_DIGITS: usize = 64;
 
+/// More bytes than most records have.
+const TEXT_BYTES: usize = 1_024;
+
 /// What the sinks held when a chain began.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Before {
@@ -29,6 +32,8 @@ pub(super) struct Chain {
     id: String,
     seq: u64,
     at_ms: i64,
+    /// `at_ms` as records have it: many records are of the same millisecond.
+    at: String,
     prev: Option<String>,
 }
 
@@ -39,6 +44,7 @@ impl Chain {
             id: uuid::Uuid::now_v7().to_string(),
             seq: 0,
             at_ms: 0,
+            at: at(0),
             prev: None,
         };
         let node = node();
@@ -57,16 +63,17 @@ impl Chain {
     /// Puts a record at the end of the chain.
     pub(super) fn add(&mut self, at_ms: i64, record: Record<'_>) -> Row {
         self.seq += 1;
-        self.at_ms = self.at_ms.max(at_ms);
+        if at_ms > self.at_ms {
+            (self.at_ms, self.at) = (at_ms, at(at_ms));
+        }
         let record = Record {
             chain: Cow::Borrowed(&self.id),
             seq: self.seq,
-            at: Cow::Owned(at(self.at_ms)),
+            at: Cow::Borrowed(&self.at),
             prev: self.prev.take().map(Cow::Owned),
             ..record
         };
-        // A record is a struct of texts and numbers: nothing of it can fail to be written.
-        let mut text = serde_json::to_string(&record).unwrap_or_default();
+        let mut text = written(&record);
         let hash = hash(&text);
         text.truncate(text.len().saturating_sub(END.len()));
         text.push_str(HASH);
@@ -82,6 +89,17 @@ impl Chain {
     }
 }
 
+/// The record as JSON, in a buffer that rarely has to grow. A record is a struct of texts and numbers: nothing of it can
+/// fail to be written.
+fn written(record: &Record<'_>) -> String {
+    let mut buffer = Vec::with_capacity(TEXT_BYTES);
+    let written = serde_json::to_writer(&mut buffer, record);
+    written
+        .ok()
+        .and_then(|()| String::from_utf8(buffer).ok())
+        .unwrap_or_default()
+}
+
 /// The text that a record's hash is of, and the hash that stands in it.
 pub(super) fn split(line: &str) -> Option<(String, &str)> {
     let rest = line.strip_suffix(AFTER_HASH)?;
@@ -94,12 +112,12 @@ pub(super) fn split(line: &str) -> Option<(String, &str)> {
 /// SHA-256 in hex.
 pub(super) fn hash(text: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hex = String::with_capacity(HASH_DIGITS);
-    for byte in digest(&SHA256, text.as_bytes()).as_ref() {
-        hex.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        hex.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut hex = [0; HASH_DIGITS];
+    let digest = digest(&SHA256, text.as_bytes());
+    for (pair, byte) in hex.chunks_exact_mut(2).zip(digest.as_ref()) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
-    hex
+    String::from_utf8_lossy(&hex).into_owned()
 }
 
 /// The name of this machine, as far as it says.
