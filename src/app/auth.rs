@@ -86,6 +86,7 @@ fn issuer(name: &str, issuer: &config::Issuer) -> IssuerSettings {
         principal_claim: issuer.principal_claim.clone(),
         scopes_claim: issuer.scopes_claim.clone(),
         organisation_claim: issuer.organisation_claim.clone(),
+        organisations: (!issuer.organisations.is_empty()).then(|| Names::new(&issuer.organisations)),
         organisation: issuer.organisation.clone(),
         refresh_interval: ms(issuer.refresh_interval_ms),
         refresh_pause: ms(issuer.refresh_pause_ms),

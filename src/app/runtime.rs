@@ -89,13 +89,7 @@ impl Runtime {
             settings::execution(&config),
             audit,
         );
-        shutdown.spawn("leases", executions.clone().keep_leases());
-        let pause = Duration::from_millis(config.execution.sweep_interval_ms);
-        let sweeper = Sweeper::new(executions.clone(), agents.clone());
-        shutdown.spawn("sweeper", sweeper.run(pause));
-        let policy = RetentionPolicy::of(&config);
-        let retention = retention::keep(repository.clone(), policy, clock.clone(), shutdown.clone());
-        shutdown.spawn("retention", retention);
+        spawn_upkeep(&config, &executions, &agents, &repository, &clock, &shutdown);
         let service = AgentService::new(
             agents,
             executions.clone(),
@@ -231,6 +225,24 @@ impl Runtime {
         }
         end(&shutdown, &executions, &repository).await;
     }
+}
+
+/// Begins what goes on beside the calls: leases are kept, tasks of dead processes taken up, old ones removed.
+fn spawn_upkeep(
+    config: &Config,
+    executions: &Executions,
+    agents: &Agents,
+    repository: &Arc<dyn TaskRepository>,
+    clock: &Clock,
+    shutdown: &Shutdown,
+) {
+    shutdown.spawn("leases", executions.clone().keep_leases());
+    let pause = Duration::from_millis(config.execution.sweep_interval_ms);
+    let sweeper = Sweeper::new(executions.clone(), agents.clone());
+    shutdown.spawn("sweeper", sweeper.run(pause));
+    let policy = RetentionPolicy::of(config);
+    let retention = retention::keep(repository.clone(), policy, clock.clone(), shutdown.clone());
+    shutdown.spawn("retention", retention);
 }
 
 /// Stops what still runs, and lets others take it up; what was handed to the database is written before it closes.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::record::{Kind, Outcome, Record, text};
+use super::shares::Share;
 use crate::access::{Caller, CredentialKind, Method, Principal};
 use crate::context::{Binding, CallContext, TraceContext};
 use crate::pb::TaskState;
@@ -111,6 +112,8 @@ pub(super) struct Call {
     pub(super) request_id: Arc<str>,
     pub(super) trace: Option<Arc<TraceContext>>,
     pub(super) outcome: &'static str,
+    /// Given back when the record is in the chain.
+    pub(super) _share: Share,
 }
 
 /// A change of a task's state.

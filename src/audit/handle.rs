@@ -12,11 +12,12 @@ use super::entry::{Call, Entry, State, StateChange, Stranger, What};
 use super::error::OpenError;
 use super::file::Sink;
 use super::record::Outcome;
+use super::shares::{Share, Shares};
 use super::store::Store;
 use super::verify::head_of;
 use super::writer::Writer;
 use super::{AuditSettings, Output};
-use crate::access::Method;
+use crate::access::{Method, Principal};
 use crate::clock::Clock;
 use crate::context::{CallContext, Scope};
 use crate::error::Error;
@@ -29,6 +30,7 @@ pub struct Audit(Option<Arc<Shared>>);
 /// What the handles and the writer share.
 pub(super) struct Shared {
     queue: mpsc::Sender<Entry>,
+    shares: Arc<Shares>,
     clock: Clock,
     is_required: bool,
     /// The newest records could not be written.
@@ -80,6 +82,7 @@ impl Audit {
         let (queue, waiting) = mpsc::channel(settings.queue_max.max(2));
         let shared = Arc::new(Shared {
             queue,
+            shares: Shares::new(settings.queue_per_caller_max),
             clock,
             is_required: settings.is_required,
             is_failing: AtomicBool::new(false),
@@ -109,7 +112,8 @@ impl Audit {
     /// Opens the record of a call to an agent; `task_id` and `context_id` as the request has them.
     ///
     /// # Errors
-    /// UNAVAILABLE when it could not be recorded, and has to be.
+    /// UNAVAILABLE when it could not be recorded, and has to be; RESOURCE_EXHAUSTED when so many records of this caller
+    /// wait that another one would take the place of others.
     pub fn call(
         &self,
         call: &CallContext,
@@ -120,7 +124,7 @@ impl Audit {
         let Some(shared) = &self.0 else {
             return Ok(CallRecord(None));
         };
-        let Some(place) = shared.place_of_call()? else {
+        let Some((place, share)) = shared.place_of_call(&call.caller.principal)? else {
             return Ok(CallRecord(None));
         };
         let call = Call {
@@ -134,6 +138,7 @@ impl Audit {
             request_id: call.request_id.clone(),
             trace: call.trace.clone(),
             outcome: Outcome::Abandoned.as_str(),
+            _share: share,
         };
         Ok(CallRecord(Some(Open {
             place,
@@ -198,7 +203,6 @@ impl Shared {
         self.clock.now_ms()
     }
 
-    /// New work is refused as soon as records can't be written; what runs already may fill the queue.
     /// Whether a stranger may have a record of his own in this second.
     fn may_note_a_stranger(&self) -> bool {
         let second = self.clock.now_ms().div_euclid(1_000);
@@ -210,13 +214,22 @@ impl Shared {
         now.1 <= self.strangers_per_s_max
     }
 
-    fn place_of_call(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
+    /// New work is refused as soon as records can't be written; what runs already may fill the queue. Where records are not
+    /// required nobody is refused: of a caller that has taken its share they are left out.
+    fn place_of_call(&self, caller: &Principal) -> Result<Option<(OwnedPermit<Entry>, Share)>, Error> {
         if self.is_required && self.is_failing.load(Ordering::Acquire) {
             return Err(Error::unavailable(
                 "the audit log can't be written, and nothing is done without it (audit.required); try again",
             ));
         }
-        self.place()
+        let Some(share) = self.shares.take(caller) else {
+            if self.is_required {
+                return Err(self.shares.refusal());
+            }
+            self.dropped.fetch_add(1, Ordering::AcqRel);
+            return Ok(None);
+        };
+        Ok(self.place()?.map(|place| (place, share)))
     }
 
     fn place(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {

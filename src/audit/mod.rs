@@ -24,6 +24,7 @@ mod file;
 mod handle;
 mod read;
 mod record;
+mod shares;
 mod store;
 mod verify;
 mod writer;
@@ -51,6 +52,9 @@ pub struct AuditSettings {
     pub is_required: bool,
     /// Records that may wait to be written; those of failed authentications take half of it at most.
     pub queue_max: usize,
+    /// Records of one caller's calls that may be under way or wait to be written; beyond them that caller is refused, or
+    /// its records are left out where they are not required.
+    pub queue_per_caller_max: usize,
     /// Credentials that were turned away and have a record of their own, in one second; more are only counted.
     pub strangers_per_s_max: u32,
     /// Records that are written together at most.
@@ -76,6 +80,7 @@ impl Default for AuditSettings {
             output: None,
             is_required: true,
             queue_max: 65_536,
+            queue_per_caller_max: 16_384,
             strangers_per_s_max: 100,
             batch_max: 512,
             sync_interval: Duration::from_millis(200),

@@ -183,7 +183,7 @@ impl Authenticator {
             Failure::Unavailable(why) => Error::unavailable(*why),
             Failure::Refused { kind, reason } => {
                 let challenge = challenge(&self.0.settings, *kind, *reason);
-                Error::unauthenticated(reason.to_string(), challenge).with("credential", reason.as_str())
+                Error::unauthenticated(reason.to_string(), challenge).with("credential", reason.told())
             }
         }
     }

@@ -49,11 +49,14 @@ pub enum Reason {
     /// It names no organisation, and it has to.
     #[error("the credential names no organisation, and one is required here")]
     NoOrganisation,
+    /// It names an organisation that its issuer may not name. Which ones it may is nothing that its bearer has to know.
+    #[error("the token is not taken here; ask the operator, whose log says why")]
+    Organisation,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Missing,
         Self::Insufficient,
         Self::Ambiguous,
@@ -68,6 +71,7 @@ impl Reason {
         Self::Binding,
         Self::UnknownKey,
         Self::NoOrganisation,
+        Self::Organisation,
     ];
 
     /// The word for it in logs and audit records.
@@ -87,6 +91,15 @@ impl Reason {
             Self::Binding => "binding",
             Self::UnknownKey => "unknown-key",
             Self::NoOrganisation => "no-organisation",
+            Self::Organisation => "organisation",
+        }
+    }
+
+    /// The word for it that its bearer is told: the same, but for what is the operator's business.
+    pub(super) fn told(self) -> &'static str {
+        match self {
+            Self::Organisation => Self::Claims.as_str(),
+            other => other.as_str(),
         }
     }
 }

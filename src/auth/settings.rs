@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::access::Policy;
+use crate::access::{Names, Policy};
 use crate::egress::EgressPolicy;
 
 /// The credentials that a caller has to show together.
@@ -73,6 +73,8 @@ pub struct IssuerSettings {
     pub scopes_claim: String,
     /// The claim with the organisation.
     pub organisation_claim: Option<String>,
+    /// The organisations that the claim may name; `None` for any.
+    pub organisations: Option<Names>,
     /// The organisation of all callers.
     pub organisation: Option<String>,
     /// How old keys get before they are fetched again.

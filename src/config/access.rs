@@ -33,7 +33,9 @@ section! {
         /// What may be done: "send", "read", "cancel", "push", "extended-card", names of single operations like "GetTask",
         /// or "*".
         operations: Vec<String> = Vec::new();
-        /// The skills that messages may be for; reading and canceling ask for none. Where not all may, a message has to name its skill in the metadata `skillId`.
+        /// The skills that messages may be for. Where not all may, a message has to name its skill in the metadata `skillId`.
+        /// A task has no skill: what is done with it otherwise (reading, canceling, subscribing, push configurations) is
+        /// allowed for all of the caller's tasks at these agents or for none.
         skills: Vec<String> = vec!["*".to_owned()];
     }
 }

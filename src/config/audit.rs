@@ -26,6 +26,10 @@ section! {
         /// Records that may wait to be written. A call takes its place when it begins, so this has to be more than
         /// server.in_flight_max; failed authentications take half of it at most.
         queue_max: usize = 65_536, 16..=10_000_000;
+        /// Records of one caller's calls that may wait to be written, those of its calls that are under way among them;
+        /// absent: a quarter of queue_max. Beyond it that caller is refused with RESOURCE_EXHAUSTED; where records are not
+        /// required, they are left out. Changes of tasks are not counted here: a call that was let in may go on.
+        queue_per_caller_max: Option<usize> = None, 1..=10_000_000;
         /// Credentials that were turned away and have a record of their own, in one second; more are counted in the next
         /// one.
         strangers_per_s_max: u32 = 100, 1..=100_000;
@@ -39,6 +43,12 @@ section! {
 }
 
 impl Audit {
+    /// Records of one caller that may wait.
+    pub fn each_caller_max(&self) -> usize {
+        let quarter = self.queue_max / 4;
+        self.queue_per_caller_max.unwrap_or(quarter.max(1))
+    }
+
     /// What can't work.
     pub(super) fn problems(&self, in_flight_max: usize) -> Vec<Problem> {
         let mut found = Vec::new();
@@ -54,6 +64,15 @@ impl Audit {
             found.push(Problem::new(
                 "audit.queue_max",
                 format!("is not above server.in_flight_max, which is {in_flight_max}; raise it"),
+            ));
+        }
+        if self.queue_per_caller_max.is_some_and(|max| max >= self.queue_max) {
+            found.push(Problem::new(
+                "audit.queue_per_caller_max",
+                format!(
+                    "is not below audit.queue_max, which is {}: one caller could take all places; lower it",
+                    self.queue_max
+                ),
             ));
         }
         found
@@ -74,5 +93,16 @@ mod tests {
         assert!(audit("stdout", 17).problems(16).is_empty());
         assert_eq!(audit("", 17).problems(16).len(), 1);
         assert_eq!(audit("/", 16).problems(16).len(), 2);
+        let shared = |max| Audit {
+            queue_per_caller_max: Some(max),
+            ..audit("stdout", 17)
+        };
+        assert!(shared(16).problems(16).is_empty());
+        let problems = format!("{:?}", shared(17).problems(16));
+        assert!(problems.contains("audit.queue_per_caller_max"), "{problems}");
+        assert_eq!(
+            (shared(9).each_caller_max(), audit("stdout", 17).each_caller_max()),
+            (9, 4)
+        );
     }
 }

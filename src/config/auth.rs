@@ -55,8 +55,11 @@ section! {
         /// with a dot.
         scopes_claim: String = "scope".to_owned();
         /// The claim that names the caller's organisation; absent: organisation. Issuers, trust domains and API keys that
-        /// name the same one are trusted alike.
+        /// name the same one are trusted alike: say in organisations which ones this issuer may name.
         organisation_claim: Option<String> = None;
+        /// The organisations that organisation_claim may name; a `*` at the end stands for any rest. A token that names
+        /// another one is a bad credential. Empty: any.
+        organisations: Vec<String> = Vec::new();
         /// The organisation of all its callers.
         organisation: Option<String> = None;
         /// Milliseconds after which its keys are fetched again; a file is looked at every auth.reload_interval_ms.
@@ -127,6 +130,15 @@ impl Config {
     /// True when callers have to say who they are.
     pub fn is_authenticated(&self) -> bool {
         self.takes_certificates() || !self.auth.issuers.is_empty() || self.auth.api_keys.enabled
+    }
+
+    /// True when some credential can say which organisation its bearer belongs to.
+    pub(super) fn names_organisations(&self) -> bool {
+        let by_issuer =
+            |issuer: &Issuer| issuer.organisation_claim.is_some() || issuer.organisation.is_some();
+        let by_certificate = self.takes_certificates()
+            && self.auth.certificates.organisation == CertificateOrganisation::TrustDomain;
+        by_certificate || self.auth.api_keys.enabled || self.auth.issuers.values().any(by_issuer)
     }
 }
 
@@ -241,6 +253,12 @@ impl Issuer {
             found.push(Problem::new(
                 key("organisation"),
                 "stands beside organisation_claim; keep one of the two",
+            ));
+        }
+        if self.organisation_claim.is_none() && !self.organisations.is_empty() {
+            found.push(Problem::new(
+                key("organisations"),
+                "limits nothing without organisation_claim; set that too, or take this out",
             ));
         }
     }

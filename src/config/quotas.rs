@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Problem;
+use super::layers::dotted;
 use super::schema::section;
 
 section! {
@@ -20,7 +21,7 @@ section! {
         principals: BTreeMap<String, Quota> = BTreeMap::new();
         /// Single organisations, by name: what is absent is as in quotas.organisation.
         organisations: BTreeMap<String, Quota> = BTreeMap::new();
-        /// Callers whose use is counted apart, and as many organisations. Who uses nothing for a while needs no place. Of
+        /// Callers whose use is counted apart, as many organisations, and as many owners of tasks that are being begun. Who uses nothing for a while needs no place. Of
         /// more at once, those who come last share one quota; those that have one by name never do.
         keys_max: usize = 100_000, 1..=10_000_000;
     }
@@ -102,37 +103,58 @@ impl AgentQuota {
 }
 
 impl Quotas {
-    /// A burst without a rate would limit nothing.
-    pub(super) fn problems(&self) -> Vec<Problem> {
-        let each = [
-            ("quotas.principal", self.principal.clone()),
-            ("quotas.agent", self.agent.general()),
-            ("quotas.organisation", self.organisation.clone()),
-        ];
+    /// A burst without a rate would limit nothing, be it of each or of a single one. `agents` are those with a quota of
+    /// their own.
+    pub(super) fn problems<'a>(
+        &self,
+        agents: impl Iterator<Item = (&'a String, &'a AgentQuota)>,
+    ) -> Vec<Problem> {
+        let path = |words: &[&str]| dotted(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+        let none = Quota::default();
         let mut found = Vec::new();
-        for (section, quota) in each {
-            let rates = [
-                ("requests", quota.requests_per_minute, quota.requests_burst),
-                ("bytes", quota.bytes_per_minute, quota.bytes_burst),
-            ];
-            for (unit, rate, burst) in rates {
-                if burst.unwrap_or(0) > 0 && rate.unwrap_or(0) == 0 {
-                    found.push(Problem::new(
-                        format!("{section}.{unit}_burst"),
-                        format!(
-                            "limits nothing without {section}.{unit}_per_minute; set that, or take it out"
-                        ),
-                    ));
-                }
+        for (section, quota) in [
+            ("principal", &self.principal),
+            ("agent", &self.agent.general()),
+            ("organisation", &self.organisation),
+        ] {
+            find_idle_bursts(&path(&["quotas", section]), quota, &none, &mut found);
+        }
+        for (section, named, each) in [
+            ("principals", &self.principals, &self.principal),
+            ("organisations", &self.organisations, &self.organisation),
+        ] {
+            for (name, quota) in named {
+                find_idle_bursts(&path(&["quotas", section, name]), quota, each, &mut found);
             }
         }
+        for (name, quota) in agents {
+            let section = path(&["agents", name, "quota"]);
+            find_idle_bursts(&section, &quota.general(), &self.agent.general(), &mut found);
+        }
         found
+    }
+}
+
+/// Finds bursts that `section` sets and for which neither it nor `each` has a rate.
+fn find_idle_bursts(section: &str, quota: &Quota, each: &Quota, found: &mut Vec<Problem>) {
+    let both = quota.over(each);
+    for (unit, rate, burst) in [
+        ("requests", both.requests_per_minute, quota.requests_burst),
+        ("bytes", both.bytes_per_minute, quota.bytes_burst),
+    ] {
+        if burst.unwrap_or(0) > 0 && rate.unwrap_or(0) == 0 {
+            found.push(Problem::new(
+                format!("{section}.{unit}_burst"),
+                format!("limits nothing without {section}.{unit}_per_minute; set that, or take it out"),
+            ));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn a_single_one_has_what_it_says_and_else_what_each_has() {
@@ -153,15 +175,45 @@ mod tests {
         );
     }
 
+    fn problems(text: &str) -> Vec<String> {
+        let config: Config = toml::from_str(text).unwrap();
+        let agents = config.agents.iter();
+        let agents = agents.filter_map(|(name, agent)| Some((name, agent.quota.as_ref()?)));
+        let found = config.quotas.problems(agents);
+        found.iter().map(|problem| format!("{problem:?}")).collect()
+    }
+
     #[test]
     fn a_burst_needs_a_rate() {
-        let mut quotas = Quotas::default();
-        assert!(quotas.problems().is_empty());
-        quotas.agent.bytes_burst = Some(1);
-        quotas.principal.requests_burst = Some(1);
-        quotas.principal.requests_per_minute = Some(1);
-        let problems = quotas.problems();
-        assert_eq!(problems.len(), 1);
-        assert!(format!("{problems:?}").contains("quotas.agent.bytes_per_minute"));
+        assert!(problems("").is_empty());
+        for section in [
+            "quotas.principal",
+            "quotas.agent",
+            "quotas.organisation",
+            "quotas.principals.ada",
+            "quotas.organisations.acme",
+            "agents.echo.quota",
+        ] {
+            for unit in ["requests", "bytes"] {
+                let found = problems(&format!("{section}.{unit}_burst = 1"));
+                let right = format!("{section}.{unit}_per_minute");
+                assert!(
+                    found.len() == 1 && found[0].contains(&right),
+                    "{section}: {found:?}"
+                );
+                let both = format!("{section}.{unit}_burst = 1\n{section}.{unit}_per_minute = 1");
+                assert!(problems(&both).is_empty(), "{section}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_burst_may_have_the_rate_of_each() {
+        let each = "quotas.principal.requests_per_minute = 60\nquotas.principal.requests_burst = 10\n";
+        assert!(problems(&format!("{each}quotas.principals.ada.requests_burst = 90")).is_empty());
+        // Who has no limit has none, and the burst that stands for each is not its fault.
+        assert!(problems(&format!("{each}quotas.principals.ada.requests_per_minute = 0")).is_empty());
+        let both = "quotas.principals.ada = { requests_per_minute = 0, requests_burst = 5 }";
+        assert_eq!(problems(&format!("{each}{both}")).len(), 1);
     }
 }

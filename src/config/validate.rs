@@ -37,7 +37,9 @@ impl Config {
         self.check_secrets(&mut found);
         self.check_limits(&mut found);
         self.check_egress(&mut found);
-        found.extend(self.quotas.problems());
+        let quotas = self.agents.iter();
+        let quotas = quotas.filter_map(|(name, agent)| Some((name, agent.quota.as_ref()?)));
+        found.extend(self.quotas.problems(quotas));
         self.check_retention(&mut found);
         found.extend(self.card.problems());
         self.check_agents(&mut found);
@@ -231,6 +233,14 @@ impl Config {
         for (name, agent) in &self.agents {
             let key = |field: &str| dotted(&["agents".to_owned(), name.clone(), field.to_owned()]);
             check_agent(&key, agent, found);
+            if !agent.organisations.is_empty() && !self.names_organisations() {
+                found.push(Problem::new(
+                    key("organisations"),
+                    "hides the agent from everybody: no credential can name an organisation here; set \
+                     organisation_claim or organisation of an issuer, auth.certificates.organisation, or \
+                     auth.api_keys.enabled",
+                ));
+            }
         }
     }
 

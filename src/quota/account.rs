@@ -121,18 +121,22 @@ impl Account {
         Ok(permit)
     }
 
-    /// Announces a task that is about to be stored, and says how many may be open with it. The permit is for as long as
-    /// nobody who counts stored tasks finds it. `None` where open tasks have no limit.
-    pub fn open_task(&self) -> Option<Opening> {
+    /// Announces a task that is about to be stored, and says how many may be open with it. What a caller has under way is
+    /// counted where its stored tasks are, which is with their owner. `None` where open tasks have no limit.
+    pub(super) fn open_task(&self, of_owner: Option<&Arc<Tally>>) -> Option<Opening> {
         let mut opening = Opening {
             permit: Permit::of(Counted::Openings),
             limits: Vec::new(),
         };
         for tally in self.each().filter(|tally| tally.quota.open_tasks_max > 0) {
+            let counted = match tally.subject {
+                Subject::Principal => of_owner.unwrap_or(tally),
+                Subject::Agent | Subject::Organisation => tally,
+            };
             opening.limits.push(OpenLimit {
                 subject: tally.subject,
                 max: tally.quota.open_tasks_max,
-                ahead: opening.permit.enter(tally),
+                ahead: opening.permit.enter(counted),
             });
         }
         (!opening.limits.is_empty()).then_some(opening)
@@ -142,7 +146,7 @@ impl Account {
 /// A task that is about to be stored.
 #[derive(Debug)]
 pub struct Opening {
-    /// Counts it until it is stored.
+    /// Counts it until it is stored: hold it for as long as nobody who counts stored tasks finds it.
     pub permit: Permit,
     /// What has to hold for it.
     pub limits: Vec<OpenLimit>,

@@ -70,6 +70,8 @@ struct Inner {
     principals: Option<Book<Who>>,
     agents: Option<Book<Arc<str>>>,
     organisations: Option<Book<Arc<str>>>,
+    /// What callers have under way, by the owner of their tasks: those who share tasks share the number of open ones.
+    owners: Option<Book<Principal>>,
 }
 
 impl Quotas {
@@ -82,12 +84,14 @@ impl Quotas {
         let counts_bytes = [principals, agents, organisations]
             .iter()
             .any(|quotas| quotas.all().any(|quota| quota.bytes.per_minute > 0));
+        let counts_openings = principals.all().any(|quota| quota.open_tasks_max > 0);
         Self(Arc::new(Inner {
             counts_bytes,
             principals: book(Subject::Principal, principals, keys_max, began),
             // Only agents that are hosted have one.
             agents: book(Subject::Agent, agents, usize::MAX, began),
             organisations: book(Subject::Organisation, organisations, keys_max, began),
+            owners: counts_openings.then(|| Book::new(Subject::Principal, Quota::default(), keys_max, began)),
             settings,
         }))
     }
@@ -119,6 +123,14 @@ impl Quotas {
     /// As for [`Quotas::admit`].
     pub fn deny(&self, caller: &Caller, peer: Option<SocketAddr>) -> Result<(), Error> {
         self.account(caller, peer, None).take_request()
+    }
+
+    /// Announces a task of `owner` that is about to be stored for a call that was let in, and says how many may be open with
+    /// it. `None` where open tasks have no limit.
+    pub fn open_task(&self, account: &Account, owner: &Principal) -> Option<Opening> {
+        // The limit is the caller's; of the owner there is a count, which needs no quota of its own.
+        let of_owner = self.0.owners.as_ref().map(|owners| owners.tally(owner, None));
+        account.open_task(of_owner.as_ref())
     }
 
     fn account(&self, caller: &Caller, peer: Option<SocketAddr>, agent: Option<&Arc<str>>) -> Account {

@@ -168,7 +168,7 @@ async fn what_is_counted_ends_with_its_permit() {
     );
     drop((stream, one));
     assert!(account.open_stream().is_ok() && account.execute().is_ok());
-    assert!(account.open_task().is_none());
+    assert!(quotas.open_task(&account, &Principal::verified("ada")).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,13 +182,47 @@ async fn tasks_on_their_way_are_counted_beside_those_that_are_stored() {
         ..QuotaSettings::default()
     });
     let account = quotas.admit(&caller("ada", None), None, &echo()).unwrap();
-    let open = || account.open_task().unwrap();
+    let open = || quotas.open_task(&account, &Principal::verified("ada")).unwrap();
     let check = |opening: &Opening, stored| opening.limits[0].check(stored).is_ok();
     let (first, second) = (open(), open());
     assert!(check(&first, 2) && !check(&first, 3));
     assert!(check(&second, 1) && !check(&second, 2));
     drop(first);
     assert!(check(&open(), 1));
+}
+
+/// Stored tasks are counted by owner: fifty members of a space who begin at once see each other, each with its own limit.
+#[tokio::test(start_paused = true)]
+async fn who_shares_tasks_shares_those_on_their_way() {
+    let at_most = |open_tasks_max| Quota {
+        open_tasks_max,
+        ..Quota::default()
+    };
+    let quotas = Quotas::new(QuotaSettings {
+        principals: SubjectQuotas {
+            each: at_most(5),
+            named: [(Arc::from("big"), at_most(7))].into(),
+        },
+        ..QuotaSettings::default()
+    });
+    let team = Principal::verified("space:team=red");
+    let open = |name: &str, owner: &Principal| {
+        let account = quotas.admit(&caller(name, None), None, &echo()).unwrap();
+        quotas.open_task(&account, owner).unwrap()
+    };
+    let crowd: Vec<Opening> = (0..50).map(|n| open(&format!("member {n}"), &team)).collect();
+    let let_in = |crowd: &[Opening]| {
+        let checks = crowd.iter().map(|opening| opening.limits[0].check(0));
+        checks.filter(Result::is_ok).count()
+    };
+    assert_eq!(let_in(&crowd), 5);
+    // Another owner's tasks are none of theirs, be it the same caller.
+    let own = open("member 49", &Principal::verified("member 49"));
+    assert!(own.limits[0].check(4).is_ok());
+    drop(crowd);
+    let _six: Vec<Opening> = (0..6).map(|_| open("member 1", &team)).collect();
+    let big = open("big", &team);
+    assert!(big.limits[0].check(0).is_ok() && big.limits[0].check(1).is_err());
 }
 
 #[test]

@@ -45,34 +45,40 @@ impl Inner {
     /// Lets a call in: not while draining, only in a version that is served, only to an agent that the caller knows of and
     /// may use in this way, that is able to, and only with the extensions that it requires.
     pub(super) fn admit(&self, call: &CallContext, method: Method, tenant: &str) -> Result<Admission, Error> {
+        self.check_serving()?;
+        version::check(call, self.settings.strict_version)?;
+        let agent = self.addressed(call, tenant)?;
+        self.permit_or_deny(call, method, agent)?;
+        let account = self.charge(call, agent)?;
+        check_abilities(call, method, agent)?;
+        Ok(Admission {
+            agent: agent.clone(),
+            method,
+            scope: Scope {
+                agent: agent.name.clone(),
+                owner: call.caller.owner.clone(),
+            },
+            account,
+            organisation: call.caller.organisation.clone(),
+        })
+    }
+
+    fn check_serving(&self) -> Result<(), Error> {
         if self.shutdown.is_draining() {
             return Err(Error::unavailable(
                 "the server is shutting down; try again in a moment, or another node",
             ));
         }
-        version::check(call, self.settings.strict_version)?;
-        let agent = self.addressed(call, tenant)?;
-        if let Err(denied) = check_permission(call, method, &agent.name) {
-            // What is not allowed is charged to who asked for it, and not to the agent that others share.
-            self.quotas.deny(&call.caller, call.peer)?;
-            return Err(denied);
-        }
-        let account = self.charge(call, agent)?;
-        let none = AgentCapabilities::default();
-        let capabilities = agent.card.capabilities.as_ref().unwrap_or(&none);
-        check_capability(method, capabilities)?;
-        check_extensions(call, capabilities)?;
-        let scope = Scope {
-            agent: agent.name.clone(),
-            owner: call.caller.owner.clone(),
+        Ok(())
+    }
+
+    /// What is not allowed is charged to who asked for it, and not to the agent that others share.
+    fn permit_or_deny(&self, call: &CallContext, method: Method, agent: &Agent) -> Result<(), Error> {
+        let Err(denied) = check_permission(call, method, &agent.name) else {
+            return Ok(());
         };
-        Ok(Admission {
-            agent: agent.clone(),
-            method,
-            scope,
-            account,
-            organisation: call.caller.organisation.clone(),
-        })
+        self.quotas.deny(&call.caller, call.peer)?;
+        Err(denied)
     }
 
     /// The agent that a call is for: the tenant's, the path's, or the default one.
@@ -134,6 +140,14 @@ pub(super) fn check_permission(call: &CallContext, method: Method, agent: &str) 
         method.as_str()
     ))
     .with("operation", method.as_str()))
+}
+
+/// What the agent's card says that it is able to, and what it asks for.
+fn check_abilities(call: &CallContext, method: Method, agent: &Agent) -> Result<(), Error> {
+    let none = AgentCapabilities::default();
+    let capabilities = agent.card.capabilities.as_ref().unwrap_or(&none);
+    check_capability(method, capabilities)?;
+    check_extensions(call, capabilities)
 }
 
 fn check_capability(method: Method, capabilities: &AgentCapabilities) -> Result<(), Error> {

@@ -46,7 +46,7 @@ impl Inner {
     /// sees the others, so that one server never opens more than the limit. It may open one less for a moment. Several
     /// servers don't see what is on its way in the others.
     async fn open_task(&self, admission: &Admission) -> Result<Option<Permit>, Error> {
-        let Some(opening) = admission.account.open_task() else {
+        let Some(opening) = self.quotas.open_task(&admission.account, &admission.scope.owner) else {
             return Ok(None);
         };
         for limit in &opening.limits {

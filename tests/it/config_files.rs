@@ -662,3 +662,49 @@ fn the_unit_waits_longer_than_the_server_drains() {
         .server;
     assert!(seconds * 1_000 > server.drain_delay_ms + server.drain_timeout_ms);
 }
+
+/// What is written and can't have an effect is a mistake, and the worst ones look like protection.
+#[test]
+fn what_can_have_no_effect_is_refused() {
+    const ISSUER: &str = "[auth.issuers.idp]\nissuer = 'https://idp.example.com'\naudiences = ['a']\n[access]\ndefault = 'allow'\n";
+    let hidden = "[agents.echo]\norganisations = ['acme']\n";
+    let with = |more: &str| format!("{hidden}{ISSUER}{more}");
+    for (text, parts) in [
+        (
+            "[quotas.principals.'spiffe://example.org/a']\nrequests_burst = 5\n".to_owned(),
+            [
+                "`quotas.principals.\"spiffe://example.org/a\".requests_burst`",
+                "requests_per_minute",
+            ],
+        ),
+        (
+            "[quotas.organisations.acme]\nbytes_burst = 5\n".to_owned(),
+            ["`quotas.organisations.acme.bytes_burst`", "bytes_per_minute"],
+        ),
+        (
+            "[agents.echo.quota]\nrequests_burst = 5\n".to_owned(),
+            ["`agents.echo.quota.requests_burst`", "requests_per_minute"],
+        ),
+        (
+            hidden.to_owned(),
+            ["`agents.echo.organisations`", "organisation_claim"],
+        ),
+        (with(""), ["`agents.echo.organisations`", "auth.api_keys.enabled"]),
+        (
+            format!(
+                "{ISSUER}[auth.issuers.idp2]\nissuer = 'https://b.example.com'\naudiences = ['a']\norganisations = ['acme']\n"
+            ),
+            ["`auth.issuers.idp2.organisations`", "organisation_claim"],
+        ),
+    ] {
+        assert_says(&refused(load_text(&text)), &parts);
+    }
+    for more in [
+        "[auth.issuers.b]\nissuer = 'https://b.example.com'\naudiences = ['a']\norganisation_claim = 'org'\n",
+        "[auth.issuers.b]\nissuer = 'https://b.example.com'\naudiences = ['a']\norganisation = 'acme'\n",
+        "[auth.api_keys]\nenabled = true\n",
+        "[tls]\ncert_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'\n[auth.certificates]\norganisation = 'trust-domain'\n",
+    ] {
+        load_text(&with(more)).expect("an organisation can be named");
+    }
+}

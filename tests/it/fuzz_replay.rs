@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::demo_agents::echo_agent as echo;
+
 #[path = "../fuzz/bodies/mod.rs"]
 mod bodies;
 

@@ -151,19 +151,40 @@ impl Exchange<'_> {
             let message = format!("the batch has {count} requests; at most {limit} are allowed");
             return self.refuse(NO_ID, &Error::too_large(message));
         }
-        let calls: Vec<Call<'_>> = entries
+        let exchanges = self.share_out(entries);
+        let calls: Vec<Call<'_>> = exchanges
             .iter()
-            .map(|entry| Box::pin(self.reply(entry.get().as_bytes(), false)) as Call<'_>)
+            .zip(entries)
+            .map(|(exchange, entry)| Box::pin(exchange.reply(entry.get().as_bytes(), false)) as Call<'_>)
             .collect();
         let concurrency = settings.batch_concurrency_max.max(1);
         let replies = futures::iter(calls).buffered(concurrency).collect().await;
-        self.respond(self.join(replies))
+        self.respond(self.join(&exchanges, replies))
     }
 
-    fn join(&self, replies: Vec<Reply<'_>>) -> Reply<'static> {
+    /// An exchange for each entry of a batch, which pays for its own bytes and no other's.
+    fn share_out(&self, entries: &[&RawValue]) -> Vec<Self> {
+        let traffic = self.call.as_ref().ok().and_then(|call| call.traffic.as_ref());
+        let lengths: Vec<usize> = entries.iter().map(|entry| entry.get().len()).collect();
+        let mut shares = traffic
+            .map(|traffic| traffic.share_out(&lengths))
+            .unwrap_or_default()
+            .into_iter();
+        let exchange = |_| {
+            let traffic = shares.next().map(Arc::new);
+            Self {
+                call: self.call.clone().map(|call| CallContext { traffic, ..call }),
+                ..*self
+            }
+        };
+        entries.iter().map(exchange).collect()
+    }
+
+    /// The answers of a batch as one, each paid for by its own entry.
+    fn join(&self, exchanges: &[Self], replies: Vec<Reply<'_>>) -> Reply<'static> {
         let mut json = Vec::new();
         let mut extensions = Vec::new();
-        for reply in replies {
+        for (exchange, reply) in exchanges.iter().zip(replies) {
             let object = match reply {
                 Reply::Nothing | Reply::Stream { .. } => continue,
                 Reply::Error { id, error } => render::json_rpc_object(&error, id, self.request_id),
@@ -174,6 +195,7 @@ impl Exchange<'_> {
             };
             json.push(if json.is_empty() { b'[' } else { b',' });
             json.extend_from_slice(&object);
+            exchange.sends(object.len() + 1);
         }
         if json.is_empty() {
             return Reply::Nothing;
@@ -184,6 +206,17 @@ impl Exchange<'_> {
         Reply::Result {
             json,
             activated: extensions,
+        }
+    }
+
+    /// Charges what is sent for an entry of a batch.
+    fn sends(&self, bytes: usize) {
+        if let Ok(CallContext {
+            traffic: Some(traffic),
+            ..
+        }) = &self.call
+        {
+            traffic.sent(bytes as u64);
         }
     }
 

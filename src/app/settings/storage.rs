@@ -38,6 +38,7 @@ pub(in crate::app) fn audit(config: &Config) -> AuditSettings {
         }),
         is_required: audit.required,
         queue_max: audit.queue_max,
+        queue_per_caller_max: audit.each_caller_max(),
         strangers_per_s_max: audit.strangers_per_s_max,
         batch_max: audit.batch_max,
         sync_interval: Duration::from_millis(audit.sync_interval_ms),

@@ -1,13 +1,11 @@
 //! What a token says (RFC 7519 section 4), read so that nothing has two meanings.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::{self, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::members::members;
 use crate::auth::Reason;
 
 /// The most values that are taken of one claim; more are as good as none.
@@ -17,37 +15,6 @@ const NAME_BYTES_MAX: usize = 512;
 
 /// The claims of a token.
 pub(super) struct Claims(BTreeMap<String, Value>);
-
-/// An object whose members have different names: with two of one name, two readers may see two tokens.
-impl<'de> Deserialize<'de> for Claims {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Claims;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Claims, A::Error> {
-                let mut claims = BTreeMap::new();
-                while let Some((name, value)) = members.next_entry::<String, Value>()? {
-                    if claims.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a member is there twice"));
-                    }
-                }
-                Ok(Claims(claims))
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-/// The members of an object. All of them are read, those that nobody asks for too: a text that another reader refuses is
-/// refused here as well.
-pub(super) fn members(json: &[u8]) -> Option<BTreeMap<String, Value>> {
-    serde_json::from_slice(json).ok().map(|Claims(members)| members)
-}
 
 impl Claims {
     pub(super) fn parse(payload: &[u8]) -> Result<Self, Reason> {

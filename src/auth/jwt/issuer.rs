@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::claims::Claims;
 use super::source::{KeyFeed, NoKeys};
 use super::token::Token;
-use crate::access::{Attributes, Credential, CredentialKind, Identity, Principal, Signer};
+use crate::access::{Attributes, Credential, CredentialKind, Identity, Names, Principal, Signer};
 use crate::auth::error::{Failure, Reason, SetupError};
 use crate::auth::settings::IssuerSettings;
 use crate::clock::Clock;
@@ -101,6 +102,24 @@ impl Issuer {
         self.keys.has(key)
     }
 
+    /// The organisation that a token's bearer belongs to, if the issuer may say so.
+    fn organisation<'t>(&'t self, claims: &'t Claims) -> Result<Option<&'t str>, Reason> {
+        let settings = &self.settings;
+        let Some(claim) = &settings.organisation_claim else {
+            return Ok(settings.organisation.as_deref());
+        };
+        if !claims.has(claim) {
+            return Ok(None);
+        }
+        // One that is there and unfit is not none: its bearer belongs somewhere, and nobody can tell where.
+        let name = claims.name(claim)?;
+        let may_name = |listed: &Names| listed.contains(name);
+        match settings.organisations.as_ref().is_none_or(may_name) {
+            true => Ok(Some(name)),
+            false => Err(Reason::Organisation),
+        }
+    }
+
     /// The claims of a token whose signature is good.
     fn believe(&self, token: &Token<'_>, key: [u8; 32]) -> Result<Verified, Reason> {
         let (settings, claims) = (&self.settings, &token.claims);
@@ -112,12 +131,7 @@ impl Issuer {
             return Err(Reason::Audience);
         }
         let name = claims.name(&settings.principal_claim)?;
-        let organisation = match &settings.organisation_claim {
-            // One that is there and unfit is not none: its bearer belongs somewhere, and nobody can tell where.
-            Some(claim) if claims.has(claim) => Some(claims.name(claim)?),
-            Some(_) => None,
-            None => settings.organisation.as_deref(),
-        };
+        let organisation = self.organisation(claims)?;
         let mut attributes = Attributes::default();
         for claim in self.claims.iter() {
             attributes.set(claim, claims.values(claim));

@@ -7,6 +7,7 @@
 mod claims;
 mod issuer;
 mod keys;
+mod members;
 mod source;
 mod token;
 

@@ -72,56 +72,23 @@ impl KeyFeed {
         settings: &IssuerSettings,
         around: &Surroundings<'_>,
     ) -> Result<Self, SetupError> {
-        let egress = |why: String| SetupError::Egress {
-            name: settings.name.clone(),
-            why,
-        };
-        let origin = match &settings.keys {
-            KeySource::File(path) => Origin::File(path.clone()),
-            KeySource::Url(url) => Origin::Url(url.clone()),
-            KeySource::Discovery => Origin::Discovery(settings.issuer.clone()),
-        };
         let client = around.egress.client(settings.egress.clone());
-        if let Some(url) = origin.url() {
-            client.policy().check(&url).map_err(|refusal| {
-                egress(format!(
-                    "the URL {url} {refusal}; or name its network in allowed_networks"
-                ))
-            })?;
-        }
-        let first = match &origin {
-            Origin::File(path) => Published {
-                keys: Some(Arc::new(first_of_file(settings, path).await?)),
-                at: Some(Instant::now()),
-                attempts: 1,
-                is_away: false,
-            },
-            Origin::Url(_) | Origin::Discovery(_) => Published::default(),
-        };
-        let is_file = matches!(origin, Origin::File(_));
-        let fetcher = Fetcher {
-            name: settings.name.clone(),
-            origin,
-            client,
-            algorithms: settings.algorithms.clone(),
-        };
-        let (publish, published) = watch::channel(first);
+        let origin = Origin::of(settings, &client)?;
+        let pace = Pace::of(settings, around);
+        let (publish, published) = watch::channel(origin.first(settings).await?);
         let (wanted, version) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
         let keeper = Keeper {
-            fetcher,
+            fetcher: Fetcher {
+                name: settings.name.clone(),
+                origin,
+                client,
+                algorithms: settings.algorithms.clone(),
+            },
             publish,
             wanted: wanted.clone(),
             version: version.clone(),
-            interval: if is_file {
-                around.reload_interval
-            } else {
-                settings.refresh_interval
-            },
-            pause: if is_file {
-                around.reload_interval
-            } else {
-                settings.refresh_pause
-            },
+            interval: pace.interval,
+            pause: pace.pause,
             last: None,
             attempted: None,
         };
@@ -134,11 +101,7 @@ impl KeyFeed {
             version,
             timeout: around.keys_timeout,
             waiters: Semaphore::new(WAITERS_MAX),
-            stale_max: if is_file {
-                Duration::MAX
-            } else {
-                settings.stale_max
-            },
+            stale_max: pace.stale_max,
         })
     }
 
@@ -203,7 +166,64 @@ enum Origin {
     Discovery(String),
 }
 
+/// How often keys are fetched, and for how long they are good.
+struct Pace {
+    interval: Duration,
+    pause: Duration,
+    stale_max: Duration,
+}
+
+impl Pace {
+    /// A file is looked at often, because that costs nothing, and what it held last is good for as long as it is there.
+    fn of(settings: &IssuerSettings, around: &Surroundings<'_>) -> Self {
+        match settings.keys {
+            KeySource::File(_) => Self {
+                interval: around.reload_interval,
+                pause: around.reload_interval,
+                stale_max: Duration::MAX,
+            },
+            KeySource::Url(_) | KeySource::Discovery => Self {
+                interval: settings.refresh_interval,
+                pause: settings.refresh_pause,
+                stale_max: settings.stale_max,
+            },
+        }
+    }
+}
+
 impl Origin {
+    /// Where the settings say that keys come from, if it may be asked.
+    fn of(settings: &IssuerSettings, client: &EgressClient) -> Result<Self, SetupError> {
+        let origin = match &settings.keys {
+            KeySource::File(path) => Self::File(path.clone()),
+            KeySource::Url(url) => Self::Url(url.clone()),
+            KeySource::Discovery => Self::Discovery(settings.issuer.clone()),
+        };
+        let Some(url) = origin.url() else {
+            return Ok(origin);
+        };
+        match client.policy().check(&url) {
+            Ok(_) => Ok(origin),
+            Err(refusal) => Err(SetupError::Egress {
+                name: settings.name.clone(),
+                why: format!("the URL {url} {refusal}; or name its network in allowed_networks"),
+            }),
+        }
+    }
+
+    /// What is known at the start: the keys of a file. Who has to be asked is asked by the keeper.
+    async fn first(&self, settings: &IssuerSettings) -> Result<Published, SetupError> {
+        Ok(match self {
+            Self::File(path) => Published {
+                keys: Some(Arc::new(first_of_file(settings, path).await?)),
+                at: Some(Instant::now()),
+                attempts: 1,
+                is_away: false,
+            },
+            Self::Url(_) | Self::Discovery(_) => Published::default(),
+        })
+    }
+
     /// The first URL that is asked.
     fn url(&self) -> Option<String> {
         match self {

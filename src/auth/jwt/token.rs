@@ -7,7 +7,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::claims::{Claims, members};
+use super::claims::Claims;
+use super::members::members;
 use crate::auth::Reason;
 
 /// The longest key id that is compared, in bytes.
@@ -147,6 +148,7 @@ mod tests {
             br#"{"alg":"EdDSA","x":"\ud800"}"#,
             br#"{"alg":"EdDSA","x":1e400}"#,
             br#"{"alg":"EdDSA","x":1,"x":2}"#,
+            br#"{"alg":"EdDSA","x":[{"y":1,"y":2}]}"#,
             br#"{"alg":"EdDSA","alg":"EdDSA"}"#,
         ] {
             assert_eq!(

@@ -171,6 +171,7 @@ async fn authenticator(
         principal_claim: "sub".to_owned(),
         scopes_claim: "scope".to_owned(),
         organisation_claim: Some("org.id".to_owned()),
+        organisations: None,
         organisation: None,
         refresh_interval: NEVER,
         refresh_pause: NEVER,

@@ -15,12 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 
-#[allow(
-    clippy::duplicate_mod,
-    reason = "the ordinary tests compile the agent a second time"
-)]
-#[path = "../../../examples/echo/agent.rs"]
-mod echo;
+use super::super::echo;
 
 /// What takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(20);

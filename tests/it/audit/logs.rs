@@ -109,12 +109,13 @@ pub fn verify_file(file: &Path, head: Option<String>) -> Verified {
 
 /// A call that is refused or recorded.
 pub fn call(audit: &Audit, number: usize) -> Result<(), a2ad::error::Error> {
+    call_by(audit, "spiffe://example.org/a", number)
+}
+
+pub fn call_by(audit: &Audit, name: &str, number: usize) -> Result<(), a2ad::error::Error> {
     let who = CallContext {
         peer: Some(([192, 0, 2, 1], 4711).into()),
-        ..CallContext::detached(
-            Principal::verified("spiffe://example.org/a"),
-            Arc::from(format!("request-{number}")),
-        )
+        ..CallContext::detached(Principal::verified(name), Arc::from(format!("request-{number}")))
     };
     let agent = || Arc::from("echo");
     audit

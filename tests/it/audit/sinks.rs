@@ -10,7 +10,7 @@ use a2ad::error::Kind;
 use a2ad::shutdown::Shutdown;
 use parking::Kept;
 
-use super::logs::{Log, call, stranger, verify_file};
+use super::logs::{Log, call, call_by, stranger, verify_file};
 use super::program::records;
 use crate::support::engine::eventually;
 
@@ -121,6 +121,38 @@ async fn a_full_queue_refuses_calls_and_changes() {
     assert!(audit.places(1).is_err());
     drop(held);
     assert!(audit.places(8).is_ok());
+}
+
+/// A caller that is denied all the time takes its share and no more, whatever becomes of calls beyond it.
+#[tokio::test]
+async fn who_fills_its_share_of_the_queue_disturbs_nobody() {
+    for is_required in [true, false] {
+        let settings = AuditSettings {
+            queue_max: 64,
+            queue_per_caller_max: 16,
+            is_required,
+            ..AuditSettings::default()
+        };
+        let (audit, kept) = start(settings).await;
+        // Nothing is written between two calls here: the writer has no turn.
+        let flood: Vec<_> = (0..1_000).map(|n| call_by(&audit, "eve", n)).collect();
+        let others: Vec<_> = (0..16).map(|n| call_by(&audit, &format!("c{n}"), n)).collect();
+        assert!(others.iter().all(Result::is_ok), "{others:?}");
+        let refused: Vec<_> = flood.into_iter().filter_map(Result::err).collect();
+        assert_eq!(refused.len(), if is_required { 984 } else { 0 });
+        for error in &refused {
+            assert_eq!(error.kind, Kind::ResourceExhausted);
+            assert_eq!(error.retry_after, Some(Duration::from_secs(1)));
+            assert!(error.message.contains("audit.queue_per_caller_max"), "{error}");
+        }
+        // What was written makes room again.
+        eventually(async || kept.calls() == 32).await;
+        call_by(&audit, "eve", 0).unwrap();
+        audit.close().await;
+        assert_eq!(kept.calls(), 33);
+        let dropped: u64 = kept.records().iter().filter_map(|record| record.dropped).sum();
+        assert_eq!(dropped, if is_required { 0 } else { 984 });
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod organisations;
 mod roles;
 mod streams;
 mod tampering;
+mod token_corpus;
 mod tokens;
 
 use std::net::SocketAddr;

@@ -105,6 +105,41 @@ async fn a_team_shares_its_tasks_within_its_organisation() {
     }
 }
 
+/// An issuer that may name some organisations can't speak for others.
+#[tokio::test]
+async fn an_issuer_names_only_the_organisations_that_it_may() {
+    let file = FileIssuer::new();
+    let limit = |config: &mut Config| {
+        separate(config, &file);
+        config.access.organisation_required = false;
+        let issuer = config.auth.issuers.get_mut("idp").unwrap();
+        issuer.organisations = texts(&["acme", "branch-*"]);
+    };
+    let world = Scenario::new().set(limit).start().await;
+    for wire in Wire::ALL {
+        for (claims, is_taken) in [
+            (json!({"org": "acme"}), true),
+            (json!({"org": "branch-7"}), true),
+            (json!({}), true),
+            (json!({"org": "evil"}), false),
+            (json!({"org": "acme2"}), false),
+            (json!({"org": "Acme"}), false),
+            (json!({"org": "*"}), false),
+            (json!({"org": "branch"}), false),
+        ] {
+            let answer = client(&world, wire, &file, "ada", claims.clone())
+                .call(ListTasksRequest::default())
+                .await;
+            assert_eq!(answer.is_ok(), is_taken, "{wire:?} {claims}: {answer:?}");
+            let Err(error) = answer else { continue };
+            let error = error.is(Kind::Unauthenticated);
+            let told = format!("{error:?}");
+            // Why is for the operator: what the issuer may name is nobody else's business.
+            assert!(!told.contains("organisation") && !told.contains("acme"), "{told}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_names_no_organisation_stays_outside() {
     let file = FileIssuer::new();

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use a2ad::config::Quota;
+use a2ad::config::{AgentQuota, Quota};
 use a2ad::error::Kind;
 use a2ad::pb::stream_response::Payload;
+use serde_json::json;
 
 use super::{each_principal, names};
 use crate::support::messages::{get, label, send, subscribe};
 use crate::support::wire::{EventReader, Wire, WireError, for_each_binding};
+use crate::support::world::Scenario;
 
 for_each_binding!(
     a_large_message_overdraws_once,
@@ -21,6 +23,59 @@ fn bytes(per_minute: u64, burst: u64) -> Quota {
         bytes_per_minute: Some(per_minute),
         bytes_burst: Some(burst),
         ..Quota::default()
+    }
+}
+
+/// The refusal hits the entry that goes beyond, and not those that come with it.
+#[tokio::test]
+async fn each_entry_of_a_batch_pays_for_itself() {
+    const TEXT: usize = 1_500;
+    let world = each_principal(bytes(1, 2_000)).start().await;
+    let client = world.client(Wire::JsonRpc);
+    let params = |agent: &str, size: usize| {
+        let said = "x".repeat(size);
+        let message = json!({"messageId": "m", "role": "ROLE_USER", "parts": [{"text": said}]});
+        json!({"tenant": agent, "message": message})
+    };
+    let entry = |id: u32, agent: &str, size: usize| json!({"jsonrpc": "2.0", "id": id, "method": "SendMessage", "params": params(agent, size)});
+    let batch: Vec<_> = (1..=4).map(|id| entry(id, "echo", TEXT)).collect();
+    let answers = client.post(&json!(batch).to_string()).await.json();
+    let is_done: Vec<bool> = answers
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|answer| answer["result"].is_object())
+        .collect();
+    // The first one takes three quarters, the second one what is left and more, the others find nothing.
+    assert_eq!(is_done, [true, true, false, false], "{answers}");
+    // What went out is paid for as well: two texts came in, and each went back at least once.
+    let error = client.call(get("echo", "none")).await.unwrap_err();
+    let wait = error.is(Kind::ResourceExhausted).retry_after().unwrap();
+    let owed = 4 * TEXT as u64 - 2_000;
+    assert!(wait > Duration::from_secs(60 * owed), "{wait:?}");
+}
+
+/// Who lets a heavy entry ride with a light one does not have the light one's agent pay.
+#[tokio::test]
+async fn each_agent_is_charged_for_its_own_entries() {
+    let quota = AgentQuota {
+        bytes_per_minute: Some(1),
+        bytes_burst: Some(3_000),
+        ..AgentQuota::default()
+    };
+    let world = Scenario::new()
+        .set(|config| config.quotas.agent = quota)
+        .start()
+        .await;
+    let client = world.client(Wire::JsonRpc);
+    let entry = |id: u32, agent: &str, more: usize| {
+        let params = json!({"tenant": agent, "id": "none", "metadata": {"x": "x".repeat(more)}});
+        json!({"jsonrpc": "2.0", "id": id, "method": "CancelTask", "params": params})
+    };
+    let (light, heavy) = (entry(1, "echo", 0), entry(2, "plain", 20_000));
+    client.post(&json!([light, heavy]).to_string()).await;
+    for (agent, kind) in [("plain", Kind::ResourceExhausted), ("echo", Kind::TaskNotFound)] {
+        client.call(get(agent, "none")).await.unwrap_err().is(kind);
     }
 }
 

@@ -1,11 +1,13 @@
 //! Tasks that have not ended: as many as may be, however many are begun at the same time.
 
-use a2ad::config::Quota;
+use a2ad::config::{AccessSpace, DefaultAccess, Quota};
 use a2ad::error::Kind;
 use a2ad::pb::{CancelTaskRequest, ListTasksRequest, TaskState};
 use futures_util::future::join_all;
+use serde_json::json;
 
 use super::{each_principal, names};
+use crate::identity::issuer::FileIssuer;
 use crate::support::messages::{at_once, reply, send, state, task};
 use crate::support::wire::{TestClient, Wire, for_each_binding};
 
@@ -58,6 +60,57 @@ async fn as_many_are_open_as_may_be(wire: Wire) {
     assert_eq!(state(&client.call(cancel).await.unwrap()), TaskState::Canceled);
     begin("puppet").await.unwrap();
     begin("puppet").await.unwrap_err().is(Kind::ResourceExhausted);
+}
+
+/// Who shares tasks shares the number of open ones, however many of them begin one at the same time.
+#[tokio::test]
+async fn members_of_a_space_have_as_many_open_together_as_one() {
+    const MEMBERS: usize = 50;
+    let file = FileIssuer::new();
+    let world = each_principal(at_most(5))
+        .set(|config| {
+            file.trust(config);
+            config.access.default = DefaultAccess::Allow;
+            let team = AccessSpace {
+                claim: Some("team".to_owned()),
+                ..AccessSpace::default()
+            };
+            config.access.spaces.insert("team".to_owned(), team);
+        })
+        .start()
+        .await;
+    let member = |wire: Wire, name: &str, team: &str| {
+        let token = file.issuer.token_of(name, json!({"team": team}));
+        let bearer = format!("Bearer {token}");
+        world.client(wire).with("authorization", &bearer)
+    };
+    for wire in Wire::ALL {
+        let team = format!("{wire:?}");
+        let crowd = (0..MEMBERS).map(|number| member(wire, &format!("member-{number}"), &team));
+        let begin = async |client: TestClient| client.call(at_once(send("puppet", "m", "hold"))).await;
+        let crowd = join_all(crowd.map(begin)).await;
+        let begun = crowd.iter().filter(|answer| answer.is_ok()).count();
+        assert!((1..=5).contains(&begun), "{wire:?}: {begun}");
+        for refused in crowd.into_iter().filter_map(Result::err) {
+            names(
+                &refused.is(Kind::ResourceExhausted),
+                "open_tasks_max",
+                "5",
+                "principal",
+            );
+        }
+        let first = member(wire, "member-0", &team);
+        for _ in begun..5 {
+            begin(member(wire, "another", &team)).await.unwrap();
+        }
+        begin(first.clone())
+            .await
+            .unwrap_err()
+            .is(Kind::ResourceExhausted);
+        assert_eq!(stored(&first, "puppet").await, 5);
+        // Another team is not disturbed.
+        begin(member(wire, "member-0", "other")).await.unwrap();
+    }
 }
 
 async fn who_waits_for_its_caller_is_open_too(wire: Wire) {
