@@ -94,7 +94,13 @@ impl Runtime {
         let sweeper = Sweeper::new(executions.clone(), agents.clone());
         shutdown.spawn("sweeper", sweeper.run(pause));
         let policy = RetentionPolicy::of(&config);
-        let retention = retention::keep(repository.clone(), policy, clock.clone(), shutdown.clone());
+        let retention = retention::keep(
+            repository.clone(),
+            policy,
+            clock.clone(),
+            shutdown.clone(),
+            executions.audit().clone(),
+        );
         shutdown.spawn("retention", retention);
         let service = AgentService::new(
             agents,
@@ -209,6 +215,7 @@ impl Runtime {
             api.clone(),
             settings::server(&config),
             shutdown.clone(),
+            Arc::new(audit::Certificates(executions.audit().clone())),
         );
         let draining = async {
             stop.await;
