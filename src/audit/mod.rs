@@ -56,7 +56,8 @@ pub struct AuditSettings {
     pub is_required: bool,
     /// Records that may wait to be written; those of failed authentications take half of it at most.
     pub queue_max: usize,
-    /// Credentials that were turned away and have a record of their own, in one second; more are only counted.
+    /// Credentials that were turned away, in calls and in handshakes, and have a record of their own, in one second; more
+    /// are only counted.
     pub strangers_per_s_max: u32,
     /// Records that are written together at most.
     pub batch_max: usize,

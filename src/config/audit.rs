@@ -26,8 +26,8 @@ section! {
         /// Records that may wait to be written. A call takes its place when it begins, so this has to be more than
         /// server.in_flight_max; failed authentications take half of it at most.
         queue_max: usize = 65_536, 16..=10_000_000;
-        /// Credentials that were turned away and have a record of their own, in one second; more are counted in the next
-        /// one.
+        /// Credentials that were turned away, in calls and in TLS handshakes, and have a record of their own, in one
+        /// second; more are counted in the next one.
         strangers_per_s_max: u32 = 100, 1..=100_000;
         /// Records that are written together at most.
         batch_max: usize = 512, 1..=10_000;
