@@ -15,7 +15,8 @@ type Item = Result<Arc<TaskEvent>, Error>;
 type Events = Pin<Box<dyn Stream<Item = Item> + Send>>;
 
 /// The same events, as long as bytes are left: then an error instead of the next one, with the cursor of the last, so
-/// that nothing is lost; that is recorded. The first event always comes: a reader that comes back gets on, however little it may use.
+/// that nothing is lost; that is recorded. The first event always comes: a reader that comes back gets on, however little
+/// it may use.
 pub(super) fn metered(events: Events, account: Account, record: StreamRecord) -> Events {
     let begin = (Some(events), None::<u64>);
     let metered = stream::unfold(begin, move |(events, last)| {
