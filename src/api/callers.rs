@@ -47,7 +47,7 @@ impl Api {
 
     /// A stream that ends when the credential of its caller does: at its expiry, and within
     /// [`ApiSettings::credential_interval`](super::ApiSettings) of its revocation. A connection's certificate is watched
-    /// with the connection.
+    /// with the connection. The end is recorded.
     pub(super) fn guarded(&self, events: EventStream, caller: &Arc<Caller>) -> EventStream {
         if caller.expires_ms.is_none() && caller.credential.kind != CredentialKind::ApiKey {
             return events;
@@ -57,13 +57,18 @@ impl Api {
     }
 }
 
-/// Resolves once the credential of a caller has ended.
-async fn end_of(authenticator: Authenticator, caller: Arc<Caller>, interval: Duration) -> Error {
+/// Resolves once the credential of a caller has ended, with the word for it.
+async fn end_of(
+    authenticator: Authenticator,
+    caller: Arc<Caller>,
+    interval: Duration,
+) -> (&'static str, Error) {
     loop {
         tokio::time::sleep(authenticator.time_left(&caller).min(interval)).await;
         if let Err(reason) = authenticator.still_stands(&caller).await {
             let kind = caller.credential.kind;
-            return authenticator.error(&Failure::Refused { kind, reason });
+            let error = authenticator.error(&Failure::Refused { kind, reason });
+            return (reason.as_str(), error);
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::Audit;
+pub use crate::audit::Removed;
 use crate::clock::Clock;
 use crate::config::{AgentRetention, Config, Retention};
 use crate::pb::TaskState;
@@ -15,15 +17,6 @@ use crate::shutdown::Shutdown;
 pub struct RetentionPolicy {
     defaults: Retention,
     agents: BTreeMap<String, AgentRetention>,
-}
-
-/// What one pass removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// Tasks that are gone, with everything that belonged to them.
-    pub tasks: u64,
-    /// Events that are gone, those of the tasks among them.
-    pub events: u64,
 }
 
 impl RetentionPolicy {
@@ -83,12 +76,13 @@ fn before(now_ms: i64, kept: Duration) -> i64 {
     now_ms.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Passes over the database, one after the other, until the process drains.
+/// Passes over the database, one after the other, until the process drains. Each that removes something has a record.
 pub(super) async fn keep(
     repository: Arc<dyn TaskRepository>,
     policy: RetentionPolicy,
     clock: Clock,
     shutdown: Shutdown,
+    audit: Audit,
 ) {
     let interval = Duration::from_millis(policy.defaults.interval_ms);
     if interval.is_zero() {
@@ -96,17 +90,39 @@ pub(super) async fn keep(
     }
     let passes = async {
         loop {
-            match prune(&repository, &policy, &clock).await {
-                Ok(Removed { tasks: 0, events: 0 }) => {}
-                Ok(Removed { tasks, events }) => tracing::info!(tasks, events, "past their retention"),
-                Err(error) => tracing::warn!(%error, "retention stopped; it goes on with the next pass"),
-            }
+            recorded_pass(&repository, &policy, &clock, &audit).await;
             tokio::time::sleep(interval).await;
         }
     };
     tokio::select! {
         () = passes => {}
         () = shutdown.draining() => {}
+    }
+}
+
+/// One pass; what could not be recorded is left for the next one. A pass that is dropped on its way is recorded as that.
+async fn recorded_pass(
+    repository: &Arc<dyn TaskRepository>,
+    policy: &RetentionPolicy,
+    clock: &Clock,
+    audit: &Audit,
+) {
+    let mut record = match audit.retention() {
+        Ok(record) => record,
+        Err(error) => return tracing::warn!(%error, "retention waits until it can be recorded"),
+    };
+    match pass(repository, policy, clock, &mut record.removed).await {
+        Ok(()) => {
+            let Removed { tasks, events } = record.removed;
+            if record.removed != Removed::default() {
+                tracing::info!(tasks, events, "past their retention");
+            }
+            record.ends();
+        }
+        Err(error) => {
+            tracing::warn!(%error, "retention stopped; it goes on with the next pass");
+            record.fails();
+        }
     }
 }
 
@@ -119,8 +135,18 @@ pub async fn prune(
     policy: &RetentionPolicy,
     clock: &Clock,
 ) -> Result<Removed, Error> {
-    let now_ms = clock.now_ms();
     let mut removed = Removed::default();
+    pass(repository, policy, clock, &mut removed).await?;
+    Ok(removed)
+}
+
+async fn pass(
+    repository: &Arc<dyn TaskRepository>,
+    policy: &RetentionPolicy,
+    clock: &Clock,
+    removed: &mut Removed,
+) -> Result<(), Error> {
+    let now_ms = clock.now_ms();
     for agent in repository.agents().await? {
         for state in RetentionPolicy::STATES {
             if let Some(before_ms) = policy.cutoff_ms(&agent, state, now_ms) {
@@ -130,14 +156,14 @@ pub async fn prune(
                     before_ms,
                     limit: policy.defaults.batch_events,
                 };
-                tasks(repository, policy, &query, &mut removed).await?;
+                tasks(repository, policy, &query, removed).await?;
             }
         }
     }
     if let Some(before_ms) = policy.events_cutoff_ms(now_ms) {
-        events(repository, policy, before_ms, &mut removed).await?;
+        events(repository, policy, before_ms, removed).await?;
     }
-    Ok(removed)
+    Ok(())
 }
 
 async fn tasks(

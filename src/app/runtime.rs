@@ -203,6 +203,7 @@ impl Runtime {
             api.clone(),
             settings::server(&config),
             shutdown.clone(),
+            Arc::new(audit::Certificates(executions.audit().clone())),
         );
         let draining = async {
             stop.await;
@@ -241,7 +242,13 @@ fn spawn_upkeep(
     let sweeper = Sweeper::new(executions.clone(), agents.clone());
     shutdown.spawn("sweeper", sweeper.run(pause));
     let policy = RetentionPolicy::of(config);
-    let retention = retention::keep(repository.clone(), policy, clock.clone(), shutdown.clone());
+    let retention = retention::keep(
+        repository.clone(),
+        policy,
+        clock.clone(),
+        shutdown.clone(),
+        executions.audit().clone(),
+    );
     shutdown.spawn("retention", retention);
 }
 

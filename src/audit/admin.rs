@@ -8,26 +8,48 @@ use super::store::Store;
 use super::verify::head_of;
 use crate::clock::Clock;
 
-/// Writes a record of what the user of this process did, for example `db prune`. `is_done` says whether it went well.
+/// How far a command has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is about to be done.
+    Begins,
+    /// It was done.
+    Done,
+    /// It was not done, or not all of it.
+    Failed,
+}
+
+impl Step {
+    /// The end of a command that went well, or did not.
+    pub fn ends(is_done: bool) -> Self {
+        if is_done { Self::Done } else { Self::Failed }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Begins => Outcome::Intended,
+            Self::Done => Outcome::Ok,
+            Self::Failed => Outcome::Failed,
+        }
+    }
+}
+
+/// Writes a record of what the user of this process does, for example `db prune`.
 ///
 /// # Errors
 /// When the database does not take it.
-pub async fn record_admin(
-    store: &dyn Store,
-    clock: &Clock,
-    command: &str,
-    is_done: bool,
-) -> Result<(), String> {
+pub async fn record_admin(store: &dyn Store, clock: &Clock, command: &str, step: Step) -> Result<(), String> {
     let before = Before {
         database: store.newest().await?.and_then(|row| head_of(&row.text)),
         ..Before::default()
     };
     let (mut chain, genesis) = Chain::begin(clock, before);
-    let (user, outcome) = (user(), if is_done { Outcome::Ok.as_str() } else { "FAILED" });
+    let (user, claims) = (user(), std::env::var("USER").unwrap_or_default());
     let record = Record {
         principal: text(&user),
+        claims: text(&claims),
         method: Some(Cow::Borrowed(command)),
-        ..Record::about(Kind::Admin, outcome)
+        ..Record::about(Kind::Admin, step.outcome().as_str())
     };
     let record = chain.add(clock.now_ms(), record);
     let ended = Record::about(Kind::Chain, Outcome::Ended.as_str());
@@ -35,15 +57,7 @@ pub async fn record_admin(
     store.append(&[genesis, record, ended]).await
 }
 
-/// `os:` and the name of the user, or its number.
+/// `os:` and the number of the user that the process is of. Its name is whatever the environment says.
 fn user() -> String {
-    let name = ["USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    let name = name.filter(|name| !name.is_empty()).or_else(|| {
-        use std::os::unix::fs::MetadataExt as _;
-        let own = std::fs::metadata("/proc/self").ok()?;
-        Some(own.uid().to_string())
-    });
-    format!("os:{}", name.as_deref().unwrap_or("unknown"))
+    format!("os:{}", rustix::process::getuid().as_raw())
 }

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::record::{Kind, Outcome, Record, text};
+use super::record::{Kind, Outcome, Record, Removed, text};
 use super::shares::Share;
 use crate::access::{Caller, CredentialKind, Method, Principal};
 use crate::context::{Binding, CallContext, TraceContext};
 use crate::pb::TaskState;
+
+/// The name of the runtime itself, as one that does something.
+const RUNTIME: &str = "runtime";
 
 /// Who changes the state of a task.
 #[derive(Clone, Debug)]
@@ -52,7 +55,7 @@ impl Author {
     fn fill<'a>(&'a self, record: &mut Record<'a>) {
         let request = match self {
             Self::Runtime => {
-                record.principal = Some(Cow::Borrowed("runtime"));
+                record.principal = Some(Cow::Borrowed(RUNTIME));
                 return;
             }
             Self::Agent(name, request) => {
@@ -99,21 +102,33 @@ pub struct Stranger {
     pub trace: Option<Arc<TraceContext>>,
 }
 
-/// A call.
-#[derive(Debug)]
+/// A client certificate that does not hold, or not any more.
+#[derive(Clone, Debug)]
+pub struct BadCertificate {
+    /// Where the connection came from.
+    pub peer: SocketAddr,
+    /// The name in it.
+    pub name: Option<Principal>,
+    /// Its SHA-256 in hex; empty where none was shown.
+    pub fingerprint: String,
+    /// What is wrong with it, as a fixed word.
+    pub reason: &'static str,
+}
+
+/// A call, or what is decided on the way of one: a card, or the end of its stream.
+#[derive(Clone, Debug)]
 pub(super) struct Call {
+    pub(super) kind: Kind,
     pub(super) caller: Arc<Caller>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) binding: Binding,
-    pub(super) method: Method,
+    pub(super) method: Option<Method>,
     pub(super) agent: Arc<str>,
     pub(super) task_id: String,
     pub(super) context_id: String,
     pub(super) request_id: Arc<str>,
     pub(super) trace: Option<Arc<TraceContext>>,
     pub(super) outcome: &'static str,
-    /// Given back when the record is in the chain.
-    pub(super) _share: Share,
 }
 
 /// A change of a task's state.
@@ -127,11 +142,27 @@ pub(super) struct State {
     pub(super) outcome: Outcome,
 }
 
+/// A pass of retention.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) removed: Removed,
+    pub(super) outcome: Outcome,
+}
+
 /// What is to be recorded.
 #[derive(Debug)]
 pub(super) enum What {
-    Call(Box<Call>),
+    /// With the caller's share of the queue, which is given back when the record is in the chain.
+    Call(
+        Box<Call>,
+        #[expect(dead_code, reason = "dropping it gives the share back")] Option<Share>,
+    ),
     Stranger(Box<Stranger>),
+    /// A certificate that was refused in its handshake: of a stranger too.
+    Refused(Box<BadCertificate>),
+    /// A certificate whose connection was cut.
+    Cut(Box<BadCertificate>),
+    Retention(Pass),
     State(Box<State>),
 }
 
@@ -145,29 +176,49 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn record(&self) -> Record<'_> {
         match &self.what {
-            What::Call(call) => call.record(),
+            What::Call(call, _) => call.record(),
             What::Stranger(stranger) => stranger.record(),
+            What::Refused(certificate) => certificate.refused(),
+            What::Cut(certificate) => certificate.cut(),
+            What::Retention(pass) => pass.record(),
             What::State(state) => state.record(),
         }
     }
 
     pub(super) fn is_of_stranger(&self) -> bool {
-        matches!(self.what, What::Stranger(_))
+        matches!(self.what, What::Stranger(_) | What::Refused(_))
     }
 }
 
 impl Call {
+    /// One that nobody has answered yet, about no task.
+    pub(super) fn of(call: &CallContext, kind: Kind, method: Option<Method>, agent: Arc<str>) -> Self {
+        Self {
+            kind,
+            caller: call.caller.clone(),
+            peer: call.peer,
+            binding: call.binding,
+            method,
+            agent,
+            task_id: String::new(),
+            context_id: String::new(),
+            request_id: call.request_id.clone(),
+            trace: call.trace.clone(),
+            outcome: Outcome::Abandoned.as_str(),
+        }
+    }
+
     fn record(&self) -> Record<'_> {
         let mut record = Record {
             peer: peer(self.peer),
             binding: Some(Cow::Borrowed(self.binding.as_str())),
-            method: Some(Cow::Borrowed(self.method.as_str())),
+            method: self.method.map(|method| Cow::Borrowed(method.as_str())),
             agent: text(&self.agent),
             task_id: text(&self.task_id),
             context_id: text(&self.context_id),
             request_id: text(&self.request_id),
             trace_id: trace_id(&self.trace),
-            ..Record::about(Kind::Call, self.outcome)
+            ..Record::about(self.kind, self.outcome)
         };
         fill_caller(&mut record, &self.caller);
         record.owner = text(self.caller.owner.as_str());
@@ -184,6 +235,46 @@ impl Stranger {
             request_id: text(&self.request_id),
             trace_id: trace_id(&self.trace),
             ..Record::about(Kind::Authentication, self.reason)
+        }
+    }
+}
+
+impl BadCertificate {
+    /// The name in a certificate that was refused is a claim and nothing more.
+    fn refused(&self) -> Record<'_> {
+        Record {
+            claims: self.name.as_ref().and_then(|name| text(name.as_str())),
+            ..self.record(Kind::Authentication)
+        }
+    }
+
+    fn cut(&self) -> Record<'_> {
+        Record {
+            principal: self.name.as_ref().and_then(|name| text(name.as_str())),
+            ..self.record(Kind::Connection)
+        }
+    }
+
+    fn record(&self, kind: Kind) -> Record<'_> {
+        let credential = match self.fingerprint.is_empty() {
+            true => CredentialKind::None,
+            false => CredentialKind::Certificate,
+        };
+        Record {
+            credential: Some(Cow::Borrowed(credential.as_str())),
+            credential_id: text(&self.fingerprint),
+            peer: peer(Some(self.peer)),
+            ..Record::about(kind, self.reason)
+        }
+    }
+}
+
+impl Pass {
+    fn record(&self) -> Record<'_> {
+        Record {
+            principal: Some(Cow::Borrowed(RUNTIME)),
+            removed: Some(self.removed),
+            ..Record::about(Kind::Retention, self.outcome.as_str())
         }
     }
 }

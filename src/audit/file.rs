@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::chain::Before;
 use super::error::OpenError;
+use super::lines::Stdout;
 use super::verify::head_of;
 
 /// Only the service's own user reads who did what.
@@ -20,7 +20,7 @@ const WINDOW: u64 = 64 * 1024;
 
 /// Where lines go.
 pub(super) enum Sink {
-    Stdout(tokio::fs::File),
+    Stdout(Stdout),
     File(Box<Target>),
 }
 
@@ -38,12 +38,11 @@ pub(super) struct Target {
 
 impl Sink {
     pub(super) fn stdout() -> Result<Self, OpenError> {
-        let own = io::stdout().as_fd().try_clone_to_owned();
-        let file = own.map(File::from).map_err(|cause| OpenError::File {
+        let stdout = Stdout::open().map_err(|cause| OpenError::File {
             path: PathBuf::from("stdout"),
             cause,
         })?;
-        Ok(Self::Stdout(tokio::fs::File::from_std(file)))
+        Ok(Self::Stdout(stdout))
     }
 
     /// Opens the file and takes a torn last line out of it.
@@ -70,13 +69,11 @@ impl Sink {
         Ok(true)
     }
 
-    /// Writes whole lines, or none of them.
+    /// Writes whole lines, or none of them; on standard output, after an error, what is left of the same lines, which have
+    /// to come again.
     pub(super) async fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
-            Self::Stdout(out) => {
-                out.write_all(lines).await?;
-                out.flush().await
-            }
+            Self::Stdout(out) => out.write(lines).await,
             Self::File(target) => target.write(lines).await,
         }
     }

@@ -8,10 +8,10 @@ use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{Before, Chain};
-use super::entry::{Call, Entry, State, StateChange, Stranger, What};
+use super::entry::{BadCertificate, Call, Entry, State, StateChange, Stranger, What};
 use super::error::OpenError;
 use super::file::Sink;
-use super::record::Outcome;
+use super::record::{Kind, Outcome};
 use super::shares::{Share, Shares};
 use super::store::Store;
 use super::verify::head_of;
@@ -25,7 +25,7 @@ use crate::shutdown::Shutdown;
 
 /// Takes records. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Audit(Option<Arc<Shared>>);
+pub struct Audit(pub(super) Option<Arc<Shared>>);
 
 /// What the handles and the writer share.
 pub(super) struct Shared {
@@ -121,27 +121,39 @@ impl Audit {
         agent: impl FnOnce() -> Arc<str>,
         (task_id, context_id): (&str, &str),
     ) -> Result<CallRecord, Error> {
+        self.open(call, Kind::Call, Some(method), agent, (task_id, context_id))
+    }
+
+    /// Opens the record of the decision whether a caller gets the card of an agent that not everybody knows.
+    ///
+    /// # Errors
+    /// As for [`Audit::call`].
+    pub fn card(&self, call: &CallContext, agent: impl FnOnce() -> Arc<str>) -> Result<CallRecord, Error> {
+        self.open(call, Kind::Card, None, agent, ("", ""))
+    }
+
+    fn open(
+        &self,
+        call: &CallContext,
+        kind: Kind,
+        method: Option<Method>,
+        agent: impl FnOnce() -> Arc<str>,
+        (task_id, context_id): (&str, &str),
+    ) -> Result<CallRecord, Error> {
         let Some(shared) = &self.0 else {
             return Ok(CallRecord(None));
         };
-        let Some((place, share)) = shared.place_of_call(&call.caller.principal)? else {
+        let Some((place, share)) = shared.place_of_caller(&call.caller.principal)? else {
             return Ok(CallRecord(None));
         };
         let call = Call {
-            caller: call.caller.clone(),
-            peer: call.peer,
-            binding: call.binding,
-            method,
-            agent: agent(),
             task_id: task_id.to_owned(),
             context_id: context_id.to_owned(),
-            request_id: call.request_id.clone(),
-            trace: call.trace.clone(),
-            outcome: Outcome::Abandoned.as_str(),
-            _share: share,
+            ..Call::of(call, kind, method, agent())
         };
         Ok(CallRecord(Some(Open {
             place,
+            share,
             call: Box::new(call),
             clock: shared.clock.clone(),
         })))
@@ -150,6 +162,15 @@ impl Audit {
     /// Records that a credential was turned away. It never fails: beyond half of the queue, and beyond so many in a second,
     /// such records are only counted, so that a stranger can neither keep callers out nor fill the disk.
     pub fn authentication_failed(&self, stranger: Stranger) {
+        self.note_a_stranger(What::Stranger(Box::new(stranger)));
+    }
+
+    /// The same for a client certificate that was refused in its handshake, within the same limits.
+    pub fn certificate_refused(&self, certificate: BadCertificate) {
+        self.note_a_stranger(What::Refused(Box::new(certificate)));
+    }
+
+    fn note_a_stranger(&self, what: What) {
         let Some(shared) = &self.0 else { return };
         if !shared.may_note_a_stranger() {
             shared.suppressed.fetch_add(1, Ordering::AcqRel);
@@ -158,11 +179,19 @@ impl Audit {
         let before = shared.strangers.fetch_add(1, Ordering::AcqRel);
         let entry = Entry {
             at_ms: shared.clock.now_ms(),
-            what: What::Stranger(Box::new(stranger)),
+            what,
         };
         if before >= shared.strangers_max || shared.queue.try_send(entry).is_err() {
             shared.strangers.fetch_sub(1, Ordering::AcqRel);
             shared.suppressed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Records that a connection was cut because the certificate of its caller no longer holds. It never fails: what has to
+    /// end is ended, and a record that there is no room for is counted as dropped.
+    pub fn connection_cut(&self, certificate: BadCertificate) {
+        if let Some(shared) = &self.0 {
+            shared.note(What::Cut(Box::new(certificate)));
         }
     }
 
@@ -203,6 +232,18 @@ impl Shared {
         self.clock.now_ms()
     }
 
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Records what happens anyway; without room it is counted.
+    pub(super) fn note(&self, what: What) {
+        let at_ms = self.clock.now_ms();
+        if self.queue.try_send(Entry { at_ms, what }).is_err() {
+            self.dropped.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     /// Whether a stranger may have a record of his own in this second.
     fn may_note_a_stranger(&self) -> bool {
         let second = self.clock.now_ms().div_euclid(1_000);
@@ -214,14 +255,19 @@ impl Shared {
         now.1 <= self.strangers_per_s_max
     }
 
-    /// New work is refused as soon as records can't be written; what runs already may fill the queue. Where records are not
-    /// required nobody is refused: of a caller that has taken its share they are left out.
-    fn place_of_call(&self, caller: &Principal) -> Result<Option<(OwnedPermit<Entry>, Share)>, Error> {
+    /// New work is refused as soon as records can't be written; what runs already may fill the queue.
+    pub(super) fn place_of_call(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
         if self.is_required && self.is_failing.load(Ordering::Acquire) {
             return Err(Error::unavailable(
                 "the audit log can't be written, and nothing is done without it (audit.required); try again",
             ));
         }
+        self.place()
+    }
+
+    /// The same for a call of this caller. Where records are not required nobody is refused: of a caller that has taken its
+    /// share they are left out.
+    fn place_of_caller(&self, caller: &Principal) -> Result<Option<(OwnedPermit<Entry>, Share)>, Error> {
         let Some(share) = self.shares.take(caller) else {
             if self.is_required {
                 return Err(self.shares.refusal());
@@ -229,7 +275,7 @@ impl Shared {
             self.dropped.fetch_add(1, Ordering::AcqRel);
             return Ok(None);
         };
-        Ok(self.place()?.map(|place| (place, share)))
+        Ok(self.place_of_call()?.map(|place| (place, share)))
     }
 
     fn place(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
@@ -253,6 +299,7 @@ pub struct CallRecord(Option<Open>);
 
 struct Open {
     place: OwnedPermit<Entry>,
+    share: Share,
     call: Box<Call>,
     clock: Clock,
 }
@@ -283,8 +330,14 @@ impl CallRecord {
 
 impl Drop for CallRecord {
     fn drop(&mut self) {
-        if let Some(Open { place, call, clock }) = self.0.take() {
-            let what = What::Call(call);
+        if let Some(open) = self.0.take() {
+            let Open {
+                place,
+                share,
+                call,
+                clock,
+            } = open;
+            let what = What::Call(call, Some(share));
             let at_ms = clock.now_ms();
             place.send(Entry { at_ms, what });
         }

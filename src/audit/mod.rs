@@ -1,9 +1,9 @@
 //! Audit records: who did what, from where, by which credential, and how it ended, in chains that show tampering.
 //!
 //! [`Audit`] is the handle that every room above has: the service opens one record for each call, authentication tells of
-//! what it turned away, the engine of each change of a task's state. One background task puts the records into a chain
-//! (a number and the hash of the record before) and brings them to a file or standard output as JSON lines, and to the
-//! database. This room must not know SQL ([`Store`] is a port of it) or who a caller is (it copies what `access` says).
+//! what it turned away, the server of certificates that don't hold, the engine of each change of a task's state, retention
+//! of what it removed. One background task puts the records into a chain (a number and the hash of the record before) and
+//! brings them to a file or standard output as JSON lines, and to the database. This room must not know SQL ([`Store`] is a port of it) or who a caller is (it copies what `access` says).
 //!
 //! **What is in a record** is a name or an id, never the contents of a call: there is no field that could hold a secret.
 //!
@@ -22,23 +22,28 @@ mod entry;
 mod error;
 mod file;
 mod handle;
+mod lines;
 mod read;
 mod record;
+mod retention;
 mod shares;
 mod store;
+mod stream;
 mod verify;
 mod writer;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use admin::record_admin;
-pub use entry::{Author, Stranger};
+pub use admin::{Step, record_admin};
+pub use entry::{Author, BadCertificate, Stranger};
 pub use error::OpenError;
 pub use handle::{Audit, CallRecord, Places};
 pub use read::{Lines, last_lines};
-pub use record::{Head, Kind, Outcome, Pruned, Record};
+pub use record::{Head, Kind, Outcome, Pruned, Record, Removed};
+pub use retention::RetentionRecord;
 pub use store::{Row, Store};
+pub use stream::StreamRecord;
 pub use verify::{Finding, Medium, Verified, Verifier};
 
 pub(crate) use entry::StateChange;
@@ -55,7 +60,8 @@ pub struct AuditSettings {
     /// Records of one caller's calls that may be under way or wait to be written; beyond them that caller is refused, or
     /// its records are left out where they are not required.
     pub queue_per_caller_max: usize,
-    /// Credentials that were turned away and have a record of their own, in one second; more are only counted.
+    /// Credentials that were turned away, in calls and in handshakes, and have a record of their own, in one second; more
+    /// are only counted.
     pub strangers_per_s_max: u32,
     /// Records that are written together at most.
     pub batch_max: usize,

@@ -22,10 +22,18 @@ pub enum Kind {
     Chain,
     /// A call: the decision, and its outcome.
     Call,
-    /// A credential that was turned away.
+    /// A credential that was turned away, in a call or in a TLS handshake.
     Authentication,
+    /// A connection that was cut because the certificate of its caller no longer holds.
+    Connection,
+    /// A stream that was ended for its reader: the credential or the bytes that it may use were at an end.
+    Stream,
+    /// The card of an agent that not everybody knows: given out, or refused.
+    Card,
     /// A change of a task's state.
     State,
+    /// A pass of retention over the tasks, which removed something or did not come to its end.
+    Retention,
     /// A command of an operator.
     Admin,
 }
@@ -35,10 +43,14 @@ pub enum Kind {
 pub enum Outcome {
     /// It was done.
     Ok,
-    /// The caller went away before its answer; it may have been done.
+    /// The caller went away before its answer, or the process ended; it may have been done.
     Abandoned,
     /// The database gave no answer; it may have been done.
     Unknown,
+    /// It is about to be done; how it ended is in a later record.
+    Intended,
+    /// It was not done.
+    Failed,
     /// The chain begins.
     Begun,
     /// The chain goes on in a new file.
@@ -58,6 +70,8 @@ impl Outcome {
             Self::Ok => "ok",
             Self::Abandoned => "ABANDONED",
             Self::Unknown => "UNKNOWN",
+            Self::Intended => "INTENDED",
+            Self::Failed => "FAILED",
             Self::Begun => "BEGUN",
             Self::Continued => "CONTINUED",
             Self::Lost => "LOST",
@@ -91,7 +105,17 @@ pub struct Pruned {
     pub chains: Vec<Head>,
 }
 
-/// One record. Fields that say nothing are left out; every text has at most 256 characters.
+/// What one pass of retention has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Removed {
+    /// Tasks that are gone, with everything that belonged to them.
+    pub tasks: u64,
+    /// Events that are gone, those of the tasks among them.
+    pub events: u64,
+}
+
+/// One record. Fields that say nothing are left out; every text has at most 2,048 characters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record<'a> {
@@ -103,9 +127,12 @@ pub struct Record<'a> {
     pub at: Cow<'a, str>,
     /// What the record is about.
     pub kind: Kind,
-    /// Who did it: a caller, `agent:NAME`, `runtime`, or `os:USER`.
+    /// Who did it: a caller, `agent:NAME`, `runtime`, or `os:` and the number of the operating system's user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Cow<'a, str>>,
+    /// Who somebody says to be without proof: the name in a certificate that was refused, or `$USER` of an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Cow<'a, str>>,
     /// Whose tasks were concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Cow<'a, str>>,
@@ -153,10 +180,11 @@ pub struct Record<'a> {
     /// The W3C trace that the caller was in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<Cow<'a, str>>,
-    /// Records of calls and state changes that there was no room for, with `audit.required` off.
+    /// Records that there was no room for: of ended streams and connections, and with `audit.required` off of calls and
+    /// state changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
-    /// Failed authentications that there was no room for.
+    /// Failed authentications that there was no room for, in calls and handshakes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<u64>,
     /// The version of this program.
@@ -174,9 +202,12 @@ pub struct Record<'a> {
     /// Bytes of a torn last line that were taken out of the file when the chain began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub torn_bytes: Option<u64>,
-    /// What retention has removed.
+    /// What retention has removed from the records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned: Option<Pruned>,
+    /// What retention has removed from the tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Removed>,
     /// The hash of the record before; the first one has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<Cow<'a, str>>,
@@ -194,6 +225,7 @@ impl<'a> Record<'a> {
             at: Cow::Borrowed(""),
             kind,
             principal: None,
+            claims: None,
             owner: None,
             organisation: None,
             credential: None,
@@ -218,6 +250,7 @@ impl<'a> Record<'a> {
             database_head: None,
             torn_bytes: None,
             pruned: None,
+            removed: None,
             prev: None,
             hash: None,
         }

@@ -19,9 +19,9 @@ use super::verify::head_of;
 /// How long records gather before they are written together: a write for each would cost more than the records.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// The pause before a failed write is tried again; it doubles up to the longest.
 /// How long the end waits for records of calls that are being dropped.
 const LAST_RECORDS: Duration = Duration::from_millis(250);
+/// The pause before a failed write is tried again; it doubles up to the longest.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -310,7 +310,7 @@ impl Writer {
     async fn end(mut self, mut entries: Vec<Entry>) {
         self.queue.close();
         loop {
-            // Places that are still held are those of calls that are being dropped: each of them sends its record.
+            // Places that are still held are those of calls and writes that are being dropped: each sends its record.
             if entries.is_empty()
                 && let Ok(Some(entry)) = tokio::time::timeout(LAST_RECORDS, self.queue.recv()).await
             {

@@ -21,6 +21,6 @@ pub use schemes::{requirements, schemes};
 pub use settings::{ApiKeySettings, AuthSettings, Combination, IssuerSettings, KeySource};
 
 /// Bytes as credentials are named by them: in lower-case hex.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use a2ad::app::{RetentionPolicy, database_settings, open_stores, prune, record_admin};
+use a2ad::audit::Step;
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
 use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
@@ -164,9 +165,10 @@ impl Prune {
         }
         let shutdown = Shutdown::new();
         let repository = open_stores(&config, &shutdown).await?.tasks;
+        record_admin(&config, "db prune", Step::Begins).await?;
         let removed = prune(&repository, &policy, &Clock::system()).await;
         repository.close().await;
-        record_admin(&config, "db prune", removed.is_ok()).await?;
+        record_admin(&config, "db prune", Step::ends(removed.is_ok())).await?;
         let removed = removed?;
         println!("{} tasks and {} events removed", removed.tasks, removed.events);
         Ok(())
@@ -214,9 +216,10 @@ impl Backup {
             return Err("a2ad copies SQLite only; use pg_dump for PostgreSQL".into());
         }
         let database = look(&config).await?;
+        record_admin(&config, "db backup", Step::Begins).await?;
         let copied = database.backup(&self.target).await;
         database.close().await?;
-        record_admin(&config, "db backup", copied.is_ok()).await?;
+        record_admin(&config, "db backup", Step::ends(copied.is_ok())).await?;
         let verified = copied?;
         println!("{}: {}", self.target.display(), verified_text(&verified));
         if let Backend::Sqlite(path) = config.database.backend()?
@@ -252,9 +255,10 @@ impl Reseal {
             Backend::Memory => return Err(NOT_IN_MEMORY.into()),
         };
         let current = settings.keys.needed()?.current();
+        record_admin(&config, "db reseal", Step::Begins).await?;
         let resealed = database.reseal(&settings.keys).await;
         database.close().await?;
-        record_admin(&config, "db reseal", resealed.is_ok()).await?;
+        record_admin(&config, "db reseal", Step::ends(resealed.is_ok())).await?;
         let resealed = resealed?;
         println!(
             "{} push configurations sealed with the key {current}; {} were already",

@@ -1,6 +1,7 @@
 //! `a2ad keys`.
 
 use a2ad::app::{database_settings, key_source, record_key_change};
+use a2ad::audit::Step;
 use a2ad::auth::api_key::{Bearer, NewApiKey};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
@@ -80,9 +81,11 @@ impl Create {
             expires_ms: (self.days > 0).then(|| created_ms + i64::from(self.days) * DAY_MS),
         };
         let key = NewApiKey::make(bearer, &*key_source(&config)?.needed()?)?;
+        let command = format!("keys create {}", key.row.id);
+        record_key_change(&config, &command, Step::Begins).await?;
         let added = desk.add(&key.row).await;
         desk.close().await?;
-        record_key_change(&config, &format!("keys create {}", key.row.id), added.is_ok()).await?;
+        record_key_change(&config, &command, Step::ends(added.is_ok())).await?;
         added?;
         println!("{}", key.text.expose());
         eprintln!(
@@ -198,9 +201,11 @@ impl Revoke {
     async fn run(self) -> Outcome {
         let config = self.which.config()?;
         let desk = desk(&config).await?;
+        let command = format!("keys revoke {}", self.id);
+        record_key_change(&config, &command, Step::Begins).await?;
         let revoked = desk.revoke(&self.id, Clock::system().now_ms()).await;
         desk.close().await?;
-        record_key_change(&config, &format!("keys revoke {}", self.id), revoked == Ok(true)).await?;
+        record_key_change(&config, &command, Step::ends(revoked == Ok(true))).await?;
         if !revoked? {
             return Err(format!("there is no key {}; `a2ad keys list` shows them", self.id).into());
         }

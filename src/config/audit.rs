@@ -30,8 +30,8 @@ section! {
         /// absent: a quarter of queue_max. Beyond it that caller is refused with RESOURCE_EXHAUSTED; where records are not
         /// required, they are left out. Changes of tasks are not counted here: a call that was let in may go on.
         queue_per_caller_max: Option<usize> = None, 1..=10_000_000;
-        /// Credentials that were turned away and have a record of their own, in one second; more are counted in the next
-        /// one.
+        /// Credentials that were turned away, in calls and in TLS handshakes, and have a record of their own, in one
+        /// second; more are counted in the next one.
         strangers_per_s_max: u32 = 100, 1..=100_000;
         /// Records that are written together at most.
         batch_max: usize = 512, 1..=10_000;

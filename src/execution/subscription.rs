@@ -10,6 +10,7 @@ use tokio_stream::Stream;
 
 use super::live::{Live, Tail};
 use super::sync::watch;
+use crate::audit::StreamRecord;
 use crate::context::Scope;
 use crate::error::Error;
 use crate::execution::metered::metered;
@@ -34,6 +35,7 @@ pub struct EventStream {
     first_generation: Option<u64>,
     expired: Option<u64>,
     task_id: Option<Arc<str>>,
+    record: StreamRecord,
 }
 
 impl EventStream {
@@ -48,6 +50,7 @@ impl EventStream {
             first_generation,
             expired: None,
             task_id: None,
+            record: StreamRecord::default(),
         }
     }
 
@@ -96,17 +99,25 @@ impl EventStream {
         Self::whole(vec![Arc::new(TaskEvent::encode(0, &Payload::Message(message)))])
     }
 
-    /// The same events until `end` resolves; then comes its error, with the cursor behind the last event.
+    /// The same events; that [`EventStream::until`] or [`EventStream::metered`] has ended them is recorded so.
     #[must_use]
-    pub fn until(self, end: impl Future<Output = Error> + Send + 'static) -> Self {
+    pub fn recorded(self, record: StreamRecord) -> Self {
+        Self { record, ..self }
+    }
+
+    /// The same events until `end` resolves with the reason, as a fixed word; then comes its error, with the cursor behind
+    /// the last event.
+    #[must_use]
+    pub fn until(self, end: impl Future<Output = (&'static str, Error)> + Send + 'static) -> Self {
         let cursor = self.first_generation.map_or(0, |first| first.saturating_sub(1));
-        let state = Some((self.events, Box::pin(end), cursor));
+        let state = Some((self.events, Box::pin(end), cursor, self.record.clone()));
         let events = stream::unfold(state, |state| async move {
-            let (mut events, mut end, mut cursor) = state?;
+            let (mut events, mut end, mut cursor, record) = state?;
             tokio::select! {
                 // The end first: it has to come through however quickly events do.
                 biased;
-                error = &mut end => {
+                (reason, error) = &mut end => {
+                    record.ended(reason);
                     Some((Err(error.with("lastGeneration", cursor.to_string())), None))
                 }
                 item = events.next() => {
@@ -114,7 +125,7 @@ impl EventStream {
                     if let Ok(event) = &item {
                         cursor = event.generation;
                     }
-                    Some((item, Some((events, end, cursor))))
+                    Some((item, Some((events, end, cursor, record))))
                 }
             }
         });
@@ -131,7 +142,7 @@ impl EventStream {
             return self;
         }
         Self {
-            events: metered(self.events, account),
+            events: metered(self.events, account, self.record.clone()),
             ..self
         }
     }
@@ -252,6 +263,7 @@ impl Subscription {
             first_generation: Some(first_generation),
             expired: None,
             task_id,
+            record: StreamRecord::default(),
         }
     }
 

@@ -46,13 +46,12 @@ impl Trail {
     }
 
     /// Sends the write, and records its changes once it has arrived. What could not be recorded is not written: to its
-    /// writer that is a database that is away.
+    /// writer that is a database that is away. Of a write that is given up on its way, as all are when the process has to
+    /// stop at once, nobody knows whether it arrives: that is recorded.
     pub(super) async fn along(&self, commit: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
-        let places = self.places()?;
+        let pending = self.pending()?;
         let outcome = commit.await;
-        if outcome.is_ok() {
-            self.record(places, Outcome::Ok);
-        }
+        pending.ends(outcome.is_ok().then_some(Outcome::Ok));
         outcome
     }
 
@@ -61,23 +60,51 @@ impl Trail {
         &self,
         commit: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
-        let places = self.places()?;
+        let pending = self.pending()?;
         let outcome = commit.await;
-        match outcome {
-            Ok(()) => self.record(places, Outcome::Ok),
-            Err(Error::Unavailable(_)) => self.record(places, Outcome::Unknown),
-            Err(_) => {}
-        }
+        pending.ends(match outcome {
+            Ok(()) => Some(Outcome::Ok),
+            Err(Error::Unavailable(_)) => Some(Outcome::Unknown),
+            Err(_) => None,
+        });
         outcome
     }
 
-    fn places(&self) -> Result<Places, Error> {
+    fn pending(&self) -> Result<Pending<'_>, Error> {
         let places = self.audit.places(self.changes.len());
-        places.map_err(|error| Error::Unavailable(error.to_string()))
+        let places = places.map_err(|error| Error::Unavailable(error.to_string()))?;
+        Ok(Pending {
+            trail: self,
+            places: Some(places),
+        })
     }
 
     fn record(&self, places: Places, outcome: Outcome) {
         let ids = (&self.task_id, &self.context_id);
         places.record(&self.scope, ids, &self.changes, outcome);
+    }
+}
+
+/// The places of a write that is on its way.
+struct Pending<'a> {
+    trail: &'a Trail,
+    places: Option<Places>,
+}
+
+impl Pending<'_> {
+    /// It has come to an end; without an outcome there is nothing to record.
+    fn ends(mut self, outcome: Option<Outcome>) {
+        let places = self.places.take();
+        if let (Some(places), Some(outcome)) = (places, outcome) {
+            self.trail.record(places, outcome);
+        }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(places) = self.places.take() {
+            self.trail.record(places, Outcome::Unknown);
+        }
     }
 }

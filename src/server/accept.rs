@@ -17,6 +17,7 @@ use tower::{BoxError, Service};
 use super::connection::{Connections, End};
 use super::descriptors;
 use super::door::{Door, Guest, Refusal};
+use super::observer::CertificateObserver;
 use super::settings::ServerSettings;
 use crate::shutdown::Shutdown;
 use crate::tls::TlsSource;
@@ -31,13 +32,15 @@ const EPISODE_GAP: Duration = Duration::from_secs(10);
 /// extensions.
 ///
 /// Draining closes the listener, lets every connection finish its open requests, and closes it; what is still open
-/// when `shutdown` aborts is cut off. Returns when the last connection is closed.
+/// when `shutdown` aborts is cut off. Returns when the last connection is closed. `observer` is told of client certificates
+/// that don't hold.
 pub async fn serve<S, B>(
     listener: TcpListener,
     tls: Option<Arc<TlsSource>>,
     service: S,
     settings: ServerSettings,
     shutdown: Shutdown,
+    observer: Arc<dyn CertificateObserver>,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -51,7 +54,7 @@ pub async fn serve<S, B>(
     let share =
         u64::from(settings.connections_per_address_max) * u64::from(connections_max) / u64::from(wanted);
     let door = Door::new(&settings, u32::try_from(share).unwrap_or(u32::MAX).max(1));
-    let connections = Arc::new(Connections::new(tls, settings, shutdown.clone()));
+    let connections = Arc::new(Connections::new(tls, settings, shutdown.clone(), observer));
     let accepting = accept_all(&listener, &slots, &door, |tcp, addr, number, (guest, slot)| {
         let (connections, service) = (Arc::clone(&connections), service.clone());
         // Unstoppable, for a connection watches the shutdown itself, at less cost per request.

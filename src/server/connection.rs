@@ -20,13 +20,14 @@ use super::cork::cork;
 use super::ending::Ending;
 use super::frames::FrameWatch;
 use super::handshakes::Handshakes;
+use super::observer::CertificateObserver;
 use super::peer::{Peer, PeerService};
 use super::protocol::{Protocol, detect};
 use super::requests::{OpenRequests, RequestExecutor};
 use super::settings::ServerSettings;
 use super::socket::PatientSocket;
 use crate::shutdown::Shutdown;
-use crate::tls::{PeerIdentity, Standing, TlsSource};
+use crate::tls::{HandshakeError, PeerIdentity, Standing, TlsSource};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +45,23 @@ pub(super) struct Connections {
     http1: http1::Builder,
     settings: ServerSettings,
     pub(super) shutdown: Shutdown,
+    observer: Arc<dyn CertificateObserver>,
 }
 
 impl Connections {
-    pub(super) fn new(tls: Option<Arc<TlsSource>>, settings: ServerSettings, shutdown: Shutdown) -> Self {
+    pub(super) fn new(
+        tls: Option<Arc<TlsSource>>,
+        settings: ServerSettings,
+        shutdown: Shutdown,
+        observer: Arc<dyn CertificateObserver>,
+    ) -> Self {
         Self {
             tls,
             handshakes: Handshakes::new(&settings),
             http1: http1_builder(&settings),
             settings,
             shutdown,
+            observer,
         }
     }
 
@@ -91,14 +99,22 @@ impl Connections {
                     .serve(accepted.stream, number, service, accepted.standing)
                     .await;
             }
-            // Hanging up in the middle is what health probes do.
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                tracing::debug!(peer = %addr, "the client hung up during the tls handshake");
-            }
-            Ok(Err(error)) => tracing::info!(peer = %addr, %error, "tls handshake failed"),
+            Ok(Err(error)) => self.failed(addr, &error),
             Err(_) => tracing::info!(peer = %addr, "tls handshake took too long"),
         }
         End::Fair
+    }
+
+    fn failed(&self, addr: SocketAddr, error: &HandshakeError) {
+        // Hanging up in the middle is what health probes do.
+        if error.cause.kind() == std::io::ErrorKind::UnexpectedEof {
+            tracing::debug!(peer = %addr, "the client hung up during the tls handshake");
+            return;
+        }
+        tracing::info!(peer = %addr, %error, "tls handshake failed");
+        if let Some(certificate) = &error.refused {
+            self.observer.refused(addr, certificate);
+        }
     }
 
     fn service<S>(
@@ -139,7 +155,7 @@ impl Connections {
         let detected = tokio::select! {
             biased;
             () = self.shutdown.draining() => return End::Fair,
-            () = lost(standing.as_ref()) => return End::Fair,
+            () = lost(standing.as_ref(), &peer, &*self.observer) => return End::Fair,
             detected = timeout(Duration::from_millis(self.settings.header_timeout_ms), detect(io)) => detected,
         };
         // A client that says nothing or goes away is a health probe or a browser's spare connection.
@@ -153,7 +169,8 @@ impl Connections {
         };
         let ending = Ending::new(&self.settings, &self.shutdown, number);
         if let Some(standing) = standing {
-            ending.cut_at(async move { standing.lost().await });
+            let (peer, observer) = (Arc::clone(&peer), Arc::clone(&self.observer));
+            ending.cut_at(async move { lost(Some(&standing), &peer, &*observer).await });
         }
         let closed = match protocol {
             Protocol::Http1 => {
@@ -186,11 +203,14 @@ impl Connections {
     }
 }
 
-/// Resolves when the caller's certificate no longer holds; never for a caller without one.
-async fn lost(standing: Option<&Standing>) {
-    match standing {
-        Some(standing) => standing.lost().await,
-        None => std::future::pending().await,
+/// Resolves when the caller's certificate no longer holds, and says so; never for a caller without one.
+async fn lost(standing: Option<&Standing>, peer: &Peer, observer: &dyn CertificateObserver) {
+    let Some(standing) = standing else {
+        return std::future::pending().await;
+    };
+    let reason = standing.lost().await;
+    if let Some(addr) = peer.addr {
+        observer.cut(addr, standing.identity(), reason);
     }
 }
 

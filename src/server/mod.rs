@@ -14,6 +14,7 @@ mod ending;
 mod exposure;
 mod frames;
 mod handshakes;
+mod observer;
 mod pause;
 mod peer;
 mod protocol;
@@ -26,6 +27,7 @@ mod stall;
 
 pub use accept::serve;
 pub use exposure::{Error, check_exposure};
+pub use observer::CertificateObserver;
 pub use peer::Peer;
 pub use proxies::TrustedProxies;
 pub use settings::ServerSettings;

@@ -143,6 +143,12 @@ impl AgentService {
         agent.is_some_and(|agent| agent.options.is_known_to(caller))
     }
 
+    /// The name of an agent; `None` names the default agent.
+    pub fn name_of(&self, agent: Option<&str>) -> Arc<str> {
+        let agent = self.agent(agent);
+        agent.map(|agent| agent.name.clone()).unwrap_or_default()
+    }
+
     fn agent(&self, name: Option<&str>) -> Option<&Arc<Agent>> {
         match name {
             Some(name) => self.0.agents.get(name),
@@ -205,7 +211,7 @@ impl AgentService {
         self.operate(call, method, request, |admission, request| async move {
             let permit = self.0.open_stream(call, &admission)?;
             let stream = self.0.send_streaming_message(call, &admission, request).await?;
-            Ok(stream.metered(admission.account).holding(permit))
+            Ok(self.0.limited(call, admission, stream).holding(permit))
         })
         .await
     }
@@ -269,7 +275,7 @@ impl AgentService {
             |admission, request| async move {
                 let permit = self.0.open_stream(call, &admission)?;
                 let stream = self.0.subscribe_to_task(call, &admission, request).await?;
-                Ok(stream.metered(admission.account).holding(permit))
+                Ok(self.0.limited(call, admission, stream).holding(permit))
             },
         )
         .await

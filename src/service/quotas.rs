@@ -7,7 +7,7 @@ use crate::access;
 use crate::agent::Agent;
 use crate::context::CallContext;
 use crate::error::Error;
-use crate::execution::Permits;
+use crate::execution::{EventStream, Permits};
 use crate::quota::{Account, OpenLimit, Permit, Subject};
 use crate::repository::{OpenQuery, Owners};
 
@@ -30,6 +30,24 @@ impl Inner {
     ) -> Result<(StreamPermit, Permit), Error> {
         let permit = self.streams.open(&call.caller.principal)?;
         Ok((permit, admission.account.open_stream()?))
+    }
+
+    /// The stream of a caller, as long as bytes are left; that it was ended before its task was is recorded.
+    pub(super) fn limited(
+        &self,
+        call: &CallContext,
+        admission: Admission,
+        stream: EventStream,
+    ) -> EventStream {
+        let Admission {
+            agent,
+            method,
+            account,
+            ..
+        } = admission;
+        let audit = self.executions.audit();
+        let record = audit.stream(call, method, &agent.name, stream.task_id());
+        stream.recorded(record).metered(account)
     }
 
     /// Lets one more execution begin, and one more task if the message is for none that exists.

@@ -14,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 use super::error::Error;
 use super::files::Files;
 use super::identity::PeerIdentity;
+use super::refusal::{HandshakeError, RefusedCertificate, watched};
 use super::server_config::{self, Current};
 use super::settings::TlsSettings;
 use super::standing::{Admissions, Review, Standing};
@@ -127,13 +128,15 @@ impl TlsSource {
     /// Takes a connection through its handshake. It sets no time limit; the caller does.
     ///
     /// # Errors
-    /// When the handshake fails, which includes a certificate that is missing, bad, revoked or names nobody.
-    pub async fn accept<IO>(&self, io: IO) -> io::Result<Accepted<IO>>
+    /// When the handshake fails, which includes a certificate that is missing, bad, revoked or names nobody: then the error
+    /// says which one.
+    pub async fn accept<IO>(&self, io: IO) -> Result<Accepted<IO>, HandshakeError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let begun = self.current.load_full();
-        let stream = TlsAcceptor::from(Arc::clone(&begun.config)).accept(io).await?;
+        let acceptor = TlsAcceptor::from(Arc::clone(&begun.config));
+        let stream = watched(acceptor.accept(io)).await?;
         let (Some(verifier), Some(chain @ [own, ..])) =
             (&begun.verifier, stream.get_ref().1.peer_certificates())
         else {
@@ -146,15 +149,19 @@ impl TlsSource {
         // The verifier has seen to it that there is one; to go on without would be to let in a stranger.
         let identity = verifier
             .identity(own)
-            .ok_or_else(|| refused("has no name that counts"))?;
+            .ok_or_else(|| refused("has no name that counts", None, "no-name"))?;
         let standing = self.admissions.admit(identity.clone(), chain.to_vec());
         // Files that changed during the handshake: the review that followed may have come too early for this one.
         let current = self.current.load_full();
         if !Arc::ptr_eq(&begun, &current)
             && let Some(verifier) = &current.verifier
-            && !standing.holds_under(verifier)
+            && let Some(reason) = standing.fails_under(verifier)
         {
-            return Err(refused("stopped holding during the handshake"));
+            return Err(refused(
+                "stopped holding during the handshake",
+                Some(identity),
+                reason,
+            ));
         }
         Ok(Accepted {
             stream,
@@ -164,9 +171,16 @@ impl TlsSource {
     }
 }
 
-fn refused(why: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        format!("the client certificate {why}"),
-    )
+fn refused(why: &str, identity: Option<PeerIdentity>, reason: &'static str) -> HandshakeError {
+    HandshakeError {
+        cause: io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("the client certificate {why}"),
+        ),
+        refused: Some(RefusedCertificate {
+            fingerprint: identity.as_ref().map(|identity| *identity.fingerprint()),
+            identity,
+            reason,
+        }),
+    }
 }

@@ -3,8 +3,8 @@
 //! A handshake proves something about one moment. What it proved ends when the certificate is revoked, when its time is
 //! over, or when its authority is no longer trusted; a stream that began before may be open for hours after.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -22,6 +22,8 @@ struct Admitted {
     /// The first end of one of them, in seconds of the Unix epoch.
     ends: u64,
     lost: CancellationToken,
+    /// Why it is lost, as a fixed word; set before it is.
+    reason: OnceLock<&'static str>,
 }
 
 /// All who were let in and are still here.
@@ -53,6 +55,7 @@ impl Admissions {
             chain,
             ends: ends.unwrap_or(0),
             lost: CancellationToken::new(),
+            reason: OnceLock::new(),
         });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.open.insert(number, Arc::clone(&admitted));
@@ -83,12 +86,12 @@ impl Admissions {
 
 impl Admitted {
     fn check(&self, verifier: &IdentityVerifier, now: UnixTime) {
-        let Err(error) = verifier.check(&self.chain, now) else {
+        let Err(refusal) = verifier.check(&self.chain, now) else {
             return;
         };
         // Its connection may take a moment to go, and is told once.
-        if !self.lost.is_cancelled() {
-            tracing::info!(identity = %self.identity, %error, "a certificate no longer holds; its connection is cut");
+        if self.reason.set(refusal.reason).is_ok() {
+            tracing::info!(identity = %self.identity, error = %refusal, "a certificate no longer holds; its connection is cut");
             self.lost.cancel();
         }
     }
@@ -103,15 +106,21 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Resolves when the certificate no longer holds. It never holds again then.
-    pub async fn lost(&self) {
+    /// Resolves when the certificate no longer holds, with the reason as a fixed word. It never holds again then.
+    pub async fn lost(&self) -> &'static str {
         self.admitted.lost.cancelled().await;
+        self.admitted.reason.get().copied().unwrap_or_default()
     }
 
-    /// Checks this one again; true when it holds.
-    pub(super) fn holds_under(&self, verifier: &IdentityVerifier) -> bool {
+    /// Who the caller is.
+    pub fn identity(&self) -> &PeerIdentity {
+        &self.admitted.identity
+    }
+
+    /// Checks this one again; the reason why it does not hold, if it does not.
+    pub(super) fn fails_under(&self, verifier: &IdentityVerifier) -> Option<&'static str> {
         self.admitted.check(verifier, UnixTime::now());
-        !self.admitted.lost.is_cancelled()
+        self.admitted.reason.get().copied()
     }
 }
 

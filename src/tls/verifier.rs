@@ -11,6 +11,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::identity::PeerIdentity;
+use super::refusal::{Refusal, note};
 use super::settings::ClientNames;
 
 /// A check of chains: some authorities with their revocation lists.
@@ -64,11 +65,35 @@ impl IdentityVerifier {
     }
 
     /// Whether a whole chain, its own certificate first, holds now.
-    pub(super) fn check(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
+    pub(super) fn check(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Refusal> {
         let Some((own, intermediates)) = chain.split_first() else {
-            return Err(Error::NoCertificatesPresented);
+            return Err(Refusal::by(Error::NoCertificatesPresented));
         };
-        self.verify_client_cert(own, intermediates, now).map(|_| ())
+        let identity = self.identity(own);
+        self.judge(own, identity.as_ref(), intermediates, now).map(|_| ())
+    }
+
+    fn judge(
+        &self,
+        own: &CertificateDer<'_>,
+        identity: Option<&PeerIdentity>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Refusal> {
+        let refused = |reason| Refusal {
+            reason,
+            error: CertificateError::ApplicationVerificationFailure.into(),
+        };
+        let Some(identity) = identity else {
+            tracing::info!(names = ?self.names, "a client certificate has no name that counts; see tls.client_names");
+            return Err(refused("no-name"));
+        };
+        let Some(authorities) = self.authorities_for(identity) else {
+            tracing::info!(%identity, "a client certificate is of a trust domain that tls.trust_domains does not list");
+            return Err(refused("unknown-trust-domain"));
+        };
+        let verified = authorities.verify_client_cert(own, intermediates, now);
+        verified.map_err(Refusal::by)
     }
 
     /// The authorities that may vouch for this name. The name is only a claim here; what makes it true is that just these
@@ -96,16 +121,10 @@ impl ClientCertVerifier for IdentityVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let refused = || Error::from(CertificateError::ApplicationVerificationFailure);
-        let Some(identity) = self.identity(end_entity) else {
-            tracing::info!(names = ?self.names, "a client certificate has no name that counts; see tls.client_names");
-            return Err(refused());
-        };
-        let Some(authorities) = self.authorities_for(&identity) else {
-            tracing::info!(%identity, "a client certificate is of a trust domain that tls.trust_domains does not list");
-            return Err(refused());
-        };
-        authorities.verify_client_cert(end_entity, intermediates, now)
+        let identity = self.identity(end_entity);
+        let verified = self.judge(end_entity, identity.as_ref(), intermediates, now);
+        note(end_entity, identity, verified.as_ref().err());
+        verified.map_err(|refusal| refusal.error)
     }
 
     fn verify_tls12_signature(

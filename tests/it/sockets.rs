@@ -93,7 +93,7 @@ impl Server {
         let at_gate = gate.clone();
         let service = tower::service_fn(move |request| at_gate.clone().answer(request));
         let (finish, done) = oneshot::channel();
-        let serving = serve(listener, tls, service, settings, shutdown.clone());
+        let serving = serve(listener, tls, service, settings, shutdown.clone(), Arc::new(()));
         Shutdown::new().spawn_unstoppable("server", async move {
             serving.await;
             let _ = finish.send(());

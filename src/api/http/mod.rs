@@ -170,18 +170,23 @@ fn is_hidden(service: &AgentService, route: &Route<'_>, call: &Result<CallContex
             .is_some_and(|agent| service.is_private(Some(agent)) && !is_known(agent))
 }
 
-/// The card of an agent that the caller knows of.
+/// The card of an agent that the caller knows of. Where not everybody does, the decision is recorded.
 fn public_card<'a>(
     api: &'a Api,
     agent: Option<&str>,
     call: &Result<CallContext, Error>,
 ) -> Result<&'a CardDocument, Error> {
     let service = api.service();
-    let is_known = !service.is_private(agent)
-        || call
-            .as_ref()
-            .is_ok_and(|call| service.is_known_to(agent, &call.caller));
-    service.card(agent).filter(|_| is_known).ok_or_else(no_such_agent)
+    if !service.is_private(agent) {
+        return service.card(agent).ok_or_else(no_such_agent);
+    }
+    // To who is nobody here, the agent does not exist; that the credential was bad is recorded already.
+    let call = call.as_ref().map_err(|_| no_such_agent())?;
+    let record = service.audit().card(call, || service.name_of(agent))?;
+    let is_known = service.is_known_to(agent, &call.caller);
+    let card = service.card(agent).filter(|_| is_known).ok_or_else(no_such_agent);
+    record.ends(card.as_ref().err());
+    card
 }
 
 /// Refuses a request whose body is not looked at, in the form of the binding that its path belongs to.

@@ -1,6 +1,7 @@
 //! `a2ad audit`, and the records of what operators do.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
 use a2ad::audit::Kind;
@@ -101,14 +102,17 @@ async fn what_operators_do_is_recorded_beside_a_running_server() {
         .map(|row| row.try_get::<String>("", "text").unwrap() + "\n")
         .collect();
     let admin = records(&text);
-    let methods: Vec<_> = admin
+    let told: Vec<_> = admin
         .iter()
-        .map(|record| record.method.as_deref().unwrap())
+        .map(|record| (record.method.as_deref().unwrap(), &*record.outcome))
         .collect();
-    assert_eq!(methods, ["db backup", "db prune"]);
+    let expected = ["db backup", "db prune"].map(|command| [(command, "INTENDED"), (command, "ok")]);
+    assert_eq!(told, expected.concat());
+    let own = std::fs::metadata("/proc/self").unwrap().uid();
     for record in &admin {
-        assert_eq!((record.kind, &*record.outcome), (Kind::Admin, "ok"));
-        assert!(record.principal.as_deref().unwrap().starts_with("os:"));
+        assert_eq!(record.kind, Kind::Admin);
+        assert_eq!(record.principal.as_deref(), Some(&*format!("os:{own}")));
+        assert_eq!(record.claims.as_deref(), Some("somebody else"));
     }
     place.is_whole();
 }

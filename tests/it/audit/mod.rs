@@ -1,7 +1,10 @@
 //! Audit records: one for each decision and change, in chains that show tampering, wherever they are kept.
 
+mod aborted;
 mod calls;
+mod certificates;
 mod commands;
+mod decisions;
 mod full;
 mod kills;
 mod logs;

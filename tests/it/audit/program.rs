@@ -65,11 +65,12 @@ impl Place {
         self.files.path("a2ad.db")
     }
 
-    /// Runs a command of the program in the folder.
+    /// Runs a command of the program in the folder, under a name that is not the user's.
     pub fn run(&self, arguments: &[&str]) -> Output {
         Command::new(PROGRAM)
             .args(arguments)
             .current_dir(self.files.path(""))
+            .env("USER", "somebody else")
             .output()
             .unwrap()
     }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use a2ad::audit::{Audit, AuditSettings, Record, Row, Store};
+use a2ad::access::Method;
+use a2ad::audit::{Audit, AuditSettings, BadCertificate, Kind as RecordKind, Record, Removed, Row, Store};
 use a2ad::clock::Clock;
+use a2ad::context::{CallContext, Principal};
 use a2ad::error::Kind;
 use a2ad::shutdown::Shutdown;
 use parking::Kept;
@@ -205,6 +207,101 @@ async fn strangers_take_half_of_the_queue_and_are_counted_beyond() {
     assert_eq!(strangers + suppressed, 10_000);
     assert!((1..=10_000 - 32).contains(&strangers), "{strangers}");
     assert_eq!(kept.calls(), 32);
+}
+
+/// Credentials and certificates have one limit: who is turned away by the one can't fill the log by the other.
+#[tokio::test]
+async fn refused_certificates_count_among_the_strangers() {
+    let settings = AuditSettings {
+        strangers_per_s_max: 10,
+        ..AuditSettings::default()
+    };
+    let (audit, kept) = start(settings).await;
+    for _ in 0..1_000 {
+        stranger(&audit);
+        audit.certificate_refused(BadCertificate {
+            peer: ([192, 0, 2, 1], 4711).into(),
+            name: None,
+            fingerprint: String::new(),
+            reason: "missing",
+        });
+    }
+    audit.close().await;
+    let records = kept.records();
+    let of = |outcome: &str| records.iter().filter(|record| record.outcome == outcome).count() as u64;
+    let (credentials, certificates) = (of("EXPIRED"), of("missing"));
+    let suppressed: u64 = records.iter().filter_map(|record| record.suppressed).sum();
+    assert_eq!(credentials + certificates + suppressed, 2_000);
+    // Ten a second, of each as many; the machine may be slow.
+    assert!(
+        credentials.abs_diff(certificates) <= 1,
+        "{credentials} {certificates}"
+    );
+    assert!(credentials >= 5 && suppressed > 0, "{credentials} {suppressed}");
+}
+
+/// What has to end is ended, with room for its record or without.
+#[tokio::test]
+async fn an_ended_stream_is_recorded_once_or_counted() {
+    let settings = AuditSettings {
+        queue_max: 8,
+        ..AuditSettings::default()
+    };
+    let (audit, kept) = start(settings).await;
+    let call = CallContext::detached(Principal::verified("a"), Arc::from("r"));
+    let stream = || audit.stream(&call, Method::SubscribeToTask, &Arc::from("echo"), Some("task"));
+    let ended = stream();
+    let copy = ended.clone();
+    ended.ended("expired");
+    copy.ended("RESOURCE_EXHAUSTED");
+    drop(stream());
+    let streams = || {
+        let mut records = kept.records();
+        records.retain(|record| record.kind == RecordKind::Stream);
+        records
+    };
+    eventually(async || streams().len() == 1).await;
+    assert_eq!(streams()[0].outcome, "expired");
+    let held = audit.places(8).unwrap();
+    for _ in 0..3 {
+        stream().ended("expired");
+    }
+    drop(held);
+    audit.close().await;
+    let dropped: u64 = kept.records().iter().filter_map(|record| record.dropped).sum();
+    assert_eq!((streams().len(), dropped), (1, 3));
+}
+
+#[tokio::test]
+async fn a_pass_of_retention_is_recorded_unless_it_found_nothing() {
+    let (audit, kept) = start(AuditSettings::default()).await;
+    audit.retention().unwrap().ends();
+    let opened = |tasks| {
+        let mut record = audit.retention().unwrap();
+        record.removed = Removed { tasks, events: 7 };
+        record
+    };
+    opened(1).ends();
+    opened(2).fails();
+    drop(opened(3));
+    kept.is_away.store(true, Ordering::SeqCst);
+    let refused = async || {
+        call(&audit, 0).ok();
+        audit.retention().map(RetentionRecord::ends).is_err()
+    };
+    eventually(refused).await;
+    kept.is_away.store(false, Ordering::SeqCst);
+    audit.close().await;
+    let passes: Vec<_> = kept
+        .records()
+        .into_iter()
+        .filter_map(|record| Some((record.outcome.into_owned(), record.removed?.tasks)))
+        .collect();
+    let expected = [("ok", 1), ("UNKNOWN", 2), ("ABANDONED", 3)];
+    assert_eq!(
+        passes,
+        expected.map(|(outcome, tasks)| (outcome.to_owned(), tasks))
+    );
 }
 
 #[tokio::test]
