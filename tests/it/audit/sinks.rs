@@ -287,7 +287,7 @@ async fn a_pass_of_retention_is_recorded_unless_it_found_nothing() {
     kept.is_away.store(true, Ordering::SeqCst);
     let refused = async || {
         call(&audit, 0).ok();
-        audit.retention().map(RetentionRecord::ends).is_err()
+        audit.retention().map(a2ad::audit::RetentionRecord::ends).is_err()
     };
     eventually(refused).await;
     kept.is_away.store(false, Ordering::SeqCst);
