@@ -43,6 +43,9 @@ pub const RESUME_EXTENSION: &str = "urn:a2ad:extension:resume:v1";
 /// The extension by which a card says that calls may name their place in a chain of agents, and that chains end.
 pub const DELEGATION_EXTENSION: &str = "urn:a2ad:extension:delegation:v1";
 
+/// The extension by which a card says that the URL of a webhook may choose the events that it wants.
+pub use crate::push::EVENTS_EXTENSION as PUSH_EVENTS_EXTENSION;
+
 /// An agent that is to be hosted: its card without interfaces, which the runtime knows better.
 pub struct HostedAgent {
     /// The name that addresses it.

@@ -28,6 +28,8 @@ pub enum Kind {
     State,
     /// A command of an operator.
     Admin,
+    /// A push configuration that its receiver has ended.
+    Push,
 }
 
 /// The outcomes that are not the reason of an error.
@@ -136,6 +138,9 @@ pub struct Record<'a> {
     /// Its context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_id: Option<Cow<'a, str>>,
+    /// The push configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_id: Option<Cow<'a, str>>,
     /// The state before; a task that is made has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Cow<'a, str>>,
@@ -204,6 +209,7 @@ impl<'a> Record<'a> {
             agent: None,
             task_id: None,
             context_id: None,
+            config_id: None,
             from: None,
             to: None,
             generation: None,

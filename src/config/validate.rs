@@ -37,6 +37,7 @@ impl Config {
         self.check_secrets(&mut found);
         self.check_limits(&mut found);
         self.check_egress(&mut found);
+        found.extend(self.push.problems());
         found.extend(self.quotas.problems());
         self.check_retention(&mut found);
         found.extend(self.card.problems());
