@@ -17,6 +17,7 @@ mod audit;
 mod auth;
 mod cards;
 mod error;
+mod push;
 mod quotas;
 mod retention;
 mod runtime;
@@ -30,7 +31,7 @@ use crate::pb::AgentCard;
 
 pub use audit::{record_admin, record_key_change};
 pub use error::StartError;
-pub use retention::{Removed, RetentionPolicy, prune};
+pub use retention::{Removed, RetentionPolicy, forget_dead_letters, prune};
 pub use runtime::{Runtime, Stores, open_stores};
 pub use settings::{database as database_settings, egress as egress_settings, keys as key_source};
 

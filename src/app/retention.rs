@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::{AgentRetention, Config, Retention};
 use crate::pb::TaskState;
-use crate::repository::{CompactQuery, Error, PruneQuery, TaskRepository};
+use crate::repository::{CompactQuery, Error, PruneQuery, PushRepository, TaskRepository};
 use crate::shutdown::Shutdown;
 
 /// How long things are kept, and how quickly what is old goes.
@@ -15,6 +15,7 @@ use crate::shutdown::Shutdown;
 pub struct RetentionPolicy {
     defaults: Retention,
     agents: BTreeMap<String, AgentRetention>,
+    dead_s: u64,
 }
 
 /// What one pass removed.
@@ -40,6 +41,7 @@ impl RetentionPolicy {
         let agents = config.agents.iter();
         Self {
             defaults: config.retention.clone(),
+            dead_s: config.push.dead_retention_s,
             agents: agents
                 .filter_map(|(name, agent)| Some((name.clone(), agent.retention.clone()?)))
                 .collect(),
@@ -74,6 +76,12 @@ impl RetentionPolicy {
         (seconds > 0).then(|| before(now_ms, Duration::from_secs(seconds)))
     }
 
+    /// Push notifications are past their time at `now_ms` when they became dead letters before this, in milliseconds since
+    /// the epoch; `None` when none is.
+    pub fn dead_cutoff_ms(&self, now_ms: i64) -> Option<i64> {
+        (self.dead_s > 0).then(|| before(now_ms, Duration::from_secs(self.dead_s)))
+    }
+
     fn pause(&self) -> Duration {
         Duration::from_millis(self.defaults.pause_ms)
     }
@@ -86,6 +94,7 @@ fn before(now_ms: i64, kept: Duration) -> i64 {
 /// Passes over the database, one after the other, until the process drains.
 pub(super) async fn keep(
     repository: Arc<dyn TaskRepository>,
+    outbox: Arc<dyn PushRepository>,
     policy: RetentionPolicy,
     clock: Clock,
     shutdown: Shutdown,
@@ -100,6 +109,11 @@ pub(super) async fn keep(
                 Ok(Removed { tasks: 0, events: 0 }) => {}
                 Ok(Removed { tasks, events }) => tracing::info!(tasks, events, "past their retention"),
                 Err(error) => tracing::warn!(%error, "retention stopped; it goes on with the next pass"),
+            }
+            match forget_dead_letters(&outbox, &policy, &clock).await {
+                Ok(0) => {}
+                Ok(deliveries) => tracing::info!(deliveries, "dead letters past their retention"),
+                Err(error) => tracing::warn!(%error, "dead letters stay until the next pass"),
             }
             tokio::time::sleep(interval).await;
         }
@@ -138,6 +152,30 @@ pub async fn prune(
         events(repository, policy, before_ms, &mut removed).await?;
     }
     Ok(removed)
+}
+
+/// One pass over dead letters: removes those that are past their time now, with a rest between two turns; how many there
+/// were.
+///
+/// # Errors
+/// As the repository's; what was removed until then stays removed.
+pub async fn forget_dead_letters(
+    outbox: &Arc<dyn PushRepository>,
+    policy: &RetentionPolicy,
+    clock: &Clock,
+) -> Result<u64, Error> {
+    let Some(before_ms) = policy.dead_cutoff_ms(clock.now_ms()) else {
+        return Ok(0);
+    };
+    let (limit, mut all) = (policy.defaults.batch_events, 0);
+    loop {
+        let forgotten = outbox.forget_dead(before_ms, limit).await?;
+        all += forgotten;
+        if forgotten < limit as u64 {
+            return Ok(all);
+        }
+        tokio::time::sleep(policy.pause()).await;
+    }
 }
 
 async fn tasks(

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use a2ad::app::{RetentionPolicy, database_settings, open_stores, prune, record_admin};
+use a2ad::app::{RetentionPolicy, database_settings, forget_dead_letters, open_stores, prune, record_admin};
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
 use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
@@ -163,12 +163,18 @@ impl Prune {
             return Err(NOT_IN_MEMORY.into());
         }
         let shutdown = Shutdown::new();
-        let repository = open_stores(&config, &shutdown).await?.tasks;
-        let removed = prune(&repository, &policy, &Clock::system()).await;
-        repository.close().await;
-        record_admin(&config, "db prune", removed.is_ok()).await?;
-        let removed = removed?;
+        let stores = open_stores(&config, &shutdown).await?;
+        let clock = Clock::system();
+        let removed = prune(&stores.tasks, &policy, &clock).await;
+        let dead_letters = forget_dead_letters(&stores.push, &policy, &clock).await;
+        stores.tasks.close().await;
+        let is_done = removed.is_ok() && dead_letters.is_ok();
+        record_admin(&config, "db prune", is_done).await?;
+        let (removed, dead_letters) = (removed?, dead_letters?);
         println!("{} tasks and {} events removed", removed.tasks, removed.events);
+        if dead_letters > 0 {
+            println!("{dead_letters} dead letters of push notifications removed");
+        }
         Ok(())
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::Scheme;
 use tracing::Instrument as _;
 
 use super::PushSettings;
@@ -16,7 +15,9 @@ use super::shares::Shares;
 use super::transport::{Signer, Transport};
 use crate::audit::Audit;
 use crate::clock::Clock;
-use crate::repository::{ClaimQuery, Claimed, Error, PushRepository, TaskRepository};
+use crate::repository::{
+    ClaimQuery, Claimed, Error, PushRepository, Settlement, TaskRepository, webhook_host,
+};
 use crate::shutdown::Shutdown;
 
 /// The pause before due streams that could not be claimed are looked at again: others have them, or their owner or host
@@ -177,8 +178,8 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The settlement that gives the claim up: the stream was stopped, there is no place for it, or the process drains.
-    fn begin(&self, claimed: Claimed) -> Result<(), crate::repository::Settlement> {
-        let host = self.host(&claimed.config.url);
+    fn begin(&self, claimed: Claimed) -> Result<(), Settlement> {
+        let host = webhook_host(&claimed.config.url);
         let given_up = release(claimed.stream.clone(), claimed.claim);
         if self.shutdown.is_draining() {
             return Err(given_up);
@@ -205,20 +206,6 @@ impl Dispatcher {
         };
         self.shutdown.spawn("push lane", lane.run().instrument(span));
         Ok(())
-    }
-
-    /// `host:port` of a URL; empty when it can't be sent to.
-    fn host(&self, url: &str) -> Arc<str> {
-        let Ok(target) = self.engine.transport.target(url) else {
-            return Arc::from("");
-        };
-        let default = if target.scheme() == Some(&Scheme::HTTPS) {
-            443
-        } else {
-            80
-        };
-        let port = target.port_u16().unwrap_or(default);
-        Arc::from(format!("{}:{port}", target.host().unwrap_or_default()))
     }
 
     /// Says now and then what was done.

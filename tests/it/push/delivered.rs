@@ -3,7 +3,7 @@
 use a2ad::push::{EVENTS_EXTENSION, delivery_id};
 use a2ad::repository::{DeliveryKey, PushStream};
 
-use super::{AGENT, begin, begun, bearer, hook, scenario, whole};
+use super::{AGENT, bearer, begin, begun, hook, scenario, whole};
 use crate::support::messages::{at_once, label, send, subscribe, task};
 use crate::support::webhook::{Answer, Webhook};
 use crate::support::wire::{Wire, for_each_binding};
@@ -66,7 +66,13 @@ async fn a_configuration_gets_what_comes_after_it(wire: Wire) {
         .unwrap();
     world.puppet.allow(3);
     let received = receiver.wait(3).await;
-    let labels: Vec<String> = received.iter().rev().take(3).rev().map(|one| one.label()).collect();
+    let labels: Vec<String> = received
+        .iter()
+        .rev()
+        .take(3)
+        .rev()
+        .map(|one| one.label())
+        .collect();
     assert_eq!(labels, whole(2)[2..]);
 }
 
@@ -76,7 +82,12 @@ async fn a_fragment_chooses_events(wire: Wire) {
     let client = world.client(wire).with("a2a-extensions", EVENTS_EXTENSION);
     let chosen = receiver.url("/chosen#a2ad-push-events=artifact,terminal");
     world.puppet.allow(3);
-    let begun = task(client.call(begin("steps 2", hook("", "c", chosen.clone()))).await.unwrap());
+    let begun = task(
+        client
+            .call(begin("steps 2", hook("", "c", chosen.clone())))
+            .await
+            .unwrap(),
+    );
     receiver.wait(3).await;
     assert_eq!(receiver.labels(), whole(2)[2..]);
     assert_eq!(receiver.received()[0].path, "/chosen");
@@ -89,7 +100,11 @@ async fn a_task_that_is_done_at_once_is_delivered_whole(wire: Wire) {
     let client = world.client(wire);
     // A head without its body is an answer too.
     let receiver = Webhook::new(|number, _| {
-        if number == 0 { Answer::HeadOnly } else { Answer::Status(204) }
+        if number == 0 {
+            Answer::HeadOnly
+        } else {
+            Answer::Status(204)
+        }
     })
     .await;
     world.puppet.allow(1);

@@ -34,7 +34,14 @@ async fn a_deleted_configuration_gets_nothing_more(wire: Wire) {
 async fn a_replaced_configuration_goes_on_by_the_new_one(wire: Wire) {
     let world = super::scenario().start().await;
     let client = world.client(wire);
-    let old = Webhook::new(|number, _| if number == 0 { Answer::Status(200) } else { Answer::Never }).await;
+    let old = Webhook::new(|number, _| {
+        if number == 0 {
+            Answer::Status(200)
+        } else {
+            Answer::Never
+        }
+    })
+    .await;
     let new = Webhook::good().await;
     world.puppet.allow(3);
     let task = begun(&client, "steps 2", &old).await;
@@ -76,5 +83,9 @@ async fn a_stop_lets_the_request_under_way_finish_and_nothing_comes_twice() {
     assert_eq!(receiver.received().len(), 1);
     go.add_permits(1);
     world.ended().await;
-    assert_eq!(receiver.received().len(), 1, "what waits is left to the next start");
+    assert_eq!(
+        receiver.received().len(),
+        1,
+        "what waits is left to the next start"
+    );
 }

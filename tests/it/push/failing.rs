@@ -37,7 +37,11 @@ async fn comes_again_after(first: Answer) {
     let received = receiver.wait(10).await;
     assert_eq!(once(&received), whole(2), "{answer:?}");
     for pair in received.chunks(2) {
-        assert_eq!((pair[0].id(), &pair[0].body), (pair[1].id(), &pair[1].body), "{answer:?}");
+        assert_eq!(
+            (pair[0].id(), &pair[0].body),
+            (pair[1].id(), &pair[1].body),
+            "{answer:?}"
+        );
     }
 }
 
@@ -83,14 +87,23 @@ async fn a_slow_receiver_holds_up_nobody_else() {
     let slow = Webhook::new(move |_, _| Answer::When(held.clone())).await;
     let quick = Webhook::good().await;
     world.puppet.allow(3);
-    let both = task(client.call(begin("steps 2", hook("", "slow", slow.url("/")))).await.unwrap());
+    let both = task(
+        client
+            .call(begin("steps 2", hook("", "slow", slow.url("/"))))
+            .await
+            .unwrap(),
+    );
     slow.wait(1).await;
     drop(both);
     world.puppet.allow(3);
     begun(&client, "steps 2", &quick).await;
     quick.wait(5).await;
     assert_eq!(quick.labels(), whole(2));
-    assert_eq!(slow.received().len(), 1, "one request of a configuration at a time");
+    assert_eq!(
+        slow.received().len(),
+        1,
+        "one request of a configuration at a time"
+    );
     go.add_permits(100);
     slow.wait(5).await;
     assert_eq!(slow.labels(), whole(2));
@@ -127,7 +140,10 @@ async fn an_owner_and_a_host_have_their_share_of_requests() {
 
 #[tokio::test]
 async fn what_no_attempt_delivers_makes_room_for_what_follows() {
-    let world = on_a_file().set(|config| config.push.retry_span_s = 0).start().await;
+    let world = on_a_file()
+        .set(|config| config.push.retry_span_s = 0)
+        .start()
+        .await;
     let receiver = Webhook::new(|number, _| Answer::Status(if number == 1 { 500 } else { 200 })).await;
     world.puppet.allow(2);
     begun(&world.client(WIRE), "steps 1", &receiver).await;

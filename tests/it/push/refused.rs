@@ -50,7 +50,10 @@ async fn secrets_are_never_shown_again(wire: Wire) {
             Some(field) => {
                 let error = answer.unwrap_err().is(Kind::InvalidParams);
                 assert_eq!(error.fields, [field]);
-                assert!(format!("{error:?}").contains("send the secret itself"), "{error:?}");
+                assert!(
+                    format!("{error:?}").contains("send the secret itself"),
+                    "{error:?}"
+                );
             }
         }
     }
@@ -71,10 +74,18 @@ async fn what_can_not_be_sent_is_refused(wire: Wire) {
         });
         let mut config = hook(&begun.id, "c", URL.to_owned());
         config.authentication = authentication;
-        let error = client.call(config.clone()).await.unwrap_err().is(Kind::InvalidParams);
+        let error = client
+            .call(config.clone())
+            .await
+            .unwrap_err()
+            .is(Kind::InvalidParams);
         assert_eq!(error.fields, [field], "{scheme}");
         config.task_id = String::new();
-        let error = client.call(begin("hold", config)).await.unwrap_err().is(Kind::InvalidParams);
+        let error = client
+            .call(begin("hold", config))
+            .await
+            .unwrap_err()
+            .is(Kind::InvalidParams);
         let inline = format!("configuration.taskPushNotificationConfig.{field}");
         assert_eq!(error.fields, [inline], "{scheme}");
     }
@@ -85,12 +96,20 @@ async fn events_are_chosen_by_those_who_know_how(wire: Wire) {
     let client = world.client(wire);
     let begun = task(client.call(at_once(send(AGENT, "m", "hold"))).await.unwrap());
     let chosen = |events: &str| hook(&begun.id, "c", format!("{URL}#a2ad-push-events={events}"));
-    let error = client.call(chosen("terminal")).await.unwrap_err().is(Kind::InvalidParams);
+    let error = client
+        .call(chosen("terminal"))
+        .await
+        .unwrap_err()
+        .is(Kind::InvalidParams);
     assert_eq!(error.fields, ["url"]);
     assert!(format!("{error:?}").contains(EVENTS_EXTENSION), "{error:?}");
     let knowing = client.with("a2a-extensions", EVENTS_EXTENSION);
     for wrong in ["", "everything", "task,,status"] {
-        let error = knowing.call(chosen(wrong)).await.unwrap_err().is(Kind::InvalidParams);
+        let error = knowing
+            .call(chosen(wrong))
+            .await
+            .unwrap_err()
+            .is(Kind::InvalidParams);
         assert_eq!(error.fields, ["url"], "{wrong}");
     }
     knowing.call(chosen("terminal")).await.unwrap();

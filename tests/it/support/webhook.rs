@@ -128,14 +128,17 @@ impl Webhook {
 
     /// Waits until so many requests have come; all of them.
     pub async fn wait(&self, count: usize) -> Vec<Received> {
-        self.until(&format!("{count} deliveries"), |seen| seen.received.len() >= count)
-            .await;
+        self.until(&format!("{count} deliveries"), |seen| {
+            seen.received.len() >= count
+        })
+        .await;
         self.received()
     }
 
     /// Waits until the sender has closed so many connections before it had its answer.
     pub async fn broken(&self, count: usize) {
-        self.until("broken connections", |seen| seen.broken >= count).await;
+        self.until("broken connections", |seen| seen.broken >= count)
+            .await;
     }
 
     async fn until(&self, what: &str, so: impl Fn(&Seen) -> bool) {
@@ -196,7 +199,9 @@ impl State {
                 return false;
             }
             Answer::HeadOnly => {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+                    .await;
                 return self.silent(stream).await;
             }
         };
@@ -241,7 +246,9 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let length: usize = headers.get("content-length").map_or(0, |text| text.parse().unwrap());
+    let length: usize = headers
+        .get("content-length")
+        .map_or(0, |text| text.parse().unwrap());
     let body = bytes.get(end + 4..end + 4 + length)?;
     let body = String::from_utf8(body.to_vec()).unwrap();
     Some((Received { path, headers, body }, end + 4 + length))

@@ -57,7 +57,9 @@ pub(super) async fn postpone_host(
             Value::from(now_ms.saturating_add(pause(by))),
             number(POSTPONED_AT_ONCE),
         ];
-        let postponed = connection.execute_raw(statement(connection, POSTPONE, values)).await;
+        let postponed = connection
+            .execute_raw(statement(connection, POSTPONE, values))
+            .await;
         if postponed.map_err(unavailable)?.rows_affected() < POSTPONED_AT_ONCE {
             return Ok(());
         }
@@ -98,7 +100,9 @@ async fn find(
         conditions.join(" AND "),
         values.len()
     );
-    let rows = connection.query_all_raw(statement(connection, &sql, values)).await?;
+    let rows = connection
+        .query_all_raw(statement(connection, &sql, values))
+        .await?;
     rows.iter().map(delivery).collect()
 }
 
@@ -169,7 +173,9 @@ pub(super) async fn redeliver(
     limit: usize,
 ) -> Result<u64, Error> {
     let transaction = transaction::begin(connection).await.map_err(unavailable)?;
-    let redelivered = begin_anew(&transaction, filter, limit).await.map_err(Failure::from);
+    let redelivered = begin_anew(&transaction, filter, limit)
+        .await
+        .map_err(Failure::from);
     Ok(transaction::end(connection, transaction, redelivered).await?)
 }
 
@@ -210,7 +216,9 @@ async fn remove(
 ) -> Result<u64, DbErr> {
     let found = locked(transaction, filter, limit).await?;
     let count = run(transaction, &DELETE, key_rows(&found)).await?;
-    let waiting = found.iter().filter(|delivery| delivery.state == DeliveryState::Waiting);
+    let waiting = found
+        .iter()
+        .filter(|delivery| delivery.state == DeliveryState::Waiting);
     let streams: BTreeSet<&PushStream> = waiting.map(|delivery| &delivery.key.stream).collect();
     let rest = streams.into_iter().map(|stream| Rest {
         stream,
@@ -255,7 +263,9 @@ pub(super) async fn forget_dead(
     limit: usize,
 ) -> Result<u64, Error> {
     let values = [Value::from(before_ms), number(limit as u64)];
-    let forgotten = connection.execute_raw(statement(connection, FORGET_DEAD, values)).await;
+    let forgotten = connection
+        .execute_raw(statement(connection, FORGET_DEAD, values))
+        .await;
     Ok(forgotten.map_err(unavailable)?.rows_affected())
 }
 
