@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::PushSettings;
@@ -23,6 +24,10 @@ use crate::shutdown::Shutdown;
 /// The pause before due streams that could not be claimed are looked at again: others have them, or their owner or host
 /// has its share.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
+
+/// The least time between two looks when the first has found nothing: bells ring for every commit, and a busy process
+/// should not look for each.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// How far deliveries are counted for reports.
 const BACKLOG_MAX: usize = 10_000;
@@ -116,6 +121,7 @@ impl Dispatcher {
                     self.engine.settings.poll
                 }
             };
+            let looked = Instant::now();
             tokio::select! {
                 biased;
                 () = self.shutdown.draining() => {}
@@ -123,6 +129,7 @@ impl Dispatcher {
                 () = self.engine.pushes.0.bell.notified(), if failures == 0 => {}
                 () = tokio::time::sleep(rest) => {}
             }
+            tokio::time::sleep_until(looked + GATHER).await;
         }
     }
 

@@ -92,8 +92,11 @@ impl Lane {
                 Step::Stop(next) => (false, next, false),
                 Step::StopAtHost(next) => (false, next, true),
             };
-            let goes_on = matches!(next, Next::Keep(_));
+            let (goes_on, ends) = (matches!(next, Next::Keep(_)), next == Next::End);
             let settled = self.settle(done.then_some(waiting.generation), next).await;
+            if ends && settled {
+                self.ended();
+            }
             if is_host_away {
                 self.leave_host_alone().await;
             }
@@ -172,14 +175,14 @@ impl Lane {
     fn judge(&self, waiting: &Waiting, pass: Option<Pass>, answer: Result<super::Answer, Error>) -> Step {
         let failed = match judge(answer, self.engine.clock.now_ms()) {
             Verdict::Delivered => {
-                pass.map(Pass::answered);
+                pass.into_iter().for_each(Pass::answered);
                 self.count(Count::Delivered);
                 tracing::debug!(generation = waiting.generation, "delivered");
                 return Step::Done;
             }
             Verdict::Gone => {
-                pass.map(Pass::answered);
-                return self.end();
+                pass.into_iter().for_each(Pass::answered);
+                return Step::Stop(Next::End);
             }
             Verdict::Failed(failed) => failed,
         };
@@ -199,15 +202,14 @@ impl Lane {
         }
     }
 
-    /// The receiver wants no more.
-    fn end(&self) -> Step {
+    /// The receiver wants no more, and gets no more.
+    fn ended(&self) {
         self.count(Count::Ended);
         let Claimed { stream, scope, .. } = &self.claimed;
         tracing::info!("the receiver answered 410; its configuration is removed");
         self.engine
             .audit
             .push_ended(scope, &stream.task_id, &stream.config_id);
-        Step::Stop(Next::End)
     }
 
     /// What follows a failure: another attempt, or none.

@@ -23,6 +23,8 @@ mod request;
 mod settings;
 mod settler;
 mod shares;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use delivery_id::delivery_id;

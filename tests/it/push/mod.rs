@@ -3,6 +3,7 @@
 mod delivered;
 mod endings;
 mod failing;
+mod recorded;
 mod refused;
 mod restarts;
 
