@@ -22,7 +22,7 @@ use crate::execution::{Executions, Sweeper};
 use crate::push::Pushes;
 use crate::repository::memory::MemoryRepository;
 use crate::repository::sea_orm::SeaOrmRepository;
-use crate::repository::{ApiKeyRepository, TaskRepository};
+use crate::repository::{ApiKeyRepository, PushRepository, TaskRepository};
 use crate::server;
 use crate::service::AgentService;
 use crate::shutdown::Shutdown;
@@ -74,6 +74,7 @@ impl Runtime {
             push: outbox,
             api_keys,
             records,
+            ..
         } = open_stores(&config, &shutdown).await?;
         let clock = Clock::system();
         let audit = audit::start(&config, records, &clock, &shutdown).await?;
@@ -319,6 +320,8 @@ fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
 pub struct Stores {
     /// Tasks and what belongs to them. Closing it closes the database.
     pub tasks: Arc<dyn TaskRepository>,
+    /// What waits to be sent of them.
+    pub push: Arc<dyn PushRepository>,
     /// API keys.
     pub api_keys: Arc<dyn ApiKeyRepository>,
     /// Audit records, where they are kept.
@@ -330,6 +333,7 @@ impl Stores {
         let repository = Arc::new(repository);
         Self {
             tasks: repository.clone(),
+            push: repository.clone(),
             api_keys: repository.clone(),
             records: Some(repository),
         }
@@ -339,6 +343,7 @@ impl Stores {
         let repository = Arc::new(repository);
         Self {
             tasks: repository.clone(),
+            push: repository.clone(),
             api_keys: repository,
             records: None,
         }
