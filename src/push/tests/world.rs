@@ -244,8 +244,8 @@ impl World {
 
     /// Waits until nothing is left to deliver.
     pub(super) async fn all_delivered(&self) {
-        while !self.deliveries().await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        while self.repository.backlog(1).await.unwrap().waiting > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
