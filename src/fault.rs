@@ -16,7 +16,8 @@
 /// | `lease_acquired` | after a task was taken over, before anybody works on it |
 /// | `lease_renew` | after the statements of a heartbeat, before its commit |
 /// | `prune_batch` | after the statements of a turn of retention, before its commit |
-pub const POINTS: [&str; 8] = [
+/// | `push_sent_before_mark` | after a receiver has answered a push notification, before that is written down |
+pub const POINTS: [&str; 9] = [
     "migration_step",
     "before_commit",
     "after_commit_before_notify",
@@ -25,6 +26,7 @@ pub const POINTS: [&str; 8] = [
     "lease_acquired",
     "lease_renew",
     "prune_batch",
+    "push_sent_before_mark",
 ];
 
 /// Ends the process at once, without any cleaning up, if the environment names this pass.

@@ -7,7 +7,7 @@
 //! | base   | [`pb`] [`error`] [`access`] [`context`] [`quota`] [`audit`] [`clock`] [`config`] [`shutdown`] [`telemetry`] [`tls`] [`fault`] [`slots`] [`egress`] [`secrets`] [`signature`] |
 //! | pure   | [`task`] (the state machine) and [`agent`] (what an agent author implements) |
 //! | ports  | [`repository`] (durable tasks) and [`bus`] (wake-ups between nodes) |
-//! | engine | [`execution`] (one writer per task, live streams) |
+//! | engine | [`execution`] (one writer per task, live streams) and [`push`] (webhooks) |
 //! | core   | [`service`] (the A2A operations, one file each) |
 //! | edge   | [`auth`] (who calls), [`api`] (the three bindings), [`server`] (sockets), [`client`] |
 //! | root   | [`app`] builds a runtime out of all of them |
@@ -30,6 +30,7 @@ pub mod error;
 pub mod execution;
 pub mod fault;
 pub mod pb;
+pub mod push;
 pub mod quota;
 pub mod repository;
 pub mod secrets;

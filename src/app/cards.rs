@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::access::Names;
 use crate::agent::{Agent, AgentOptions, Idempotency};
-use crate::app::{DELEGATION_EXTENSION, HostedAgent, IDEMPOTENCY_EXTENSION, RESUME_EXTENSION, StartError};
+use crate::app::{
+    DELEGATION_EXTENSION, HostedAgent, IDEMPOTENCY_EXTENSION, PUSH_EVENTS_EXTENSION, RESUME_EXTENSION,
+    StartError,
+};
 use crate::auth::{self, AuthSettings};
 use crate::config::{self, CardCapabilities, Config};
 use crate::context::Binding;
@@ -214,6 +217,13 @@ fn apply_variant(capabilities: &mut AgentCapabilities, variant: CardCapabilities
         "Calls that agents hand on say a2ad-hops and a2ad-budget (header or gRPC metadata), and end at a limit of both",
         false,
     ));
+    if capabilities.push_notifications == Some(true) {
+        capabilities.extensions.push(extension(
+            PUSH_EVENTS_EXTENSION,
+            "The fragment of a webhook's URL chooses events: #a2ad-push-events=task,status,artifact,message,terminal",
+            false,
+        ));
+    }
     if variant == CardCapabilities::RequiredExtension {
         capabilities
             .extensions

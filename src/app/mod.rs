@@ -17,6 +17,7 @@ mod audit;
 mod auth;
 mod cards;
 mod error;
+mod push;
 mod quotas;
 mod retention;
 mod runtime;
@@ -30,7 +31,7 @@ use crate::pb::AgentCard;
 
 pub use audit::{record_admin, record_key_change};
 pub use error::StartError;
-pub use retention::{Removed, RetentionPolicy, prune};
+pub use retention::{Removed, RetentionPolicy, forget_dead_letters, prune};
 pub use runtime::{Runtime, Stores, open_stores};
 pub use settings::{database as database_settings, egress as egress_settings, keys as key_source};
 
@@ -42,6 +43,9 @@ pub const RESUME_EXTENSION: &str = "urn:a2ad:extension:resume:v1";
 
 /// The extension by which a card says that calls may name their place in a chain of agents, and that chains end.
 pub const DELEGATION_EXTENSION: &str = "urn:a2ad:extension:delegation:v1";
+
+/// The extension by which a card says that the URL of a webhook may choose the events that it wants.
+pub use crate::push::EVENTS_EXTENSION as PUSH_EVENTS_EXTENSION;
 
 /// An agent that is to be hosted: its card without interfaces, which the runtime knows better.
 pub struct HostedAgent {

@@ -9,7 +9,7 @@ pub use crate::audit::Removed;
 use crate::clock::Clock;
 use crate::config::{AgentRetention, Config, Retention};
 use crate::pb::TaskState;
-use crate::repository::{CompactQuery, Error, PruneQuery, TaskRepository};
+use crate::repository::{CompactQuery, Error, PruneQuery, PushRepository, TaskRepository};
 use crate::shutdown::Shutdown;
 
 /// How long things are kept, and how quickly what is old goes.
@@ -17,6 +17,7 @@ use crate::shutdown::Shutdown;
 pub struct RetentionPolicy {
     defaults: Retention,
     agents: BTreeMap<String, AgentRetention>,
+    dead_s: u64,
 }
 
 impl RetentionPolicy {
@@ -33,6 +34,7 @@ impl RetentionPolicy {
         let agents = config.agents.iter();
         Self {
             defaults: config.retention.clone(),
+            dead_s: config.push.dead_retention_s,
             agents: agents
                 .filter_map(|(name, agent)| Some((name.clone(), agent.retention.clone()?)))
                 .collect(),
@@ -67,6 +69,12 @@ impl RetentionPolicy {
         (seconds > 0).then(|| before(now_ms, Duration::from_secs(seconds)))
     }
 
+    /// Push notifications are past their time at `now_ms` when they became dead letters before this, in milliseconds since
+    /// the epoch; `None` when none is.
+    pub fn dead_cutoff_ms(&self, now_ms: i64) -> Option<i64> {
+        (self.dead_s > 0).then(|| before(now_ms, Duration::from_secs(self.dead_s)))
+    }
+
     fn pause(&self) -> Duration {
         Duration::from_millis(self.defaults.pause_ms)
     }
@@ -79,6 +87,7 @@ fn before(now_ms: i64, kept: Duration) -> i64 {
 /// Passes over the database, one after the other, until the process drains. Each that removes something has a record.
 pub(super) async fn keep(
     repository: Arc<dyn TaskRepository>,
+    outbox: Arc<dyn PushRepository>,
     policy: RetentionPolicy,
     clock: Clock,
     shutdown: Shutdown,
@@ -90,7 +99,7 @@ pub(super) async fn keep(
     }
     let passes = async {
         loop {
-            recorded_pass(&repository, &policy, &clock, &audit).await;
+            recorded_pass((&repository, &outbox), &policy, &clock, &audit).await;
             tokio::time::sleep(interval).await;
         }
     };
@@ -102,7 +111,7 @@ pub(super) async fn keep(
 
 /// One pass; what could not be recorded is left for the next one. A pass that is dropped on its way is recorded as that.
 async fn recorded_pass(
-    repository: &Arc<dyn TaskRepository>,
+    (repository, outbox): (&Arc<dyn TaskRepository>, &Arc<dyn PushRepository>),
     policy: &RetentionPolicy,
     clock: &Clock,
     audit: &Audit,
@@ -111,11 +120,20 @@ async fn recorded_pass(
         Ok(record) => record,
         Err(error) => return tracing::warn!(%error, "retention waits until it can be recorded"),
     };
-    match pass(repository, policy, clock, &mut record.removed).await {
+    let passed = async {
+        pass(repository, policy, clock, &mut record.removed).await?;
+        record.removed.dead_letters = forget_dead_letters(outbox, policy, clock).await?;
+        Ok::<(), Error>(())
+    };
+    match passed.await {
         Ok(()) => {
-            let Removed { tasks, events } = record.removed;
+            let Removed {
+                tasks,
+                events,
+                dead_letters,
+            } = record.removed;
             if record.removed != Removed::default() {
-                tracing::info!(tasks, events, "past their retention");
+                tracing::info!(tasks, events, dead_letters, "past their retention");
             }
             record.ends();
         }
@@ -164,6 +182,30 @@ async fn pass(
         events(repository, policy, before_ms, removed).await?;
     }
     Ok(())
+}
+
+/// One pass over dead letters: removes those that are past their time now, with a rest between two turns; how many there
+/// were.
+///
+/// # Errors
+/// As the repository's; what was removed until then stays removed.
+pub async fn forget_dead_letters(
+    outbox: &Arc<dyn PushRepository>,
+    policy: &RetentionPolicy,
+    clock: &Clock,
+) -> Result<u64, Error> {
+    let Some(before_ms) = policy.dead_cutoff_ms(clock.now_ms()) else {
+        return Ok(0);
+    };
+    let (limit, mut all) = (policy.defaults.batch_events, 0);
+    loop {
+        let forgotten = outbox.forget_dead(before_ms, limit).await?;
+        all += forgotten;
+        if forgotten < limit as u64 {
+            return Ok(all);
+        }
+        tokio::time::sleep(policy.pause()).await;
+    }
 }
 
 async fn tasks(

@@ -8,17 +8,18 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::{
-    HostedAgent, RetentionPolicy, StartError, audit, auth, cards, retention, settings, signals::Signals,
+    HostedAgent, RetentionPolicy, StartError, audit, auth, cards, push, retention, settings, signals::Signals,
 };
 use crate::agent::Agents;
 use crate::api::Api;
 use crate::audit::Store;
 use crate::auth::{Authenticator, Needs};
-use crate::bus::LocalBus;
+use crate::bus::{Bus, LocalBus};
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::egress::Egress;
 use crate::execution::{Executions, Sweeper};
+use crate::push::Pushes;
 use crate::repository::memory::MemoryRepository;
 use crate::repository::sea_orm::SeaOrmRepository;
 use crate::repository::{ApiKeyRepository, PushRepository, TaskRepository};
@@ -43,6 +44,8 @@ pub struct Runtime {
     service: AgentService,
     executions: Executions,
     repository: Arc<dyn TaskRepository>,
+    outbox: Arc<dyn PushRepository>,
+    pushes: Pushes,
     shutdown: Shutdown,
 }
 
@@ -68,29 +71,49 @@ impl Runtime {
         )?;
         let Stores {
             tasks: repository,
+            push: outbox,
             api_keys,
             records,
             ..
         } = open_stores(&config, &shutdown).await?;
         let clock = Clock::system();
         let audit = audit::start(&config, records, &clock, &shutdown).await?;
+        let egress = Egress::open(settings::egress(&config), &shutdown).await?;
         let needs = Needs {
             clock: clock.clone(),
             shutdown: &shutdown,
-            egress: &Egress::open(settings::egress(&config), &shutdown).await?,
+            egress: &egress,
             keys: api_keys,
             secrets: settings::keys(&config)?,
         };
         let authenticator = Authenticator::new(security, needs).await?;
+        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
+        let pushes = push::start(push::Parts {
+            config: &config,
+            egress: &egress,
+            tasks: &repository,
+            outbox: &outbox,
+            bus: &bus,
+            clock: &clock,
+            audit: &audit,
+            shutdown: &shutdown,
+        });
         let executions = Executions::new(
             repository.clone(),
-            Arc::new(LocalBus::new()),
+            bus,
             clock.clone(),
             shutdown.clone(),
             settings::execution(&config),
             audit,
         );
-        spawn_upkeep(&config, &executions, &agents, &repository, &clock, &shutdown);
+        spawn_upkeep(
+            &config,
+            &executions,
+            &agents,
+            (&repository, &outbox),
+            &clock,
+            &shutdown,
+        );
         let service = AgentService::new(
             agents,
             executions.clone(),
@@ -98,6 +121,7 @@ impl Runtime {
             clock,
             shutdown.clone(),
             settings::service(&config, signing_key),
+            pushes.clone(),
         )?;
         let api = Api::new(
             service.clone(),
@@ -116,6 +140,8 @@ impl Runtime {
             service,
             executions,
             repository,
+            outbox,
+            pushes,
             shutdown,
         })
     }
@@ -183,7 +209,7 @@ impl Runtime {
     }
 
     /// Serves until `stop` resolves, then drains: health says NOT_SERVING, nothing new is taken, streams end with
-    /// their cursor, executions get `server.drain_timeout_ms` to finish. What still runs then is left to the next
+    /// their cursor, executions and requests to webhooks get `server.drain_timeout_ms` to finish. What still runs then is left to the next
     /// start, which takes it up.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
         let Self {
@@ -193,6 +219,8 @@ impl Runtime {
             api,
             executions,
             repository,
+            outbox,
+            pushes,
             shutdown,
             ..
         } = self;
@@ -219,11 +247,14 @@ impl Runtime {
         };
         tokio::select! {
             // A request that was let in last may have begun a task when nothing else ran any more.
-            () = async { tokio::join!(serving, draining); executions.idle().await } => {}
+            () = async { tokio::join!(serving, draining); executions.idle().await; pushes.idle().await } => {}
             () = shutdown.aborted() => tracing::warn!("stopped without draining"),
             () = too_long => {
                 tracing::warn!(tasks = executions.running(), "stopped after the drain timeout; the next start takes up what ran");
             }
+        }
+        if !shutdown.is_aborted() {
+            push::hand_back(&pushes, &outbox, LAST_WAIT).await;
         }
         end(&shutdown, &executions, &repository).await;
     }
@@ -234,7 +265,7 @@ fn spawn_upkeep(
     config: &Config,
     executions: &Executions,
     agents: &Agents,
-    repository: &Arc<dyn TaskRepository>,
+    (repository, outbox): (&Arc<dyn TaskRepository>, &Arc<dyn PushRepository>),
     clock: &Clock,
     shutdown: &Shutdown,
 ) {
@@ -245,6 +276,7 @@ fn spawn_upkeep(
     let policy = RetentionPolicy::of(config);
     let retention = retention::keep(
         repository.clone(),
+        outbox.clone(),
         policy,
         clock.clone(),
         shutdown.clone(),

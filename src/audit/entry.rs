@@ -149,6 +149,15 @@ pub(super) struct Pass {
     pub(super) outcome: Outcome,
 }
 
+/// The end of a push configuration, by its receiver.
+#[derive(Debug)]
+pub(super) struct PushEnd {
+    pub(super) agent: Arc<str>,
+    pub(super) owner: Principal,
+    pub(super) task_id: Arc<str>,
+    pub(super) config_id: Arc<str>,
+}
+
 /// What is to be recorded.
 #[derive(Debug)]
 pub(super) enum What {
@@ -164,6 +173,7 @@ pub(super) enum What {
     Cut(Box<BadCertificate>),
     Retention(Pass),
     State(Box<State>),
+    PushEnd(Box<PushEnd>),
 }
 
 /// What is to be recorded, and when it was, in milliseconds since 1970.
@@ -182,6 +192,7 @@ impl Entry {
             What::Cut(certificate) => certificate.cut(),
             What::Retention(pass) => pass.record(),
             What::State(state) => state.record(),
+            What::PushEnd(end) => end.record(),
         }
     }
 
@@ -292,6 +303,20 @@ impl State {
         };
         self.change.author.fill(&mut record);
         record.owner = text(self.owner.as_str());
+        record
+    }
+}
+
+impl PushEnd {
+    fn record(&self) -> Record<'_> {
+        let mut record = Record {
+            agent: text(&self.agent),
+            owner: text(self.owner.as_str()),
+            task_id: text(&self.task_id),
+            config_id: text(&self.config_id),
+            ..Record::about(Kind::Push, Outcome::Ok.as_str())
+        };
+        Author::Runtime.fill(&mut record);
         record
     }
 }

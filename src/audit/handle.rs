@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{Before, Chain};
-use super::entry::{BadCertificate, Call, Entry, State, StateChange, Stranger, What};
+use super::entry::{BadCertificate, Call, Entry, PushEnd, State, StateChange, Stranger, What};
 use super::error::OpenError;
 use super::file::Sink;
 use super::record::{Kind, Outcome};
@@ -210,6 +210,25 @@ impl Audit {
             places.places.extend(shared.place()?);
         }
         Ok(places)
+    }
+
+    /// Records that a push configuration is removed, because its receiver wants no more. It never fails: where there is no
+    /// room the record is counted as lost.
+    pub fn push_ended(&self, scope: &Scope, task_id: &Arc<str>, config_id: &Arc<str>) {
+        let Some(shared) = &self.0 else { return };
+        let end = PushEnd {
+            agent: scope.agent.clone(),
+            owner: scope.owner.clone(),
+            task_id: task_id.clone(),
+            config_id: config_id.clone(),
+        };
+        let entry = Entry {
+            at_ms: shared.clock.now_ms(),
+            what: What::PushEnd(Box::new(end)),
+        };
+        if shared.queue.try_send(entry).is_err() {
+            shared.dropped.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Writes what is in the queue, and takes nothing more.

@@ -36,6 +36,8 @@ pub enum Kind {
     Retention,
     /// A command of an operator.
     Admin,
+    /// A push configuration that its receiver has ended.
+    Push,
 }
 
 /// The outcomes that are not the reason of an error.
@@ -113,6 +115,13 @@ pub struct Removed {
     pub tasks: u64,
     /// Events that are gone, those of the tasks among them.
     pub events: u64,
+    /// Dead letters of push notifications that are gone, without those of the tasks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dead_letters: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One record. Fields that say nothing are left out; every text has at most 2,048 characters.
@@ -163,6 +172,9 @@ pub struct Record<'a> {
     /// Its context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_id: Option<Cow<'a, str>>,
+    /// The push configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_id: Option<Cow<'a, str>>,
     /// The state before; a task that is made has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Cow<'a, str>>,
@@ -236,6 +248,7 @@ impl<'a> Record<'a> {
             agent: None,
             task_id: None,
             context_id: None,
+            config_id: None,
             from: None,
             to: None,
             generation: None,

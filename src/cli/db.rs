@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use a2ad::app::{RetentionPolicy, database_settings, open_stores, prune, record_admin};
+use a2ad::app::{RetentionPolicy, database_settings, forget_dead_letters, open_stores, prune, record_admin};
 use a2ad::audit::Step;
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
@@ -164,13 +164,19 @@ impl Prune {
             return Err(NOT_IN_MEMORY.into());
         }
         let shutdown = Shutdown::new();
-        let repository = open_stores(&config, &shutdown).await?.tasks;
+        let stores = open_stores(&config, &shutdown).await?;
+        let clock = Clock::system();
         record_admin(&config, "db prune", Step::Begins).await?;
-        let removed = prune(&repository, &policy, &Clock::system()).await;
-        repository.close().await;
-        record_admin(&config, "db prune", Step::ends(removed.is_ok())).await?;
-        let removed = removed?;
+        let removed = prune(&stores.tasks, &policy, &clock).await;
+        let dead_letters = forget_dead_letters(&stores.push, &policy, &clock).await;
+        stores.tasks.close().await;
+        let is_done = removed.is_ok() && dead_letters.is_ok();
+        record_admin(&config, "db prune", Step::ends(is_done)).await?;
+        let (removed, dead_letters) = (removed?, dead_letters?);
         println!("{} tasks and {} events removed", removed.tasks, removed.events);
+        if dead_letters > 0 {
+            println!("{dead_letters} dead letters of push notifications removed");
+        }
         Ok(())
     }
 }

@@ -87,7 +87,7 @@ schema::section! {
         audit: Audit = Audit::default();
         /// How agent cards are served.
         card: Card = Card::default();
-        /// Where webhooks may be.
+        /// Where webhooks may be, and how push notifications are delivered to them.
         push: Push = Push::default();
         /// Requests that the server itself makes.
         egress: Egress = Egress::default();

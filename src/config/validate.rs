@@ -37,6 +37,7 @@ impl Config {
         self.check_secrets(&mut found);
         self.check_limits(&mut found);
         self.check_egress(&mut found);
+        found.extend(self.push.problems());
         let quotas = self.agents.iter();
         let quotas = quotas.filter_map(|(name, agent)| Some((name, agent.quota.as_ref()?)));
         found.extend(self.quotas.problems(quotas));

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Version, header};
@@ -27,6 +28,9 @@ const WINDOW_BYTES: u32 = 64 * 1024;
 
 /// Headers of an answer; more is an error.
 const HEADERS_MAX: usize = 100;
+
+/// How long the body of an answer is waited for that nobody wants.
+const BODY_WAIT: Duration = Duration::from_millis(250);
 
 /// What the connection says of itself is not the caller's to say.
 const OURS: [header::HeaderName; 7] = [
@@ -161,15 +165,34 @@ impl EgressClient {
     /// # Errors
     /// See [`Error`]. Behind [`Error::Timeout`], [`Error::TooLarge`] and [`Error::Http`] the host may have got the
     /// request; behind the others it has not.
-    pub async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        let exchange = self.exchange(self.prepared(request)?);
+        let answered = tokio::time::timeout(self.settings.timeout, exchange).await;
+        answered.unwrap_or(Err(Error::Timeout))
+    }
+
+    /// Sends a request for the head of its answer, whatever its status. What is short and comes at once of the body is
+    /// thrown away, so that the connection can be used again; a longer or slower one costs the connection and is no error.
+    ///
+    /// # Errors
+    /// As for [`EgressClient::send`], but for [`Error::TooLarge`].
+    pub async fn send_for_head(&self, request: Request<Bytes>) -> Result<Response<()>, Error> {
+        let request = self.prepared(request)?;
+        let answered = tokio::time::timeout(self.settings.timeout, self.client.request(request)).await;
+        let response = answered.map_err(|_| Error::Timeout)?;
+        let (head, body) = response.map_err(|error| cause(&error))?.into_parts();
+        let _ = tokio::time::timeout(BODY_WAIT, self.read(body)).await;
+        Ok(Response::from_parts(head, ()))
+    }
+
+    /// The request in the form in which it is sent: its URL checked, and without headers that belong to the connection.
+    fn prepared(&self, mut request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
         *request.uri_mut() = self.policy.check(&request.uri().to_string())?;
         *request.version_mut() = Version::HTTP_11;
         for name in OURS {
             request.headers_mut().remove(name);
         }
-        let exchange = self.exchange(request.map(Full::new));
-        let answered = tokio::time::timeout(self.settings.timeout, exchange).await;
-        answered.unwrap_or(Err(Error::Timeout))
+        Ok(request.map(Full::new))
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Error> {

@@ -40,6 +40,7 @@ use crate::pb::{
     ListTaskPushNotificationConfigsResponse, ListTasksRequest, ListTasksResponse, SendMessageRequest,
     SendMessageResponse, SubscribeToTaskRequest, Task, TaskPushNotificationConfig,
 };
+use crate::push::Pushes;
 use crate::quota::Quotas;
 use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
@@ -68,10 +69,11 @@ struct Inner {
     page_tokens: PageTokens,
     streams: StreamCounter,
     quotas: Quotas,
+    pushes: Pushes,
 }
 
 impl AgentService {
-    /// The operations of these agents.
+    /// The operations of these agents. Changes of push configurations go to `pushes` too.
     ///
     /// # Errors
     /// When a card can't be written as JSON or signed, or the machine has no randomness for the page token key.
@@ -82,6 +84,7 @@ impl AgentService {
         clock: Clock,
         shutdown: Shutdown,
         settings: ServiceSettings,
+        pushes: Pushes,
     ) -> Result<Self, Error> {
         let cards = card::Cards::new(&agents, settings.signing_key.clone(), clock.now_ms())?;
         let page_tokens = PageTokens::new(settings.page_token_key)?;
@@ -98,6 +101,7 @@ impl AgentService {
             page_tokens,
             streams,
             quotas,
+            pushes,
         })))
     }
 
@@ -292,7 +296,7 @@ impl AgentService {
     ) -> Result<TaskPushNotificationConfig, Error> {
         let method = Method::CreateTaskPushNotificationConfig;
         self.operate(call, method, request, |admission, request| async move {
-            self.0.create_push_config(&admission, request).await
+            self.0.create_push_config(call, &admission, request).await
         })
         .await
     }

@@ -2,7 +2,9 @@
 
 use super::guard::Admission;
 use super::{Inner, ServiceSettings};
-use crate::context::Scope;
+use crate::agent::Agent;
+use crate::config::MASK;
+use crate::context::{CallContext, Scope};
 use crate::egress::Refusal;
 use crate::error::{Error, Violation};
 use crate::execution::of_write;
@@ -12,6 +14,7 @@ use crate::pb::{
     ListTaskPushNotificationConfigsRequest, ListTaskPushNotificationConfigsResponse,
     TaskPushNotificationConfig,
 };
+use crate::push::{EVENTS_EXTENSION, Wanted, credentials};
 use crate::repository;
 use crate::task::{check_id, new_id};
 
@@ -20,6 +23,8 @@ pub(super) fn complete(
     mut config: TaskPushNotificationConfig,
     at: &str,
     settings: &ServiceSettings,
+    call: &CallContext,
+    agent: &Agent,
 ) -> Result<TaskPushNotificationConfig, Error> {
     let field = |name: &str| {
         if at.is_empty() {
@@ -40,6 +45,7 @@ pub(super) fn complete(
         let why = format!("a webhook URL {refusal}{instead}");
         return Err(Error::invalid(field("url"), why));
     }
+    check_events(call, agent, &config.url).map_err(|why| Error::invalid(field("url"), why))?;
     let secrets = [
         ("token", Some(&config.token)),
         (
@@ -59,21 +65,79 @@ pub(super) fn complete(
             ));
         }
     }
+    if let Some((name, why)) = refused_secret(&config) {
+        return Err(Error::invalid(field(name), why));
+    }
     // The tenant is where the configuration is kept, not a part of it.
     config.tenant.clear();
     Ok(config)
 }
 
+/// Which events a URL chooses counts for callers that know the extension. For others it would be a fragment that means
+/// nothing, and they are told rather than sent less than they expect.
+fn check_events(call: &CallContext, agent: &Agent, url: &str) -> Result<(), String> {
+    if Wanted::of_url(url)?.is_none() {
+        return Ok(());
+    }
+    let capabilities = agent.card.capabilities.as_ref();
+    let mut declared = capabilities
+        .iter()
+        .flat_map(|capabilities| &capabilities.extensions);
+    if !declared.any(|extension| extension.uri == EVENTS_EXTENSION) {
+        return Err(
+            "chooses events, which the agent's card does not offer; take the fragment out".to_owned(),
+        );
+    }
+    if !call.extensions.iter().any(|uri| uri == EVENTS_EXTENSION) {
+        return Err(format!(
+            "chooses events; declare the extension {EVENTS_EXTENSION} in A2A-Extensions, or take the fragment out"
+        ));
+    }
+    Ok(())
+}
+
+/// What is wrong with the secrets of a configuration: the field, and what to do.
+fn refused_secret(config: &TaskPushNotificationConfig) -> Option<(&'static str, &'static str)> {
+    const MASKED: &str = "is what answers show instead of a secret; send the secret itself";
+    if config.token == MASK {
+        return Some(("token", MASKED));
+    }
+    let authentication = config.authentication.as_ref()?;
+    if authentication.credentials == MASK {
+        return Some(("authentication.credentials", MASKED));
+    }
+    match credentials::check(authentication) {
+        Ok(()) => None,
+        Err(("scheme", why)) => Some(("authentication.scheme", why)),
+        Err((_, why)) => Some(("authentication.credentials", why)),
+    }
+}
+
+/// A configuration as it is shown: that there are secrets, and not which.
+fn masked(mut config: TaskPushNotificationConfig) -> TaskPushNotificationConfig {
+    let mask = |secret: &mut String| {
+        if !secret.is_empty() {
+            MASK.clone_into(secret);
+        }
+    };
+    mask(&mut config.token);
+    if let Some(authentication) = &mut config.authentication {
+        mask(&mut authentication.credentials);
+    }
+    config
+}
+
 impl Inner {
     pub(super) async fn create_push_config(
         &self,
+        call: &CallContext,
         admission: &Admission,
         request: TaskPushNotificationConfig,
     ) -> Result<TaskPushNotificationConfig, Error> {
         inspect(&request, &self.settings.inspect).map_err(Error::violations)?;
         self.check_task_id(&request.task_id, "taskId", Vec::new())?;
         let tenant = request.tenant.clone();
-        let config = complete(request, "", &self.settings)?;
+        let config = complete(request, "", &self.settings, call, &admission.agent)?;
         let limit = self.settings.push_configs_per_task_max;
         if !self
             .repository
@@ -83,7 +147,12 @@ impl Inner {
         {
             return Err(Error::task_not_found(&config.task_id));
         }
-        Ok(TaskPushNotificationConfig { tenant, ..config })
+        // What is on its way by the configuration that it replaces is of the past.
+        self.pushes.stop(&config.task_id, &config.id);
+        Ok(TaskPushNotificationConfig {
+            tenant,
+            ..masked(config)
+        })
     }
 
     pub(super) async fn get_push_config(
@@ -104,7 +173,7 @@ impl Inner {
         })?;
         Ok(TaskPushNotificationConfig {
             tenant: request.tenant,
-            ..config
+            ..masked(config)
         })
     }
 
@@ -151,7 +220,7 @@ impl Inner {
             .map(|last| last.id.clone())
             .unwrap_or_default();
         Ok(ListTaskPushNotificationConfigsResponse {
-            configs,
+            configs: configs.into_iter().map(masked).collect(),
             next_page_token,
         })
     }
@@ -170,6 +239,7 @@ impl Inner {
         {
             return Err(Error::task_not_found(&request.task_id));
         }
+        self.pushes.stop(&request.task_id, &request.id);
         Ok(())
     }
 

@@ -279,7 +279,7 @@ impl Inner {
             ));
         }
         let field = "configuration.taskPushNotificationConfig";
-        push_config::complete(config.clone(), field, &self.settings).map(Some)
+        push_config::complete(config.clone(), field, &self.settings, call, &admission.agent).map(Some)
     }
 }
 

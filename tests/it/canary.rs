@@ -15,6 +15,8 @@ use self::search::{Canary, Haystack, found_in};
 use crate::audit::program::{Caller, Place};
 use crate::binary::PROGRAM;
 use crate::support::engine::eventually;
+use crate::support::messages::{configured, send};
+use crate::support::webhook::{Answer, Webhook};
 
 /// The program with its output in files, at the level at which everything is logged.
 struct Running {
@@ -163,6 +165,28 @@ async fn call_in_all_ways(caller: &Caller, canaries: &BTreeMap<&str, Canary>) ->
     errors
 }
 
+/// Deliveries to a webhook that takes none of them.
+async fn deliver_in_vain(caller: &Caller, canaries: &BTreeMap<&str, Canary>) {
+    let receiver = Webhook::new(|number, _| Answer::Status(if number % 2 == 0 { 500 } else { 401 })).await;
+    let query = search::percent(&canaries["webhook query"].text);
+    let config = push_config(canaries, receiver.url(&format!("/a?token={query}")), "");
+    let request = configured(send("conformance", "tck-complete-task", "x"), |configuration| {
+        configuration.task_push_notification_config = Some(config);
+    });
+    caller.grpc().send_message(request).await.unwrap();
+    let received = receiver.wait(4).await;
+    // They do come with all of their secrets.
+    let credentials = &canaries["push credentials"].text;
+    assert_eq!(
+        received[3].header("authorization"),
+        format!("Bearer {credentials}")
+    );
+    assert_eq!(
+        received[3].header("a2a-notification-token"),
+        canaries["push token"].text
+    );
+}
+
 /// What another caller is told about these things.
 async fn look_from_outside(caller: &Caller) -> Vec<String> {
     let list = a2ad::pb::ListTasksRequest {
@@ -184,12 +208,14 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     let canaries = canaries();
     let key = &canaries["page token key"].text;
     let place = Place::new(&format!(
-        "[server]\npage_token_key = \"{key}\"\n[database]\nurl = \"sqlite://a2ad.db\"\n"
+        "[server]\npage_token_key = \"{key}\"\n[database]\nurl = \"sqlite://a2ad.db\"\n\
+         [push]\nallow_loopback_webhooks = true\nbackoff_max_ms = 5\nbackoff_min_ms = 1\n"
     ));
     let running = start(&place).await;
     let caller = place.caller_at(running.port, "a").await;
     let other = place.caller_at(running.port, "b").await;
     let errors = call_in_all_ways(&caller, &canaries).await;
+    deliver_in_vain(&caller, &canaries).await;
     let outside = look_from_outside(&other).await;
     let read = |name: &str| std::fs::read(place.files.path(name)).unwrap();
     eventually(async || read("audit.jsonl").windows(9).any(|bytes| bytes == b"not-there")).await;
@@ -233,6 +259,7 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     );
     for (name, word) in [
         ("log", "TRACE"),
+        ("log", "not delivered; it is tried again"),
         ("audit file", "not-there"),
         ("config check", "***"),
     ] {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms and their levels, as `src/lib.rs` documents them; a room uses rooms of lower levels, and those of its own
 /// level that are named for it.
-const ROOMS: [(&str, u8, &[&str]); 27] = [
+const ROOMS: [(&str, u8, &[&str]); 28] = [
     ("error", 0, &[]),
     ("clock", 0, &[]),
     ("fault", 0, &[]),
@@ -31,6 +31,7 @@ const ROOMS: [(&str, u8, &[&str]); 27] = [
     ("repository", 2, &[]),
     ("bus", 2, &[]),
     ("execution", 3, &[]),
+    ("push", 3, &[]),
     ("service", 4, &[]),
     ("server", 5, &[]),
     ("auth", 5, &[]),

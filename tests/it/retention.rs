@@ -81,7 +81,8 @@ async fn every_state_and_agent_has_its_time() {
             removed,
             Removed {
                 tasks,
-                events: 2 * tasks
+                events: 2 * tasks,
+                dead_letters: 0,
             },
             "after {seconds} s"
         );
@@ -193,6 +194,7 @@ async fn tasks_go_while_others_read_and_write() {
     let all = Removed {
         tasks: TASKS as u64,
         events: 2 * TASKS as u64,
+        dead_letters: 0,
     };
     assert_eq!(removed, all);
     // There are more than sixty turns; one write at least finds its place between two of them.
@@ -258,7 +260,8 @@ async fn a_reader_of_events_that_go_is_told_so() {
         removed,
         Removed {
             tasks: 0,
-            events: 581
+            events: 581,
+            dead_letters: 0,
         }
     );
     assert_eq!(

@@ -240,7 +240,7 @@ const checks = {
       TaskPushNotificationConfig.fromJSON({ taskId: task.id, url, ...rest }),
     );
     const made = await make({ id: 'one', token: 't' });
-    assert.deepEqual([made.id, made.taskId, made.url, made.token], ['one', task.id, url, 't']);
+    assert.deepEqual([made.id, made.taskId, made.url, made.token], ['one', task.id, url, '***']);
     const other = await make({});
     const key = { tenant: '', taskId: task.id, id: 'one' };
     assert.deepEqual(await full.client.getTaskPushNotificationConfig(key), made);

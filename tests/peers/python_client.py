@@ -337,7 +337,7 @@ async def push_configs(full, *_):
     made = await full.unary.create_task_push_notification_config(
         pb.TaskPushNotificationConfig(task_id=task.id, id="one", url=url, token="t")
     )
-    equal((made.id, made.task_id, made.url, made.token), ("one", task.id, url, "t"))
+    equal((made.id, made.task_id, made.url, made.token), ("one", task.id, url, "***"))
     other = await full.unary.create_task_push_notification_config(
         pb.TaskPushNotificationConfig(task_id=task.id, url=url)
     )

@@ -1,6 +1,7 @@
 //! From the one configuration to each room's settings.
 
 mod listener;
+mod push;
 mod storage;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::service::ServiceSettings;
 use crate::signature::SigningKey;
 
 pub(in crate::app) use listener::{server, tls};
+pub(in crate::app) use push::push;
 pub(in crate::app) use storage::audit;
 pub use storage::{database, keys};
 
@@ -75,7 +77,7 @@ pub(in crate::app) fn service(config: &Config, signing_key: Option<Arc<SigningKe
 }
 
 /// Where webhooks may be. Validation has seen to it that networks are networks.
-fn webhooks(config: &Config) -> EgressPolicy {
+pub(in crate::app) fn webhooks(config: &Config) -> EgressPolicy {
     let networks = &config.push.allowed_networks;
     EgressPolicy {
         allow_loopback: config.push.allow_loopback_webhooks,

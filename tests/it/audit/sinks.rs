@@ -278,7 +278,11 @@ async fn a_pass_of_retention_is_recorded_unless_it_found_nothing() {
     audit.retention().unwrap().ends();
     let opened = |tasks| {
         let mut record = audit.retention().unwrap();
-        record.removed = Removed { tasks, events: 7 };
+        record.removed = Removed {
+            tasks,
+            events: 7,
+            dead_letters: 1,
+        };
         record
     };
     opened(1).ends();

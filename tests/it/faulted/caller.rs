@@ -11,6 +11,7 @@ use a2ad::context::CallContext;
 use a2ad::error::{Error, Kind};
 use a2ad::execution::{EventStream, ExecutionSettings, Executions, Sweeper};
 use a2ad::pb::{SendMessageRequest, SubscribeToTaskRequest, Task};
+use a2ad::push::Pushes;
 use a2ad::repository::conformance::{NOW_MS, scope};
 use a2ad::repository::memory::MemoryRepository;
 use a2ad::repository::{ListQuery, TaskRepository as _};
@@ -78,6 +79,7 @@ impl Caller {
             clock,
             shutdown.clone(),
             ServiceSettings::default(),
+            Pushes::default(),
         );
         shutdown.spawn("leases", executions.clone().keep_leases());
         let sweeper = Sweeper::new(executions.clone(), agents.clone());

@@ -10,6 +10,7 @@ use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::execution::Executions;
 use a2ad::pb::{AgentCapabilities, AgentCard, AgentExtension};
+use a2ad::push::Pushes;
 use a2ad::repository::memory::MemoryRepository;
 use a2ad::service::{AgentService, ServiceSettings};
 use a2ad::shutdown::Shutdown;
@@ -47,8 +48,16 @@ impl World {
             Audit::off(),
         );
         let service = ServiceSettings::default();
-        let service =
-            AgentService::new(agents(), executions, repository, clock, shutdown.clone(), service).unwrap();
+        let service = AgentService::new(
+            agents(),
+            executions,
+            repository,
+            clock,
+            shutdown.clone(),
+            service,
+            Pushes::default(),
+        )
+        .unwrap();
         let api = Api::new(service, Authenticator::open(), settings, shutdown.clone())
             .await
             .unwrap();

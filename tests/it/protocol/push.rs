@@ -6,7 +6,7 @@ use a2ad::pb::{
     ListTaskPushNotificationConfigsRequest, TaskPushNotificationConfig,
 };
 
-use crate::support::messages::{configured, reply, send, task};
+use crate::support::messages::{configured, masked, reply, send, task};
 use crate::support::wire::{Wire, for_each_binding};
 use crate::support::world::{Scenario, World};
 
@@ -70,8 +70,9 @@ async fn a_configuration_lives_from_its_making_to_its_end(wire: Wire) {
         authentication: Some(authentication),
         ..config(&done.id, "mine")
     };
-    assert_eq!(client.call(asked.clone()).await.unwrap(), asked);
-    assert_eq!(client.call(one(&done.id, "mine")).await.unwrap(), asked);
+    let shown = masked(asked.clone());
+    assert_eq!(client.call(asked).await.unwrap(), shown);
+    assert_eq!(client.call(one(&done.id, "mine")).await.unwrap(), shown);
     let changed = TaskPushNotificationConfig {
         url: "https://example.com/other".to_owned(),
         ..config(&done.id, "mine")

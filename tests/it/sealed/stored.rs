@@ -9,7 +9,7 @@ use a2ad::repository::TaskRepository as _;
 use a2ad::repository::conformance::{Sketch, scope};
 
 use super::{CREDENTIALS, Place, TOKEN, URL, config, in_the_clear, keys};
-use crate::support::messages::{configured, send, task};
+use crate::support::messages::{configured, masked, send, task};
 use crate::support::wire::{TestClient, Wire, for_each_binding};
 use crate::support::world::{Scenario, on_postgres};
 
@@ -41,8 +41,9 @@ async fn entrust(client: &TestClient) -> String {
     let sent = with_config(send(AGENT, SAID, "x"));
     let id = task(client.call(sent).await.unwrap()).id;
     let asked = of_agent(config(&id, "mine"));
-    assert_eq!(client.call(asked.clone()).await.unwrap(), asked);
-    assert_eq!(client.call(one(&id)).await.unwrap(), asked);
+    let shown = masked(asked.clone());
+    assert_eq!(client.call(asked).await.unwrap(), shown);
+    assert_eq!(client.call(one(&id)).await.unwrap(), shown);
     id
 }
 
@@ -158,7 +159,7 @@ async fn the_key_file_serves_every_start() {
         world.ended().await;
         world = start(key).await;
         let read = world.client(Wire::Grpc).call(one(&id)).await.unwrap();
-        assert_eq!(read, of_agent(config(&id, "mine")), "{key:?}");
+        assert_eq!(read, masked(of_agent(config(&id, "mine"))), "{key:?}");
     }
     world.stop();
     world.ended().await;

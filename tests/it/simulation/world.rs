@@ -12,6 +12,7 @@ use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::context::{CallContext, Principal};
 use a2ad::execution::{ExecutionSettings, Executions, Sweeper};
+use a2ad::push::Pushes;
 use a2ad::repository::conformance::NOW_MS;
 use a2ad::repository::memory::MemoryRepository;
 use a2ad::service::{AgentService, ServiceSettings};
@@ -143,6 +144,7 @@ impl World {
             self.clock.clone(),
             shutdown.clone(),
             settings,
+            Pushes::default(),
         );
         let cut_off = CancellationToken::new();
         let heartbeat = executions.clone().keep_leases();

@@ -6,7 +6,7 @@ use a2ad::pb::part::Content;
 use a2ad::pb::send_message_response::Payload;
 use a2ad::pb::{
     GetTaskRequest, Message, Part, Role, SendMessageConfiguration, SendMessageRequest, SendMessageResponse,
-    SubscribeToTaskRequest, Task, TaskState, json, stream_response,
+    SubscribeToTaskRequest, Task, TaskPushNotificationConfig, TaskState, json, stream_response,
 };
 
 pub type Event = stream_response::Payload;
@@ -80,6 +80,18 @@ pub fn subscribe(agent: &str, id: &str) -> SubscribeToTaskRequest {
         tenant: agent.to_owned(),
         id: id.to_owned(),
     }
+}
+
+/// A configuration as answers show it: that it has secrets, and not which.
+pub fn masked(mut config: TaskPushNotificationConfig) -> TaskPushNotificationConfig {
+    let authentication = config.authentication.as_mut();
+    let credentials = authentication.map(|authentication| &mut authentication.credentials);
+    for secret in [Some(&mut config.token), credentials].into_iter().flatten() {
+        if !secret.is_empty() {
+            *secret = "***".to_owned();
+        }
+    }
+    config
 }
 
 /// The task of an answer.

@@ -12,5 +12,6 @@ pub mod puppet;
 pub mod random;
 pub mod raw;
 pub mod stalled;
+pub mod webhook;
 pub mod wire;
 pub mod world;

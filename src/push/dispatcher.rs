@@ -1,0 +1,270 @@
+//! The loop: it sleeps until something is due, claims what there is room for, and starts a lane for each stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::PushSettings;
+use super::breaker::Breakers;
+use super::lane::{Engine, Lane};
+use super::metrics::PushReport;
+use super::pushes::{Pushes, release};
+use super::settler::Settler;
+use super::shares::Shares;
+use super::transport::{Signer, Transport};
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::repository::{
+    ClaimQuery, Claimed, Error, PushRepository, Settlement, TaskRepository, webhook_host,
+};
+use crate::shutdown::Shutdown;
+
+/// The pause before due streams that could not be claimed are looked at again: others have them, or their owner or host
+/// has its share.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
+
+/// The least time between two looks when the first has found nothing: bells ring for every commit, and a busy process
+/// should not look for each.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// How far deliveries are counted for reports.
+const BACKLOG_MAX: usize = 10_000;
+
+/// What a dispatcher works with.
+pub struct Needs {
+    /// Where deliveries wait.
+    pub outbox: Arc<dyn PushRepository>,
+    /// Where their events are.
+    pub tasks: Arc<dyn TaskRepository>,
+    /// What brings them to receivers.
+    pub transport: Arc<dyn Transport>,
+    /// What signs them, if anything does.
+    pub signer: Option<Arc<dyn Signer>>,
+    /// The time.
+    pub clock: Clock,
+    /// Where the end of a configuration is recorded.
+    pub audit: Audit,
+    /// Ends the dispatcher.
+    pub shutdown: Shutdown,
+}
+
+/// Delivers what is due.
+pub struct Dispatcher {
+    engine: Arc<Engine>,
+    shares: Arc<Shares>,
+    shutdown: Shutdown,
+}
+
+/// What one look at the outbox has shown.
+enum Look {
+    /// There may be more.
+    More,
+    /// There is nothing to do for so long.
+    Rest(Duration),
+}
+
+impl Dispatcher {
+    /// A dispatcher whose handle is `pushes`, and the tasks behind it; they end with `needs.shutdown`.
+    pub fn start(needs: Needs, settings: PushSettings, pushes: Pushes) {
+        let (settler, settling) = Settler::new(needs.outbox.clone(), &settings);
+        let shutdown = needs.shutdown;
+        // It ends with the last lane: what was sent is to be written down whenever that is.
+        shutdown.spawn("push settler", settling);
+        let dispatcher = Self {
+            shares: Shares::new(&settings),
+            engine: Arc::new(Engine {
+                outbox: needs.outbox,
+                tasks: needs.tasks,
+                transport: needs.transport,
+                signer: needs.signer,
+                clock: needs.clock,
+                audit: needs.audit,
+                breakers: Breakers::new(&settings),
+                settings,
+                settler,
+                pushes,
+                draining: shutdown.drain_token(),
+            }),
+            shutdown: shutdown.clone(),
+        };
+        shutdown.spawn("push", dispatcher.run());
+    }
+
+    async fn run(self) {
+        let reports = self.reports();
+        tokio::select! {
+            () = self.dispatch() => {}
+            () = reports => {}
+        }
+    }
+
+    /// Until the process drains. A claim is never cut off in the middle: whatever it took would be nobody's for long.
+    async fn dispatch(&self) {
+        let mut failures = 0;
+        while !self.shutdown.is_draining() {
+            let rest = match self.look().await {
+                Ok(Look::More) => {
+                    failures = 0;
+                    continue;
+                }
+                Ok(Look::Rest(rest)) => {
+                    failures = 0;
+                    rest.min(self.engine.settings.poll)
+                }
+                Err(error) => {
+                    if failures == 0 {
+                        tracing::warn!(%error, "push notifications wait for the database");
+                    }
+                    failures += 1;
+                    self.engine.settings.poll
+                }
+            };
+            let looked = Instant::now();
+            tokio::select! {
+                biased;
+                () = self.shutdown.draining() => {}
+                // While the database is away a bell changes nothing.
+                () = self.engine.pushes.0.bell.notified(), if failures == 0 => {}
+                () = tokio::time::sleep(rest) => {}
+            }
+            tokio::time::sleep_until(looked + GATHER).await;
+        }
+    }
+
+    async fn look(&self) -> Result<Look, Error> {
+        let free = self.shares.free();
+        if free == 0 {
+            return Ok(Look::Rest(Duration::MAX));
+        }
+        match self.engine.outbox.next_due().await? {
+            None => return Ok(Look::Rest(Duration::MAX)),
+            Some(due) if !due.is_zero() => return Ok(Look::Rest(due)),
+            Some(_) => {}
+        }
+        let count = self.claim(free).await?;
+        let look = if count == 0 {
+            Look::Rest(SECOND_LOOK)
+        } else {
+            Look::More
+        };
+        Ok(look)
+    }
+
+    /// Claims what there is room for and starts it; how many streams that were.
+    async fn claim(&self, limit: usize) -> Result<usize, Error> {
+        let (except_owners, mut except_hosts) = self.shares.full();
+        except_hosts.extend(self.engine.breakers.shut());
+        let settings = &self.engine.settings;
+        let query = ClaimQuery {
+            limit,
+            deliveries_max: settings.deliveries_per_claim_max,
+            ttl: settings.claim,
+            except_owners,
+            except_hosts,
+        };
+        self.engine.pushes.claiming();
+        let claimed = self.engine.outbox.claim(&query).await;
+        let count = claimed.as_ref().map_or(0, Vec::len);
+        let left = claimed.map(|claimed| {
+            let started = claimed
+                .into_iter()
+                .filter_map(|claimed| self.begin(claimed).err());
+            started.collect::<Vec<_>>()
+        });
+        self.engine.pushes.claimed();
+        let left = left?;
+        if !left.is_empty() {
+            self.engine.outbox.settle(&left).await?;
+        }
+        Ok(count)
+    }
+
+    /// Starts a lane.
+    ///
+    /// # Errors
+    /// The settlement that gives the claim up: the stream was stopped, there is no place for it, or the process drains.
+    fn begin(&self, claimed: Claimed) -> Result<(), Settlement> {
+        let host = webhook_host(&claimed.config.url);
+        let given_up = release(claimed.stream.clone(), claimed.claim);
+        if self.shutdown.is_draining() {
+            return Err(given_up);
+        }
+        let place = self.shares.enter(&claimed.scope.owner, &host);
+        let Some(place) = place else { return Err(given_up) };
+        let pushes = &self.engine.pushes;
+        let sending = pushes.begin(&claimed.stream, claimed.claim);
+        let Some(sending) = sending else {
+            return Err(given_up);
+        };
+        let span = tracing::info_span!(
+            "push",
+            task.id = &*claimed.stream.task_id,
+            config.id = &*claimed.stream.config_id,
+            host = &*host,
+        );
+        let lane = Lane {
+            engine: self.engine.clone(),
+            claimed,
+            host,
+            sending,
+            _place: place,
+        };
+        self.shutdown.spawn("push lane", lane.run().instrument(span));
+        Ok(())
+    }
+
+    /// Says now and then what was done.
+    async fn reports(&self) {
+        let mut before = PushReport::default();
+        loop {
+            tokio::time::sleep(self.engine.settings.report_interval).await;
+            let metrics = &self.engine.pushes.0.metrics;
+            metrics.under_way(self.shares.held(), self.engine.breakers.open());
+            match self.engine.outbox.backlog(BACKLOG_MAX).await {
+                Ok(backlog) => metrics.backlog(backlog),
+                Err(error) => tracing::debug!(%error, "what waits could not be counted"),
+            }
+            let now = metrics.report();
+            if now != before {
+                log(&now);
+            }
+            before = now;
+        }
+    }
+}
+
+fn log(report: &PushReport) {
+    tracing::info!(
+        push.delivered = report.delivered,
+        push.unwanted = report.unwanted,
+        push.retried = report.retried,
+        push.refused = report.refused,
+        push.dead = report.dead,
+        push.ended = report.ended,
+        push.postponed = report.postponed,
+        push.lost = report.lost,
+        push.latencies = ?report.latencies,
+        push.under_way = report.under_way,
+        push.hosts_left_alone = report.hosts_left_alone,
+        push.waiting = report.waiting,
+        push.dead_letters = report.dead_letters,
+        push.overdue_ms = report.overdue_ms,
+        "push notifications since the start"
+    );
+}
+
+impl Pushes {
+    /// Gives up the claims of what is still under way, so that others need not wait until they run out.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn hand_back(&self, outbox: &Arc<dyn PushRepository>) -> Result<(), Error> {
+        let releases = self.releases();
+        if !releases.is_empty() {
+            outbox.settle(&releases).await?;
+        }
+        Ok(())
+    }
+}
