@@ -22,6 +22,7 @@ mod retention;
 mod runtime;
 mod settings;
 mod signals;
+mod signing;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     HostedAgent, RetentionPolicy, StartError, audit, auth, cards, retention, settings, signals::Signals,
+    signing,
 };
 use crate::agent::Agents;
 use crate::api::Api;
@@ -61,7 +62,8 @@ impl Runtime {
             .map_err(|cause| listen_error(config.server.listen, cause))?;
         let base_url = config.server.public_url(address, tls.is_some());
         let security = auth::settings(&config);
-        let signing_key = cards::signing_key(&config)?;
+        let secrets = settings::keys(&config)?;
+        let signing_keys = signing::keys(&config, &secrets)?;
         let agents = Agents::new(
             cards::agents(hosted, &config, &base_url, &security)?,
             config.default_agent.as_deref(),
@@ -78,7 +80,7 @@ impl Runtime {
             shutdown: &shutdown,
             egress: &Egress::open(settings::egress(&config), &shutdown).await?,
             keys: api_keys,
-            secrets: settings::keys(&config)?,
+            secrets,
         };
         let authenticator = Authenticator::new(security, needs).await?;
         let executions = Executions::new(
@@ -102,7 +104,7 @@ impl Runtime {
             repository.clone(),
             clock,
             shutdown.clone(),
-            settings::service(&config, signing_key),
+            settings::service(&config, signing_keys),
         )?;
         let api = Api::new(
             service.clone(),

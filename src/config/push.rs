@@ -1,5 +1,7 @@
 //! `[push]`: push notifications.
 
+use std::path::PathBuf;
+
 use super::schema::section;
 
 section! {
@@ -11,5 +13,11 @@ section! {
         /// Networks that are not public and whose hosts may be webhooks all the same, like "10.1.0.0/16". Loopback,
         /// link-local and multicast addresses are none of theirs, whatever is written here.
         allowed_networks: Vec<String> = Vec::new();
+        /// Private key that webhooks are signed with (RFC 9421): PEM of PKCS#8, P-256 or Ed25519, readable by its owner
+        /// only. Absent: the key of cards; without one, a key derived from `secrets.key` or the key file of the database.
+        signing_key_file: Option<PathBuf> = None;
+        /// Further private keys whose public halves stand in /.well-known/jwks.json: the next key before it signs, and
+        /// former ones as long as receivers may need them. At most 8.
+        published_key_files: Vec<PathBuf> = Vec::new();
     }
 }

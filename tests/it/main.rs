@@ -43,6 +43,7 @@ mod protocol;
 mod proxies;
 mod python;
 mod quotas;
+mod receiver;
 mod repositories;
 mod repository_model;
 mod resuming;

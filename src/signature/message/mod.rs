@@ -10,6 +10,8 @@ mod base;
 mod digest;
 mod input;
 mod sign;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use sign::{Outgoing, sign};
@@ -36,7 +38,7 @@ pub const VALID_S: i64 = 300;
 pub const DELIVERY_ID_BYTES_MAX: usize = 256;
 
 /// What a signature has to cover (RFC 9421 section 2), in the order in which ours do.
-const COVERED: [&str; 5] = [
+pub const COVERED: [&str; 5] = [
     "@method",
     "@target-uri",
     CONTENT_DIGEST,

@@ -6,7 +6,9 @@ use http::{HeaderName, HeaderValue, Method, Uri, header};
 use sfv::{BareItem, InnerList, Integer, Item, KeyRef, Parameters};
 
 use super::base::base;
-use super::{CONTENT_DIGEST, COVERED, DELIVERY_ID, DELIVERY_ID_BYTES_MAX, SIGNATURE, SIGNATURE_INPUT, TAG, VALID_S};
+use super::{
+    CONTENT_DIGEST, COVERED, DELIVERY_ID, DELIVERY_ID_BYTES_MAX, SIGNATURE, SIGNATURE_INPUT, TAG, VALID_S,
+};
 use super::{digest, input};
 use crate::signature::{Error, SigningKey};
 
@@ -40,16 +42,31 @@ pub fn sign(key: &SigningKey, message: &Outgoing<'_>) -> Result<Vec<(HeaderName,
     if id.is_empty() || id.len() > DELIVERY_ID_BYTES_MAX || !id.bytes().all(|c| c.is_ascii_graphic()) {
         return Err(Error::Header("delivery id"));
     }
-    let (target, digest) = (message.target.to_string(), digest::write(&digest::of(message.body)));
-    let values = [message.method.as_str(), &target, &digest, message.content_type, id];
+    let (target, digest) = (
+        message.target.to_string(),
+        digest::write(&digest::of(message.body)),
+    );
+    let values = [
+        message.method.as_str(),
+        &target,
+        &digest,
+        message.content_type,
+        id,
+    ];
     let parameters = parameters(key, message.created).ok_or(Error::Header("time"))?;
     let base = base(COVERED.into_iter().zip(values), &parameters);
     let signature = STANDARD.encode(key.sign_bytes(base.as_bytes())?);
     let value = |text: String, what| HeaderValue::try_from(text).map_err(|_| Error::Header(what));
     Ok(vec![
-        (header::CONTENT_TYPE, HeaderValue::from_static(message.content_type)),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(message.content_type),
+        ),
         (HeaderName::from_static(CONTENT_DIGEST), value(digest, "digest")?),
-        (HeaderName::from_static(DELIVERY_ID), value(id.to_owned(), "delivery id")?),
+        (
+            HeaderName::from_static(DELIVERY_ID),
+            value(id.to_owned(), "delivery id")?,
+        ),
         (
             HeaderName::from_static(SIGNATURE_INPUT),
             value(format!("{LABEL}={parameters}"), "key id")?,
@@ -77,5 +94,8 @@ fn parameters(key: &SigningKey, created: i64) -> Option<String> {
         parameters.insert(KeyRef::from_str(name).ok()?.to_owned(), value);
     }
     let covered = COVERED.into_iter().map(|name| text(name).map(Item::new));
-    input::write(&InnerList::with_params(covered.collect::<Option<_>>()?, parameters))
+    input::write(&InnerList::with_params(
+        covered.collect::<Option<_>>()?,
+        parameters,
+    ))
 }

@@ -9,7 +9,9 @@ use jsonwebtoken::Algorithm;
 
 use super::base::base;
 use super::input::{self, Input};
-use super::{CONTENT_DIGEST, COVERED, DELIVERY_ID, DELIVERY_ID_BYTES_MAX, SIGNATURE, SIGNATURE_INPUT, digest};
+use super::{
+    CONTENT_DIGEST, COVERED, DELIVERY_ID, DELIVERY_ID_BYTES_MAX, SIGNATURE, SIGNATURE_INPUT, digest,
+};
 use crate::signature::PublicKeys;
 use crate::signature::key::{ED25519_OF_MESSAGES, P256_OF_MESSAGES};
 
@@ -150,7 +152,9 @@ fn check_time(input: &Input, window: &Window) -> Result<(), Refusal> {
     if age < 0 && age.saturating_neg() > seconds(window.leeway) {
         return Err(Refusal::Future);
     }
-    let late = input.expires.map_or(0, |expires| window.now.saturating_sub(expires));
+    let late = input
+        .expires
+        .map_or(0, |expires| window.now.saturating_sub(expires));
     if age > seconds(window.age_max) || late > seconds(window.leeway) {
         return Err(Refusal::Old);
     }
@@ -170,7 +174,10 @@ fn signed(input: &Input, message: &Incoming<'_>) -> Result<String, Refusal> {
         });
     }
     let names = input.components.iter().map(String::as_str);
-    Ok(base(names.zip(values.iter().map(String::as_str)), &input.parameters))
+    Ok(base(
+        names.zip(values.iter().map(String::as_str)),
+        &input.parameters,
+    ))
 }
 
 fn check_key(input: &Input, keys: &PublicKeys, signed: &str) -> Result<(), Refusal> {
