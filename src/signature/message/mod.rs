@@ -12,6 +12,8 @@ mod input;
 mod sign;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 mod verify;
 
 pub use sign::{Outgoing, sign};
