@@ -10,6 +10,9 @@ use crate::signature::SigningKey;
 /// What the keys of webhooks are derived for. Signatures of it stand in no database, but receivers pin the keys.
 const PURPOSE: &str = "push signing";
 
+/// Former keys that are published of those that are derived, the first ones: verifiers read sets of 64 keys in all.
+const FORMER_MAX: usize = 8;
+
 /// The keys of a runtime.
 #[derive(Default)]
 pub(super) struct SigningKeys {
@@ -49,7 +52,7 @@ pub(super) fn keys(config: &Config, secrets: &KeySource) -> Result<SigningKeys, 
     if signing.is_none() {
         let mut derived = derived(secrets)?.into_iter();
         signing = derived.next();
-        published.extend(derived);
+        published.extend(derived.take(FORMER_MAX));
     }
     if signing.is_none() {
         tracing::warn!("webhooks are not signed; set push.signing_key_file, or secrets.key");
@@ -103,6 +106,8 @@ mod tests {
         let (new, published) = ids(&config, &ring(2, &[1]));
         assert_ne!(new, old);
         assert_eq!(published, [old.unwrap()]);
+        let many: Vec<u8> = (10..100).collect();
+        assert_eq!(ids(&config, &ring(2, &many)).1.len(), FORMER_MAX);
         assert_eq!(ids(&config, &KeySource::none()), (None, Vec::new()));
     }
 

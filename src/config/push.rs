@@ -21,3 +21,18 @@ section! {
         published_key_files: Vec<PathBuf> = Vec::new();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn published_keys_have_a_limit() {
+        let mut config = Config::default();
+        config.push.published_key_files = vec!["k.key".into(); 8];
+        assert!(config.validate().is_ok());
+        config.push.published_key_files.push("k.key".into());
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains("push.published_key_files"), "{error}");
+    }
+}

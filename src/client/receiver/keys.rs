@@ -130,3 +130,25 @@ impl KeyCache {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::{SigningKey, jwk_set};
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_could_not_be_fetched_for_too_long_are_not_used() {
+        let set = || {
+            let key = SigningKey::of_seed(&[1; 32]).unwrap();
+            PublicKeys::parse(jwk_set([&key]).as_bytes()).unwrap()
+        };
+        let settings = ReceiverSettings::default();
+        let cache = KeyCache::new(SenderKeys::Fixed(set()), &settings);
+        cache.keep(Ok(set()), "https://a.example");
+        tokio::time::advance(settings.keys_stale_max).await;
+        cache.keep(Err("away".to_owned()), "https://a.example");
+        assert!(cache.usable().is_some());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(cache.usable().is_none());
+    }
+}
