@@ -24,8 +24,7 @@ pub async fn keys(from: &str, shutdown: &Shutdown) -> Result<SenderKeys, Box<dyn
     let client = Egress::open(EgressSettings::default(), shutdown)
         .await?
         .client(policy);
-    let url = from.to_owned();
-    Ok(SenderKeys::Url { client, url })
+    Ok(SenderKeys::at(client, from))
 }
 
 /// What is mounted, and what comes.

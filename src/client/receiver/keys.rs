@@ -17,10 +17,20 @@ pub enum SenderKeys {
     /// otherwise: who can change the answer can sign.
     Url {
         /// What fetches it.
-        client: EgressClient,
+        client: Box<EgressClient>,
         /// The URL.
         url: String,
     },
+}
+
+impl SenderKeys {
+    /// The JWK set at a URL, fetched by this client.
+    pub fn at(client: EgressClient, url: impl Into<String>) -> Self {
+        Self::Url {
+            client: Box::new(client),
+            url: url.into(),
+        }
+    }
 }
 
 /// Keys with their age. One request fetches them at a time, however many wait.
@@ -56,7 +66,7 @@ impl KeyCache {
                     },
                 )
             }
-            SenderKeys::Url { client, url } => (Some((client, url)), Known::default()),
+            SenderKeys::Url { client, url } => (Some((*client, url)), Known::default()),
         };
         Self {
             origin,

@@ -65,10 +65,7 @@ impl KeyServer {
     }
 
     fn bench_with(&self, settings: ReceiverSettings) -> Bench {
-        let keys = SenderKeys::Url {
-            client: self.client.clone(),
-            url: self.url.clone(),
-        };
+        let keys = SenderKeys::at(self.client.clone(), &self.url);
         Bench::with(settings, |builder| builder.keys(keys))
     }
 
