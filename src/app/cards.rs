@@ -1,6 +1,5 @@
 //! Cards as they are served: the agent's own words, the operator's changes, and what only the runtime knows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::Names;
@@ -14,7 +13,6 @@ use crate::config::{self, CardCapabilities, Config};
 use crate::context::Binding;
 use crate::pb::{AgentCapabilities, AgentCard, AgentExtension, AgentInterface, AgentProvider};
 use crate::service::VERSION;
-use crate::signature::{self, SigningKey};
 
 /// The extension that conformance kits require of a server that requires one.
 const REQUIRED_EXTENSION: &str = "urn:a2a:tck:required-extension";
@@ -59,19 +57,6 @@ pub(super) fn agents(
         agents.push(Agent::new(&agent.name, card, agent.executor, options)?);
     }
     Ok(agents)
-}
-
-/// The key that cards are signed with, if there is one.
-///
-/// # Errors
-/// When its file can't be used.
-pub(super) fn signing_key(config: &Config) -> Result<Option<Arc<SigningKey>>, signature::Error> {
-    let card = &config.card;
-    let Some(file) = &card.signing_key_file else {
-        return Ok(None);
-    };
-    let (id, url) = (card.signing_key_id.as_deref(), card.signing_key_url.as_deref());
-    Ok(Some(Arc::new(SigningKey::read(file, id, url)?)))
 }
 
 /// How the agent runs: what is said for it alone, else what is said for all.

@@ -42,7 +42,7 @@ pub enum StartError {
     /// The keys of secrets at rest can't be used.
     #[error(transparent)]
     Secrets(#[from] secrets::Error),
-    /// Cards can't be signed.
+    /// Cards and webhooks can't be signed.
     #[error(transparent)]
     Signature(#[from] signature::Error),
     /// The URL of the database can't be read.

@@ -23,6 +23,7 @@ mod retention;
 mod runtime;
 mod settings;
 mod signals;
+mod signing;
 
 use std::sync::Arc;
 

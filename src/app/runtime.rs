@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::{
-    HostedAgent, RetentionPolicy, StartError, audit, auth, cards, push, retention, settings, signals::Signals,
+    HostedAgent, RetentionPolicy, StartError, audit, auth, cards, push, retention, settings,
+    signals::Signals, signing,
 };
 use crate::agent::Agents;
 use crate::api::Api;
@@ -64,7 +65,8 @@ impl Runtime {
             .map_err(|cause| listen_error(config.server.listen, cause))?;
         let base_url = config.server.public_url(address, tls.is_some());
         let security = auth::settings(&config);
-        let signing_key = cards::signing_key(&config)?;
+        let secrets = settings::keys(&config)?;
+        let signing_keys = signing::keys(&config, &secrets)?;
         let agents = Agents::new(
             cards::agents(hosted, &config, &base_url, &security)?,
             config.default_agent.as_deref(),
@@ -84,7 +86,7 @@ impl Runtime {
             shutdown: &shutdown,
             egress: &egress,
             keys: api_keys,
-            secrets: settings::keys(&config)?,
+            secrets,
         };
         let authenticator = Authenticator::new(security, needs).await?;
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
@@ -120,7 +122,7 @@ impl Runtime {
             repository.clone(),
             clock,
             shutdown.clone(),
-            settings::service(&config, signing_key),
+            settings::service(&config, signing_keys),
             pushes.clone(),
         )?;
         let api = Api::new(

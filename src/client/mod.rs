@@ -1,10 +1,11 @@
-//! A small client over gRPC, for the command line and for tests.
+//! A small client over gRPC, for the command line and for tests, and a [`receiver`] of webhooks.
 //!
 //! It names the version, and an idempotency key with every send, so that a send can be repeated safely.
 
 mod card;
 mod credential;
 mod endpoint;
+pub mod receiver;
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! `[push]`: push notifications.
 
+use std::path::PathBuf;
+
 use super::error::Problem;
 use super::schema::{DAY_MS, section};
 
@@ -48,6 +50,12 @@ section! {
         dead_retention_s: u64 = 604_800, 0..=316_224_000;
         /// Milliseconds between two lines of the log that say what was delivered, if anything was.
         report_interval_ms: u64 = 60_000, 100..=DAY_MS;
+        /// Private key that webhooks are signed with (RFC 9421): PEM of PKCS#8, P-256 or Ed25519, readable by its owner
+        /// only. Absent: the key of cards; without one, a key derived from `secrets.key` or the key file of the database.
+        signing_key_file: Option<PathBuf> = None;
+        /// Further private keys whose public halves stand in /.well-known/jwks.json: the next key before it signs, and
+        /// former ones as long as receivers may need them. At most 8.
+        published_key_files: Vec<PathBuf> = Vec::new();
     }
 }
 
@@ -76,6 +84,7 @@ impl Push {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn settings_that_contradict_each_other_are_refused() {
@@ -89,5 +98,15 @@ mod tests {
         };
         let keys: Vec<String> = wrong.problems().into_iter().map(|problem| problem.key).collect();
         assert_eq!(keys, ["push.backoff_max_ms", "push.claim_ms"]);
+    }
+
+    #[test]
+    fn published_keys_have_a_limit() {
+        let mut config = Config::default();
+        config.push.published_key_files = vec!["k.key".into(); 8];
+        assert!(config.validate().is_ok());
+        config.push.published_key_files.push("k.key".into());
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains("push.published_key_files"), "{error}");
     }
 }

@@ -11,6 +11,9 @@ use super::layers::{Layers, dotted};
 use super::secret::{MASK, Secret};
 use super::{Config, Database, Network, Retention};
 
+/// Keys that are published and sign nothing: verifiers read sets of 64 keys in all.
+const PUBLISHED_KEYS_MAX: usize = 8;
+
 impl Config {
     /// Refuses a configuration that can't work, with every reason at once. [`super::Loader::load`] has done it
     /// already; call it for a configuration made in code.
@@ -148,6 +151,12 @@ impl Config {
             "push.allowed_networks",
             &self.push.allowed_networks,
         ));
+        let files = self.push.published_key_files.len();
+        if files > PUBLISHED_KEYS_MAX {
+            let message =
+                format!("names {files} files; {PUBLISHED_KEYS_MAX} are enough for every change of a key");
+            found.push(Problem::new("push.published_key_files", message));
+        }
         let egress = &self.egress;
         if egress.idle_timeout_ms >= egress.connect_timeout_ms {
             let message = format!(

@@ -108,7 +108,10 @@ impl Keyring {
     }
 
     /// The key of a purpose, made from one of the ring.
-    pub(super) fn derive(&self, id: KeyId, purpose: &str) -> Result<[u8; KEY_BYTES], Error> {
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`] when it is not in the ring.
+    pub fn derive(&self, id: KeyId, purpose: &str) -> Result<[u8; KEY_BYTES], Error> {
         let key = std::iter::once(&self.current)
             .chain(&self.previous)
             .find(|key| key.id == id)

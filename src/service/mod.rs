@@ -44,7 +44,7 @@ use crate::push::Pushes;
 use crate::quota::Quotas;
 use crate::repository::TaskRepository;
 use crate::shutdown::Shutdown;
-use crate::signature;
+use crate::signature::{self, SigningKey};
 
 pub use crate::access::Method;
 pub use card::CardDocument;
@@ -130,9 +130,18 @@ impl AgentService {
         self.0.cards.get(agent)
     }
 
-    /// The public keys that what this server signs is verified with, as a JWK set (RFC 7517); empty if it signs nothing.
+    /// The public keys that what this server signs is verified with, as a JWK set (RFC 7517), each of them once; empty if
+    /// it signs nothing.
     pub fn public_keys(&self) -> String {
-        signature::jwk_set(self.0.settings.signing_key.as_deref())
+        let settings = &self.0.settings;
+        let signing = settings.signing_key.iter().chain(&settings.push_signing_key);
+        let mut keys: Vec<&SigningKey> = Vec::new();
+        for key in signing.chain(&settings.published_keys) {
+            if keys.iter().all(|known| known.id() != key.id()) {
+                keys.push(key);
+            }
+        }
+        signature::jwk_set(keys)
     }
 
     /// True when not everybody knows of the agent; `None` names the default agent.

@@ -47,6 +47,10 @@ pub struct ServiceSettings {
     pub delegation_hops_max: u32,
     /// The key that cards are signed with; `None` leaves them as they are.
     pub signing_key: Option<Arc<SigningKey>>,
+    /// The key that webhooks are signed with; `None` leaves them unsigned.
+    pub push_signing_key: Option<Arc<SigningKey>>,
+    /// Further keys that are published, former ones and coming ones.
+    pub published_keys: Vec<Arc<SigningKey>>,
 }
 
 impl Default for ServiceSettings {
@@ -70,6 +74,8 @@ impl Default for ServiceSettings {
             quotas: QuotaSettings::default(),
             delegation_hops_max: 8,
             signing_key: None,
+            push_signing_key: None,
+            published_keys: Vec::new(),
         }
     }
 }

@@ -19,6 +19,9 @@ pub enum Error {
     /// The cryptographic library refuses to sign, which it does when the system has no randomness.
     #[error("the system gives no randomness for a signature")]
     Random,
+    /// What is to be signed can't stand in a header.
+    #[error("the {0} can't stand in a header: it is empty, too long or not of visible ASCII")]
+    Header(&'static str),
     /// The keys to verify with can't be read.
     #[error("the key set {0}")]
     KeySet(&'static str),

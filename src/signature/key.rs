@@ -1,4 +1,4 @@
-//! The key of this server that signs cards, and the public half of it.
+//! The keys of this server that sign, and their public halves.
 
 use std::fmt;
 use std::fs::File;
@@ -22,6 +22,10 @@ use crate::pb::{AgentCard, AgentCardSignature};
 const FILE_BYTES_MAX: u64 = 16_384;
 
 const MAKE_ONE: &str = "make one with `openssl genpkey -algorithm ED25519 -out FILE`";
+
+/// What RFC 9421 calls the algorithms of these keys.
+pub(super) const P256_OF_MESSAGES: &str = "ecdsa-p256-sha256";
+pub(super) const ED25519_OF_MESSAGES: &str = "ed25519";
 
 /// A private key, its id, and where its public half can be had. It shows none of its secret to `Debug`.
 pub struct SigningKey {
@@ -59,9 +63,36 @@ impl SigningKey {
         })
     }
 
+    /// The Ed25519 key of a seed (RFC 8032 section 5.1.5) of 32 secret bytes, with its thumbprint for an id.
+    ///
+    /// # Errors
+    /// [`Error::Random`] when the cryptographic library fails.
+    pub fn of_seed(seed: &[u8; 32]) -> Result<Self, Error> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Error::Random)?;
+        let pair = Pair::Ed25519(pair);
+        Ok(Self {
+            id: thumbprint(&pair.public())?,
+            pair,
+            url: None,
+        })
+    }
+
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The algorithm as signatures of messages name it (RFC 9421 section 6.2.2).
+    pub(super) fn message_algorithm(&self) -> &'static str {
+        match self.pair {
+            Pair::P256(_) => P256_OF_MESSAGES,
+            Pair::Ed25519(_) => ED25519_OF_MESSAGES,
+        }
+    }
+
+    /// A signature of these bytes: of P-256 the two numbers one after the other, as both RFC 7518 and RFC 9421 want them.
+    pub(super) fn sign_bytes(&self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        self.pair.sign(bytes)
     }
 
     /// The public half as a JWK (RFC 7517).

@@ -30,7 +30,8 @@ impl PublicKeys {
         Ok(Self(keys))
     }
 
-    fn of<'k>(&'k self, kid: &'k str) -> impl Iterator<Item = &'k VerifyingKey> {
+    /// The keys of an id.
+    pub(super) fn of<'k>(&'k self, kid: &'k str) -> impl Iterator<Item = &'k VerifyingKey> {
         self.0.iter().filter(move |key| key.kid.as_deref() == Some(kid))
     }
 }

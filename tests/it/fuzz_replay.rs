@@ -67,7 +67,8 @@ replays!(
     http2,
     jwt,
     api_key,
-    audit
+    audit,
+    signature
 );
 
 /// A target is written down in five places.

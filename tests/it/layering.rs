@@ -249,6 +249,7 @@ const BOUND: [(&str, &[&str]); 9] = [
             "src/client/",
             "src/cli/",
             "src/auth/presented.rs",
+            "src/signature/message/",
         ],
     ),
     // A transaction that fails leaves a connection that must not be used again; those of opening go with it.

@@ -45,6 +45,7 @@ mod proxies;
 mod push;
 mod python;
 mod quotas;
+mod receiver;
 mod repositories;
 mod repository_model;
 mod resuming;

@@ -4,10 +4,10 @@ mod listener;
 mod push;
 mod storage;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::quotas;
+use super::signing::SigningKeys;
 use crate::agent::DelegationLimits;
 use crate::api::ApiSettings;
 use crate::config::Config;
@@ -15,7 +15,6 @@ use crate::egress::{EgressPolicy, EgressSettings};
 use crate::execution::ExecutionSettings;
 use crate::pb::inspect::InspectLimits;
 use crate::service::ServiceSettings;
-use crate::signature::SigningKey;
 
 pub(in crate::app) use listener::{server, tls};
 pub(in crate::app) use push::push;
@@ -51,7 +50,7 @@ fn inspect(config: &Config) -> InspectLimits {
     }
 }
 
-pub(in crate::app) fn service(config: &Config, signing_key: Option<Arc<SigningKey>>) -> ServiceSettings {
+pub(in crate::app) fn service(config: &Config, keys: SigningKeys) -> ServiceSettings {
     let limits = &config.limits;
     let wait = limits.blocking_wait_ms_max;
     ServiceSettings {
@@ -72,7 +71,9 @@ pub(in crate::app) fn service(config: &Config, signing_key: Option<Arc<SigningKe
         page_token_key: config.server.page_token_key_bytes().map(|key| *key.expose()),
         quotas: quotas::of(config),
         delegation_hops_max: limits.delegation_hops_max,
-        signing_key,
+        signing_key: keys.cards,
+        push_signing_key: keys.push,
+        published_keys: keys.published,
     }
 }
 
@@ -145,7 +146,7 @@ mod tests {
 
         config.push.allow_loopback_webhooks = true;
         config.push.allowed_networks = vec!["10.1.0.0/16".to_owned()];
-        let policy = service(&config, None).webhooks;
+        let policy = service(&config, SigningKeys::default()).webhooks;
         assert!(policy.allow_loopback);
         assert_eq!(policy.allowed_networks, ["10.1.0.0/16".parse().unwrap()]);
     }

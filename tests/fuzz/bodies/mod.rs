@@ -11,6 +11,7 @@ mod messages;
 mod proxies;
 mod reducer;
 mod requests;
+mod signature;
 mod streams;
 mod tokens;
 mod webhook;
@@ -21,7 +22,7 @@ mod world;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("protobuf", messages::protobuf),
     ("proto_json", messages::proto_json),
     ("json_rpc", requests::json_rpc),
@@ -39,6 +40,7 @@ pub const TARGETS: [Target; 17] = [
     ("jwt", tokens::jwt),
     ("api_key", api_key::text),
     ("audit", audit::log),
+    ("signature", signature::headers),
 ];
 
 /// Runs the body of a target.

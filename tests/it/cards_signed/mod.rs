@@ -24,14 +24,14 @@ use crate::identity::issuer::base64;
 const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 
 /// A new key, in a file as an operator keeps it and in the test's own hands.
-struct Pen {
+pub struct Pen {
     folder: tempfile::TempDir,
     der: Vec<u8>,
     algorithm: &'static str,
 }
 
 impl Pen {
-    fn new(algorithm: &'static str) -> Self {
+    pub fn new(algorithm: &'static str) -> Self {
         let random = SystemRandom::new();
         let der = if algorithm == "ES256" {
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
@@ -56,11 +56,11 @@ impl Pen {
         pen
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.folder.path().join("card.key")
     }
 
-    fn key(&self, id: &str) -> SigningKey {
+    pub fn key(&self, id: &str) -> SigningKey {
         SigningKey::read(&self.path(), Some(id), None).unwrap()
     }
 
