@@ -9,6 +9,7 @@
 mod claim;
 mod desk;
 mod note;
+mod plans;
 mod settle;
 mod sql;
 
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 
 pub(super) use self::claim::end_all;
 pub(super) use self::note::{lock_streams, note};
+pub(super) use self::plans::statements;
 
 use super::SeaOrmRepository;
 use super::committer::{Change, Done};
