@@ -244,3 +244,59 @@ async fn events(
         tokio::time::sleep(policy.pause()).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::conformance::{NOW_MS, Sketch, push_config, scope};
+    use crate::repository::memory::MemoryRepository;
+    use crate::repository::{ClaimQuery, Failure, Next, Settlement};
+
+    /// A task with three deliveries, each of which is given up.
+    async fn with_dead_letters(repository: &MemoryRepository) {
+        let mut sketch = Sketch::new(&scope("ada"), "t");
+        let mut create = sketch.create();
+        create.push_configs = vec![push_config("t", "c", "https://a.example/")];
+        repository.commit(create).await.unwrap();
+        repository.commit(sketch.chunks(&["a", "b"])).await.unwrap();
+        let query = ClaimQuery {
+            limit: 1,
+            deliveries_max: 1,
+            ttl: Duration::from_secs(1),
+            except_owners: Vec::new(),
+            except_hosts: Vec::new(),
+        };
+        for _ in 0..3 {
+            let claimed = repository.claim(&query).await.unwrap().remove(0);
+            let failure = Failure {
+                status: Some(404),
+                cause: "gone".to_owned(),
+            };
+            let settlement = Settlement {
+                stream: claimed.stream,
+                claim: claimed.claim,
+                done: Vec::new(),
+                next: Next::GiveUp(failure),
+            };
+            assert_eq!(repository.settle(&[settlement]).await, Ok(vec![true]));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dead_letters_go_when_their_time_is_over() {
+        let clock = Clock::manual(NOW_MS + 1_000);
+        let repository = MemoryRepository::with_clock(clock.clone());
+        with_dead_letters(&repository).await;
+        let outbox: Arc<dyn PushRepository> = Arc::new(repository);
+        let mut config = Config::default();
+        config.push.dead_retention_s = 60;
+        config.retention.batch_events = 1;
+        let policy = RetentionPolicy::of(&config);
+        assert_eq!(forget_dead_letters(&outbox, &policy, &clock).await, Ok(0));
+        clock.advance_ms(60_001);
+        config.push.dead_retention_s = 0;
+        let for_ever = RetentionPolicy::of(&config);
+        assert_eq!(forget_dead_letters(&outbox, &for_ever, &clock).await, Ok(0));
+        assert_eq!(forget_dead_letters(&outbox, &policy, &clock).await, Ok(3));
+    }
+}

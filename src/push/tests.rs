@@ -248,3 +248,46 @@ async fn what_a_dead_process_had_claimed_is_delivered_when_the_claim_runs_out() 
     assert_eq!((sent.len(), &sent[0].id), (2, &sent[1].id));
     assert!(sent[1].at >= s(60) && sent[1].at < s(62), "{sent:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_another_process_wrote_is_found_without_a_bell() {
+    let world = World::new(PushSettings::default(), |_, _| Reply::Status(200));
+    let other = world.next();
+    other.start();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // It rings the bell of this process, which delivers nothing.
+    world.task("a", "t", URL, 1).await;
+    world.all_delivered().await;
+    let at = world.receiver.sent()[0].at;
+    assert!(
+        at >= Duration::from_millis(500) && at <= Duration::from_millis(1_600),
+        "{at:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_say_now_and_then_what_waits() {
+    let settings = PushSettings {
+        report_interval: s(7),
+        ..PushSettings::default()
+    };
+    let world = World::new(settings, |sent, _| {
+        if sent.url.contains("slow") {
+            Reply::After(s(14))
+        } else {
+            Reply::Status(500)
+        }
+    });
+    world.start();
+    world.task("a", "t", URL, 3).await;
+    world.task("a", "u", "https://slow.example/", 1).await;
+    tokio::time::sleep(s(6)).await;
+    assert_eq!(
+        (world.pushes.report().waiting, world.pushes.report().under_way),
+        (0, 0)
+    );
+    tokio::time::sleep(s(2)).await;
+    let report = world.pushes.report();
+    assert_eq!((report.waiting, report.dead_letters), (4, 0));
+    assert!((1..=2).contains(&report.under_way), "{report:?}");
+}

@@ -438,3 +438,29 @@ async fn a_file_without_authorities_is_refused() {
         "{error}"
     );
 }
+
+/// Whoever wants the head only is not held up by a body, and does not fail by it.
+#[tokio::test]
+async fn the_head_of_an_answer_comes_whatever_its_body_is() {
+    let endless = Script {
+        answer: "HTTP/1.1 202 Accepted\r\nRetry-After: 7\r\nContent-Length: 100000000\r\n\r\n",
+        then: Some("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+    };
+    let silent = Script {
+        then: None,
+        ..endless
+    };
+    for script in [endless, silent] {
+        let mut host = Host::with(script).await;
+        let request = Request::post(host.url()).body(Bytes::from("x")).unwrap();
+        let client = client().await;
+        let head = soon("the head", client.send_for_head(request)).await.unwrap();
+        assert_eq!(
+            (head.status(), head.headers()["retry-after"].to_str().unwrap()),
+            (StatusCode::ACCEPTED, "7")
+        );
+        soon("the end of the connection", host.closed.recv())
+            .await
+            .unwrap();
+    }
+}
