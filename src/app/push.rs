@@ -12,6 +12,7 @@ use crate::egress::Egress;
 use crate::push::{Dispatcher, Needs, Pushes};
 use crate::repository::{PushRepository, TaskRepository};
 use crate::shutdown::Shutdown;
+use crate::signature::SigningKey;
 
 /// Rings for every commit of this process: one may have written something to deliver.
 struct Bell(Pushes);
@@ -31,6 +32,7 @@ pub(super) struct Parts<'a> {
     pub(super) bus: &'a Arc<dyn Bus>,
     pub(super) clock: &'a Clock,
     pub(super) audit: &'a Audit,
+    pub(super) signer: Option<Arc<SigningKey>>,
     pub(super) shutdown: &'a Shutdown,
 }
 
@@ -42,7 +44,7 @@ pub(super) fn start(parts: Parts<'_>) -> Pushes {
         outbox: parts.outbox.clone(),
         tasks: parts.tasks.clone(),
         transport: Arc::new(parts.egress.client(settings::webhooks(parts.config))),
-        signer: None,
+        signer: parts.signer,
         clock: parts.clock.clone(),
         audit: parts.audit.clone(),
         shutdown: parts.shutdown.clone(),

@@ -98,6 +98,7 @@ impl Runtime {
             bus: &bus,
             clock: &clock,
             audit: &audit,
+            signer: signing_keys.push.clone(),
             shutdown: &shutdown,
         });
         let executions = Executions::new(

@@ -13,13 +13,14 @@ use super::metrics::PushReport;
 use super::pushes::{Pushes, release};
 use super::settler::Settler;
 use super::shares::Shares;
-use super::transport::{Signer, Transport};
+use super::transport::Transport;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::repository::{
     ClaimQuery, Claimed, Error, PushRepository, Settlement, TaskRepository, webhook_host,
 };
 use crate::shutdown::Shutdown;
+use crate::signature::SigningKey;
 
 /// The pause before due streams that could not be claimed are looked at again: others have them, or their owner or host
 /// has its share.
@@ -40,8 +41,8 @@ pub struct Needs {
     pub tasks: Arc<dyn TaskRepository>,
     /// What brings them to receivers.
     pub transport: Arc<dyn Transport>,
-    /// What signs them, if anything does.
-    pub signer: Option<Arc<dyn Signer>>,
+    /// The key that signs them (RFC 9421), if there is one.
+    pub signer: Option<Arc<SigningKey>>,
     /// The time.
     pub clock: Clock,
     /// Where the end of a configuration is recorded.

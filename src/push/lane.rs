@@ -16,7 +16,7 @@ use super::pushes::{Pushes, Sending, release};
 use super::request::Parts;
 use super::settler::Settler;
 use super::shares::Place;
-use super::transport::{Signer, Transport};
+use super::transport::Transport;
 use super::{PushSettings, backoff};
 use crate::audit::Audit;
 use crate::clock::Clock;
@@ -26,13 +26,14 @@ use crate::pb::stream_response::Payload;
 use crate::repository::{
     self, Claimed, DeliveryKey, Failure, Next, PushRepository, Settlement, TaskRepository, Waiting,
 };
+use crate::signature::SigningKey;
 
 /// What all lanes share.
 pub(super) struct Engine {
     pub(super) outbox: Arc<dyn PushRepository>,
     pub(super) tasks: Arc<dyn TaskRepository>,
     pub(super) transport: Arc<dyn Transport>,
-    pub(super) signer: Option<Arc<dyn Signer>>,
+    pub(super) signer: Option<Arc<SigningKey>>,
     pub(super) clock: Clock,
     pub(super) audit: Audit,
     pub(super) settings: PushSettings,

@@ -32,6 +32,5 @@ pub use dispatcher::{Dispatcher, Needs};
 pub use events::{EVENTS_EXTENSION, Wanted};
 pub use metrics::{LATENCY_MS, PushReport};
 pub use pushes::Pushes;
-pub use request::ID_HEADER;
 pub use settings::PushSettings;
-pub use transport::{Answer, Signer, ToSign, Transport};
+pub use transport::{Answer, Transport};

@@ -5,13 +5,11 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use super::credentials::{self, secret};
 use super::delivery_id::{delivery_id, trace_id};
-use super::transport::{Signer, ToSign};
 use crate::pb::stream_response::Payload;
 use crate::pb::{StreamResponse, TaskPushNotificationConfig, json};
 use crate::repository::DeliveryKey;
-
-/// The id of the delivery: the same for each attempt at it.
-pub const ID_HEADER: &str = "a2a-notification-id";
+use crate::signature::SigningKey;
+use crate::signature::message::{DELIVERY_ID, Outgoing, sign};
 
 /// What the body is.
 const CONTENT_TYPE: &str = "application/a2a+json";
@@ -34,7 +32,7 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a TaskPushNotificationConfig,
     pub(super) target: &'a Uri,
     pub(super) event: Payload,
-    pub(super) signer: Option<&'a dyn Signer>,
+    pub(super) signer: Option<&'a SigningKey>,
     /// The time, in seconds since 1970.
     pub(super) at_s: i64,
     /// The span of this attempt.
@@ -56,16 +54,10 @@ impl Parts<'_> {
         let mut request = Request::new(Bytes::from(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.clone();
-        let signature = self.signer.map(|signer| {
-            signer.sign(&ToSign {
-                method: Method::POST.as_str(),
-                target: self.target,
-                content_type: CONTENT_TYPE,
-                body: request.body(),
-                delivery_id: &id,
-                at_s: self.at_s,
-            })
-        });
+        let signature = match self.signer {
+            Some(key) => signature(key, &request, &id, self.at_s)?,
+            None => Vec::new(),
+        };
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
@@ -73,7 +65,7 @@ impl Parts<'_> {
         // Not sampled: no span of ours is kept anywhere.
         let traceparent = format!("00-{trace}-{:016x}-00", self.span.max(1));
         for (name, text) in [
-            (ID_HEADER, &id),
+            (DELIVERY_ID, &id),
             ("idempotency-key", &id),
             ("traceparent", &traceparent),
         ] {
@@ -82,7 +74,7 @@ impl Parts<'_> {
                 HeaderValue::from_str(text).map_err(|error| error.to_string())?,
             );
         }
-        for (name, value) in signature.into_iter().flatten() {
+        for (name, value) in signature {
             headers.insert(name, value);
         }
         for (name, value) in secrets(self.config)? {
@@ -90,6 +82,24 @@ impl Parts<'_> {
         }
         Ok(request)
     }
+}
+
+/// The headers that say whose the request is (RFC 9421).
+fn signature(
+    key: &SigningKey,
+    request: &Request<Bytes>,
+    delivery_id: &str,
+    at_s: i64,
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let message = Outgoing {
+        method: request.method(),
+        target: request.uri(),
+        content_type: CONTENT_TYPE,
+        body: request.body(),
+        delivery_id,
+        created: at_s,
+    };
+    sign(key, &message).map_err(|error| format!("it can't be signed: {error}"))
 }
 
 /// What the receiver is to know the sender by.
@@ -107,35 +117,14 @@ fn secrets(config: &TaskPushNotificationConfig) -> Result<Vec<(HeaderName, Heade
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::pb::{AuthenticationInfo, TaskStatusUpdateEvent};
     use crate::repository::PushStream;
-
-    /// Writes down what it was asked to sign.
-    #[derive(Default)]
-    struct Pen(Mutex<Vec<String>>);
-
-    impl Signer for Pen {
-        fn sign(&self, delivery: &ToSign<'_>) -> Vec<(HeaderName, HeaderValue)> {
-            let ToSign {
-                method,
-                target,
-                content_type,
-                body,
-                delivery_id,
-                at_s,
-            } = *delivery;
-            let body = String::from_utf8_lossy(body);
-            let line = format!("{method} {target} {content_type} {body} {delivery_id} {at_s}");
-            self.0.lock().unwrap().push(line);
-            vec![(
-                HeaderName::from_static("signature"),
-                HeaderValue::from_static("s=:x:"),
-            )]
-        }
-    }
+    use crate::signature::message::{Incoming, Window, verify};
+    use crate::signature::{PublicKeys, jwk_set};
 
     #[test]
     fn a_delivery_has_its_headers_and_its_body() {
@@ -154,7 +143,7 @@ mod tests {
             }),
             ..TaskPushNotificationConfig::default()
         };
-        let pen = Pen::default();
+        let pen = SigningKey::of_seed(&[7; 32]).unwrap();
         let target = Uri::from_static("https://hooks.example.com/a?b=c");
         let request = Parts {
             key: &key,
@@ -183,12 +172,22 @@ mod tests {
             ("x-a2a-notification-token", "tok"),
             ("a2a-notification-token", "tok"),
             ("authorization", "Bearer cred"),
-            ("signature", "s=:x:"),
         ] {
             assert_eq!(request.headers()[name], value, "{name}");
         }
-        let expected = format!("POST {target} application/a2a+json {body} {id} 42");
-        assert_eq!(*pen.0.lock().unwrap(), [expected]);
+        let keys = PublicKeys::parse(jwk_set([&pen]).as_bytes()).unwrap();
+        let head = Incoming {
+            method: request.method(),
+            target: &target.to_string(),
+            headers: request.headers(),
+        };
+        let window = Window {
+            now: 42,
+            age_max: Duration::from_secs(1),
+            leeway: Duration::ZERO,
+        };
+        let verified = verify(&head, &keys, &window).unwrap();
+        assert!(verified.is_of(request.body()) && verified.delivery_id == id);
         assert!(!format!("{request:?}").contains("cred"), "{request:?}");
     }
 }

@@ -1,8 +1,8 @@
-//! What carries a delivery: the way out, and what signs.
+//! What carries a delivery: the way out.
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use http::{Request, StatusCode, Uri, header};
 
 use crate::egress::{EgressClient, Error, Refusal};
 
@@ -47,27 +47,4 @@ impl Transport for EgressClient {
                 .map(str::to_owned),
         })
     }
-}
-
-/// What is signed of a delivery.
-#[derive(Clone, Copy, Debug)]
-pub struct ToSign<'a> {
-    /// The method.
-    pub method: &'a str,
-    /// The target, as it is sent.
-    pub target: &'a Uri,
-    /// The media type of the body.
-    pub content_type: &'a str,
-    /// The body.
-    pub body: &'a [u8],
-    /// The id of the delivery.
-    pub delivery_id: &'a str,
-    /// The time, in seconds since 1970.
-    pub at_s: i64,
-}
-
-/// Signs deliveries, so that receivers know whose they are.
-pub trait Signer: Send + Sync + 'static {
-    /// The headers that carry the signature; none when it can't be made.
-    fn sign(&self, delivery: &ToSign<'_>) -> Vec<(HeaderName, HeaderValue)>;
 }
