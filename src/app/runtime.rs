@@ -76,7 +76,6 @@ impl Runtime {
             push: outbox,
             api_keys,
             records,
-            ..
         } = open_stores(&config, &shutdown).await?;
         let clock = Clock::system();
         let audit = audit::start(&config, records, &clock, &shutdown).await?;
