@@ -7,6 +7,7 @@ use sea_orm_migration::prelude::*;
 mod m20261121_000001_tasks;
 mod m20261121_000002_audit;
 mod m20261121_000003_api_keys;
+mod m20261122_000004_push_outbox;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_tasks::Migration),
             Box::new(m20261121_000002_audit::Migration),
             Box::new(m20261121_000003_api_keys::Migration),
+            Box::new(m20261122_000004_push_outbox::Migration),
         ]
     }
 }

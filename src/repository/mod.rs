@@ -29,7 +29,7 @@ use crate::task::TaskEvent;
 pub use api_keys::{ApiKeyRepository, ApiKeyRow};
 pub use push::{
     Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Failure, Next,
-    PushRepository, PushStream, Settlement, Waiting,
+    PushRepository, PushStream, Settlement, Waiting, webhook_host,
 };
 pub use retention::{CompactQuery, Compacted, PruneQuery, Pruned};
 pub use types::{
@@ -117,7 +117,8 @@ pub trait TaskRepository: Send + Sync + 'static {
     /// tasks there are. The runtime's own read, hence unscoped.
     async fn open_tasks(&self, query: &OpenQuery) -> Result<usize, Error>;
 
-    /// Stores or replaces the push configuration with the id that it carries; `false` if the task does not exist.
+    /// Stores or replaces the push configuration with the id that it carries; `false` if the task does not exist. What
+    /// waits for one that is replaced goes on waiting, and is due at once.
     ///
     /// # Errors
     /// [`Error::TooMany`] when the task has `limit` configurations with other ids; [`Error::Secrets`] as for
@@ -136,19 +137,20 @@ pub trait TaskRepository: Send + Sync + 'static {
         task_id: &str,
     ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error>;
 
-    /// Removes a push configuration; removing one that does not exist is fine. `false` if the task does not exist.
+    /// Removes a push configuration and what waits for it; removing one that does not exist is fine. `false` if the task
+    /// does not exist.
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error>;
 
     /// The names of all agents that have tasks, in order. The runtime's own read, hence unscoped.
     async fn agents(&self) -> Result<Vec<String>, Error>;
 
-    /// Removes ended tasks, the oldest first, with their events, push configurations and idempotency keys: one turn.
-    /// A task that is longer than a turn first loses the beginning of its log, as by [`TaskRepository::compact`]; it
+    /// Removes ended tasks, the oldest first, with their events, push configurations, dead letters and idempotency keys: one
+    /// turn. Tasks of which something waits to be sent stay. A task that is longer than a turn first loses the beginning of its log, as by [`TaskRepository::compact`]; it
     /// reads as ever until the turn in which it goes as a whole. The runtime's own, hence unscoped.
     async fn prune(&self, query: &PruneQuery) -> Result<Pruned, Error>;
 
     /// Removes old events that a snapshot stands for: one turn. Of every log a beginning goes, never a piece from the
-    /// middle, and never the commit that has the newest snapshot; the task reads as ever, and asking for its removed
+    /// middle, and never the commit that has the newest snapshot, nor an event that the outbox names; the task reads as ever, and asking for its removed
     /// events gives [`Error::Expired`]. The runtime's own, hence unscoped.
     async fn compact(&self, query: &CompactQuery) -> Result<Compacted, Error>;
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use url::Url;
 
 use super::types::Error;
 use crate::context::{Principal, Scope};
@@ -36,7 +37,7 @@ pub struct DeliveryKey {
 /// Which streams to claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimQuery {
-    /// Streams to claim at most, those that have been due for longest first.
+    /// Streams to claim at most, those that have been due for longest.
     pub limit: usize,
     /// Deliveries of each at most.
     pub deliveries_max: usize,
@@ -44,7 +45,7 @@ pub struct ClaimQuery {
     pub ttl: Duration,
     /// Owners who have their share of what is under way already.
     pub except_owners: Vec<Principal>,
-    /// Hosts (`host:port` of the webhook's URL) that have theirs, or that are left alone for now.
+    /// Hosts, as [`webhook_host`] names them, that have theirs, or that are left alone for now.
     pub except_hosts: Vec<Arc<str>>,
 }
 
@@ -99,11 +100,14 @@ pub enum Next {
     Retry(Duration, Failure),
     /// The stream is due after this time; nothing was attempted.
     Postpone(Duration),
-    /// The first delivery that waits is given up: it is a dead letter. The next one is due at once.
+    /// The first delivery that waits was attempted for the last time: it is a dead letter. The next one is due at once.
     GiveUp(Failure),
     /// The receiver wants no more: the configuration goes, and all that waits for it.
     End,
 }
+
+/// Bytes of a cause that are kept.
+const CAUSE_BYTES: usize = 256;
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +116,13 @@ pub struct Failure {
     pub status: Option<u16>,
     /// A sentence for the operator; nothing of the URL's path, query or credentials is in it. At most 256 bytes are kept.
     pub cause: String,
+}
+
+impl Failure {
+    /// The beginning of the cause that is kept.
+    pub(super) fn kept_cause(&self) -> &str {
+        &self.cause[..self.cause.floor_char_boundary(CAUSE_BYTES)]
+    }
 }
 
 /// What state a delivery is in.
@@ -130,7 +141,7 @@ pub struct Delivery {
     pub key: DeliveryKey,
     /// Whose task it is.
     pub scope: Scope,
-    /// `host:port` of the webhook's URL.
+    /// The host of the webhook, as [`webhook_host`] names it.
     pub host: Arc<str>,
     /// Its state.
     pub state: DeliveryState,
@@ -176,6 +187,15 @@ pub struct Backlog {
     pub overdue_ms: u64,
 }
 
+/// `host:port` of a webhook's URL, by which deliveries are grouped: all that is stored of the URL in the clear. Empty for
+/// what is no such URL, and for configurations from before there was an outbox until they are replaced: those are in no
+/// group.
+pub fn webhook_host(url: &str) -> Arc<str> {
+    let url = Url::parse(url).ok();
+    let host = url.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
+    Arc::from(host.unwrap_or_default())
+}
+
 /// The outbox.
 #[async_trait]
 pub trait PushRepository: Send + Sync + 'static {
@@ -183,17 +203,18 @@ pub trait PushRepository: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database is away; [`Error::Secrets`] and [`Error::Corrupt`] never: a stream whose
-    /// configuration can't be opened is postponed by the longest pause, and logged.
+    /// configuration can't be opened rests for an hour, which is logged.
     async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error>;
 
-    /// Writes down what became of claims, all in one transaction; for each whether it still held. Of one that did not,
-    /// nothing is written.
+    /// Writes down what became of claims, those of one task in one transaction; for each whether it still held. Of one
+    /// that did not, nothing is written; of several for one stream, the first counts.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it is unknown whether they are written; they may be repeated.
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error>;
 
-    /// How long until the next unclaimed stream is due, zero if one is; `None` when nothing waits.
+    /// How long until there is a stream to claim, zero if there is one; `None` when nothing waits. A claimed stream counts
+    /// from when its claim runs out.
     ///
     /// # Errors
     /// When the database is away.
@@ -217,19 +238,22 @@ pub trait PushRepository: Send + Sync + 'static {
     ) -> Result<Vec<Delivery>, Error>;
 
     /// Makes deliveries due now, with all attempts before them; dead letters wait again, in front of what came after
-    /// them. At most `limit` at once; how many there were.
+    /// them. At most `limit` at once, the first in the order of their keys; how many there were. Claims of their streams
+    /// settle nothing any more.
     ///
     /// # Errors
     /// When the database is away.
     async fn redeliver(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error>;
 
-    /// Removes deliveries, at most `limit` at once; how many there were. One that is under way may still arrive.
+    /// Removes deliveries, at most `limit` at once; how many there were. One that is under way may still arrive. Claims of
+    /// streams that lose what waits settle nothing any more: what else they sent is sent again.
     ///
     /// # Errors
     /// When the database is away.
     async fn discard(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error>;
 
-    /// Removes dead letters from before a time in milliseconds since 1970, at most `limit` at once; how many there were.
+    /// Removes what became a dead letter before a time in milliseconds since 1970, at most `limit` at once; how many there
+    /// were.
     ///
     /// # Errors
     /// When the database is away.

@@ -11,7 +11,7 @@ use super::sql::{
     UPDATE_TASK, number,
 };
 use super::transaction::{self, Failure};
-use super::{side, unavailable};
+use super::{push, side, unavailable};
 use crate::fault;
 use crate::repository::types::millis;
 use crate::repository::{Error, IdempotencyKey, Lease, TaskWrite, log};
@@ -96,7 +96,8 @@ async fn write_all(
     transaction::end(connection, transaction, filled).await
 }
 
-/// Tasks that others may know come before keys, and both in an order of their own that all processes share.
+/// Tasks that others may know come before keys, keys before push configurations, and each of them in an order of its own
+/// that all processes share.
 async fn fill(
     transaction: &DatabaseTransaction,
     writes: &[&TaskWrite],
@@ -126,7 +127,9 @@ async fn fill(
     execute(transaction, &UPDATE_TASK, rows(&moved, move_row), Conflict::Task).await?;
     execute(transaction, &INSERT_LOG, rows(writes, log_row), Conflict::Task).await?;
     execute(transaction, &INSERT_KEY, keys, Conflict::Key).await?;
-    execute(transaction, &INSERT_PUSH_CONFIG, push, Conflict::Task).await
+    let streams = push::lock_streams(transaction, &moved).await?;
+    execute(transaction, &INSERT_PUSH_CONFIG, push, Conflict::Task).await?;
+    Ok(push::note(transaction, writes, streams).await?)
 }
 
 /// The values of one row for each write, one behind the other.
@@ -265,7 +268,7 @@ fn push_rows(sealing: &Sealing, writes: &[&TaskWrite]) -> Result<Vec<Value>, DbE
         let configs = write.push_configs.iter();
         let by_id: BTreeMap<&str, _> = configs.map(|config| (config.id.as_str(), config)).collect();
         for config in by_id.into_values() {
-            rows.extend(side::push_row(sealing, config)?);
+            rows.extend(side::push_row(sealing, &write.scope, config, !write.events.is_empty())?);
         }
     }
     Ok(rows)

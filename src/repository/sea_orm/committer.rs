@@ -18,7 +18,7 @@ use super::link::Link;
 use super::removal::{self, Gone, Removal};
 use super::sealing::Sealing;
 use super::wal::Wal;
-use super::{DatabaseSettings, audit, batch, lease, side};
+use super::{DatabaseSettings, audit, batch, lease, push, side};
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::{Error, IdempotencyKey, Lapsed, TaskWrite};
@@ -71,6 +71,7 @@ pub(super) enum Change {
     },
     Remove(Removal, Done<Gone>),
     Audit(audit::Work),
+    Push(push::Work),
 }
 
 /// Leases to be prolonged. They don't stand in line with the changes: a lease must not run out because there is much to
@@ -110,7 +111,7 @@ impl Committers {
         &self.0[self.number_of(task_id)]
     }
 
-    fn number_of(&self, task_id: &str) -> usize {
+    pub(super) fn number_of(&self, task_id: &str) -> usize {
         if self.0.len() == 1 {
             return 0;
         }
@@ -343,6 +344,7 @@ impl Writer {
                 let _ = done.send(self.link.run(remove).await);
             }
             Change::Audit(work) => work.run(&self.link).await,
+            Change::Push(work) => work.run(&self.link, &self.sealing).await,
         }
     }
 

@@ -19,6 +19,7 @@ mod maintenance;
 mod open;
 mod postgres;
 mod prune;
+mod push;
 mod read;
 mod readers;
 mod removal;
@@ -89,6 +90,7 @@ impl SeaOrmRepository {
         connect::check_sqlite_version(&writer).await?;
         connect::migrate(&writer).await?;
         lease::end_all(&writer).await?;
+        push::end_all(&writer).await?;
         let readers = connect::sqlite(path, settings.readers, true).await?;
         let readers = Link::to_file(readers, Some(settings.read_timeout));
         let sealing = Arc::new(Sealing::new(settings.keys.clone()));

@@ -12,13 +12,17 @@ use crate::repository::{CompactQuery, Compacted, Error, PruneQuery, Pruned};
 /// One step through the index of tasks for each agent, however many tasks each has.
 const NEXT_AGENT: &str = "SELECT MIN(agent) AS agent FROM task WHERE agent > $1";
 
-/// The list of states is that of the index `task_by_age`: only so the database knows that it may use it.
+/// The list of states is that of the index `task_by_age`: only so the database knows that it may use it. What waits to be
+/// sent keeps its task; dead letters don't.
 const OLD_TASKS: &str = "SELECT id, first_generation, generation, snapshot_generation FROM task \
-     WHERE agent = $1 AND state = $2 AND state IN (3, 4, 5, 7) AND status_ms < $3 ORDER BY status_ms, id LIMIT $4";
+     WHERE agent = $1 AND state = $2 AND state IN (3, 4, 5, 7) AND status_ms < $3 \
+     AND NOT EXISTS (SELECT 1 FROM push_config p WHERE p.task_id = task.id AND p.due_ms IS NOT NULL) \
+     ORDER BY status_ms, id LIMIT $4";
 
-/// The condition is that of the index `task_with_snapshot`.
+/// The condition is that of the index `task_with_snapshot`. What the outbox names, dead or not, stays in the log.
 const WITH_SNAPSHOT: &str = "SELECT t.id, t.first_generation, t.snapshot_generation, \
-     (SELECT l.at_ms FROM task_log l WHERE l.task_id = t.id ORDER BY l.last_generation LIMIT 1) AS oldest_ms \
+     (SELECT l.at_ms FROM task_log l WHERE l.task_id = t.id ORDER BY l.last_generation LIMIT 1) AS oldest_ms, \
+     (SELECT MIN(o.generation) FROM push_outbox o WHERE o.task_id = t.id) AS first_named \
      FROM task t WHERE snapshot_generation > first_generation AND t.id > $1 ORDER BY t.id LIMIT $2";
 
 const COMMITS: &str = "SELECT last_generation, at_ms FROM task_log WHERE task_id = $1 AND last_generation < $2 \
@@ -140,9 +144,11 @@ pub(super) async fn old_beginnings(
         let task_id: String = row.try_get("", "id").map_err(unavailable)?;
         let first = unsigned(row.try_get("", "first_generation").map_err(unavailable)?);
         let snapshot = unsigned(row.try_get("", "snapshot_generation").map_err(unavailable)?);
+        let first_named: Option<i64> = row.try_get("", "first_named").map_err(unavailable)?;
+        let before = first_named.map_or(snapshot, |named| snapshot.min(unsigned(named)));
         let oldest: Option<i64> = row.try_get("", "oldest_ms").map_err(unavailable)?;
         if oldest.is_some_and(|oldest_ms| oldest_ms < query.before_ms) {
-            let range = (first, snapshot);
+            let range = (first, before);
             let found = beginning_of(
                 connection,
                 &task_id,
@@ -172,18 +178,19 @@ pub(super) async fn old_beginnings(
     Ok((removal, done))
 }
 
-/// How far the log of a task can go that begins with generation `first` and has a snapshot.
+/// How far the log of a task can go that begins with generation `first`, of which a snapshot stands for all that is before
+/// the generation `before`.
 async fn beginning_of(
     connection: &DatabaseConnection,
     task_id: &str,
-    (first, snapshot): (u64, u64),
+    (first, before): (u64, u64),
     before_ms: i64,
     limit: usize,
     spent: u64,
 ) -> Result<Beginning, Error> {
     let values = [
         Value::from(task_id),
-        number(snapshot),
+        number(before),
         // A commit has one event or more: one commit more than fits shows that there is more.
         number((limit as u64).saturating_add(1)),
     ];

@@ -8,7 +8,11 @@ use std::collections::{HashMap, HashSet};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement, Value};
 
-use super::sql::{DELETE_TASKS, FREE_KEYS, FREE_TASKS, KEYS, ManyRows, number, statement};
+use super::read::unsigned;
+use super::sql::{
+    DELETE_TASKS, FREE_KEYS, FREE_PUSH_CONFIGS, FREE_TASKS, KEYS, ManyRows, PUSH_CONFIGS, WAITING, number,
+    statement,
+};
 use super::transaction::{self, Failure};
 use super::unavailable;
 use crate::fault;
@@ -18,6 +22,10 @@ const MOVE_FLOOR: &str = "UPDATE task SET first_generation = $2 \
      WHERE id = $1 AND first_generation < $2 AND snapshot_generation >= $2";
 
 const DELETE_BEGINNING: &str = "DELETE FROM task_log WHERE task_id = $1 AND last_generation < $2";
+
+/// There are none where a log loses its beginning because a snapshot stands for it, and only dead ones where its task is
+/// about to go.
+const DELETE_DELIVERIES: &str = "DELETE FROM push_outbox WHERE task_id = $1 AND generation < $2";
 
 /// What one turn removes, or as much of it as goes through one writer.
 #[derive(Debug, Default)]
@@ -82,14 +90,17 @@ async fn take(transaction: &DatabaseTransaction, removal: &Removal) -> Result<Go
         if transaction.execute_raw(move_floor).await?.rows_affected() == 1 {
             let delete = statement(transaction, DELETE_BEGINNING, values());
             transaction.execute_raw(delete).await?;
+            let deliveries = statement(transaction, DELETE_DELIVERIES, values());
+            transaction.execute_raw(deliveries).await?;
             gone.events += part.events;
         }
     }
     Ok(gone)
 }
 
-/// The tasks that are there and that, with their keys, nobody else is at work on. A key belongs to its task's writers
-/// and, once it has expired, to whoever binds it anew.
+/// The tasks that are there, that with their keys and push configurations nobody else is at work on, and of which nothing
+/// that would go waits to be sent. A key belongs to its task's writers and, once it has expired, to whoever binds it
+/// anew; a configuration to them and to whoever sends what waits for it.
 async fn free(transaction: &DatabaseTransaction, removal: &Removal) -> Result<HashSet<String>, DbErr> {
     let ids: Vec<&str> = removal.0.iter().map(|part| part.task_id.as_str()).collect();
     let mut free: HashSet<String> = found(transaction, &FREE_TASKS, &ids, "id")
@@ -98,13 +109,38 @@ async fn free(transaction: &DatabaseTransaction, removal: &Removal) -> Result<Ha
         .collect();
     let whole = removal.0.iter().filter(|part| part.keep_from.is_none());
     let whole: Vec<&str> = whole.map(|part| part.task_id.as_str()).collect();
-    let free_keys = found(transaction, &FREE_KEYS, &whole, "task_id").await?;
-    for (task_id, keys) in found(transaction, &KEYS, &whole, "task_id").await? {
-        if free_keys.get(&task_id) != Some(&keys) {
-            free.remove(&task_id);
+    for (all, some, ids) in [
+        (&KEYS, &FREE_KEYS, &whole),
+        (&PUSH_CONFIGS, &FREE_PUSH_CONFIGS, &ids),
+    ] {
+        let free_rows = found(transaction, some, ids, "task_id").await?;
+        for (task_id, rows) in found(transaction, all, ids, "task_id").await? {
+            if free_rows.get(&task_id) != Some(&rows) {
+                free.remove(&task_id);
+            }
+        }
+    }
+    // Only now: what waits changes no more.
+    let waiting = waiting(transaction, &ids).await?;
+    for part in &removal.0 {
+        let first = waiting.get(&part.task_id);
+        if first.is_some_and(|first| part.keep_from.is_none_or(|keep_from| *first < keep_from)) {
+            free.remove(&part.task_id);
         }
     }
     Ok(free)
+}
+
+/// The first event of each task that waits to be sent.
+async fn waiting(transaction: &DatabaseTransaction, ids: &[&str]) -> Result<HashMap<String, u64>, DbErr> {
+    let mut waiting = HashMap::new();
+    for select in of_tasks(transaction, &WAITING, ids) {
+        for row in transaction.query_all_raw(select).await? {
+            let generation = unsigned(row.try_get("", "generation")?);
+            waiting.insert(row.try_get("", "task_id")?, generation);
+        }
+    }
+    Ok(waiting)
 }
 
 /// How many rows were found for each task.
@@ -133,12 +169,16 @@ pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, 
     let ids: Vec<String> = (100..164).map(|n| format!("t{n:05}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let values = || [Value::from("t00100"), number(2)];
-    let [keys, push_configs, log, tasks] = &DELETE_TASKS;
+    let [keys, deliveries, push_configs, log, tasks] = &DELETE_TASKS;
     let many = [
         ("tasks that are free", &FREE_TASKS),
         ("keys of tasks", &KEYS),
         ("keys that are free", &FREE_KEYS),
+        ("push configurations of tasks", &PUSH_CONFIGS),
+        ("push configurations that are free", &FREE_PUSH_CONFIGS),
+        ("what waits of tasks", &WAITING),
         ("remove keys", keys),
+        ("remove deliveries", deliveries),
         ("remove push configurations", push_configs),
         ("remove events", log),
         ("remove tasks", tasks),
@@ -153,6 +193,10 @@ pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, 
         (
             "remove the beginning of a log",
             statement(connection, DELETE_BEGINNING, values()),
+        ),
+        (
+            "remove deliveries of the beginning of a log",
+            statement(connection, DELETE_DELIVERIES, values()),
         ),
     ];
     many.chain(single).collect()

@@ -9,7 +9,7 @@ use super::connect::OpenError;
 use super::failure::is_of_the_schema;
 
 /// The columns that statements of this program name, by table.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     (
         "task",
         "id, agent, owner, context_id, state, status_ms, created_ms, generation, epoch, snapshot_generation, \
@@ -23,7 +23,14 @@ const TABLES: [(&str, &str); 6] = [
         "idempotency_key",
         "agent, owner, key, task_id, fingerprint, created_ms, expires_ms",
     ),
-    ("push_config", "task_id, id, config"),
+    (
+        "push_config",
+        "task_id, id, config, agent, owner, host, due_ms, claim, claimed_until_ms",
+    ),
+    (
+        "push_outbox",
+        "task_id, config_id, generation, since_ms, attempts, status, cause, dead_ms",
+    ),
     ("audit_record", "chain, seq, at_ms, record"),
     (
         "api_key",

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::context::Scope;
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::seal::{self, Sum};
-use crate::repository::{Error, KnownKey};
+use crate::repository::{Error, KnownKey, webhook_host};
 use crate::secrets;
 
 /// Keys that somebody is about to bind anew are left alone: nobody waits for this, and this waits for nobody. The
@@ -29,6 +29,10 @@ const FORGET_KEYS: &str = "WITH old AS MATERIALIZED (SELECT agent, owner, key FR
 const OWN_TASK: &str = "SELECT id FROM task WHERE id = $1 AND agent = $2 AND owner = $3{locked}";
 
 const OTHER_CONFIGS: &str = "SELECT COUNT(*) AS others FROM push_config WHERE task_id = $1 AND id <> $2";
+
+const DELETE_CONFIG: &str = "DELETE FROM push_config WHERE task_id = $1 AND id = $2";
+
+const DELETE_DELIVERIES: &str = "DELETE FROM push_outbox WHERE task_id = $1 AND config_id = $2";
 
 /// The task that a live key belongs to.
 pub(super) async fn known_key(
@@ -101,13 +105,24 @@ pub(super) async fn forget_expired_keys(connection: &DatabaseConnection, limit: 
     Ok(())
 }
 
-/// The values of a configuration's row. That it can be sealed has been seen to before ([`Sealing::prepare`]).
-pub(super) fn push_row(sealing: &Sealing, config: &TaskPushNotificationConfig) -> Result<[Value; 3], DbErr> {
+/// The values of a configuration's row, for which something waits from the beginning or not. That it can be sealed has
+/// been seen to before ([`Sealing::prepare`]).
+pub(super) fn push_row(
+    sealing: &Sealing,
+    scope: &Scope,
+    config: &TaskPushNotificationConfig,
+    is_due: bool,
+) -> Result<[Value; 8], DbErr> {
     let column = encode_config(sealing, config).map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok([
         Value::from(config.task_id.as_str()),
         Value::from(config.id.as_str()),
         Value::from(column),
+        Value::from(&*scope.agent),
+        Value::from(scope.owner.as_str()),
+        Value::from(&*webhook_host(&config.url)),
+        Value::BigInt(is_due.then_some(0)),
+        Value::from(0_i64),
     ])
 }
 
@@ -154,7 +169,7 @@ pub(super) async fn put_push_config(
     config: &TaskPushNotificationConfig,
     limit: usize,
 ) -> Result<bool, Error> {
-    let row = push_row(sealing, config).map_err(unavailable)?;
+    let row = push_row(sealing, scope, config, false).map_err(unavailable)?;
     let transaction = transaction::begin(connection).await.map_err(unavailable)?;
     let put = put(&transaction, scope, config, row, limit).await;
     Ok(transaction::end(connection, transaction, put).await?)
@@ -164,7 +179,7 @@ async fn put(
     transaction: &DatabaseTransaction,
     scope: &Scope,
     config: &TaskPushNotificationConfig,
-    row: [Value; 3],
+    row: [Value; 8],
     limit: usize,
 ) -> Result<bool, Failure> {
     let values = [&*config.task_id, &*scope.agent, scope.owner.as_str()].map(Value::from);
@@ -213,20 +228,36 @@ pub(super) async fn push_configs(
     configs.collect::<Result<Vec<_>, _>>().map(Some)
 }
 
-/// Removes a configuration; false if the task does not exist.
+/// Removes a configuration and what waits for it; false if the task does not exist.
 pub(super) async fn delete_push_config(
     connection: &DatabaseConnection,
     scope: &Scope,
     task_id: &str,
     id: &str,
 ) -> Result<bool, Error> {
-    if !exists(connection, scope, task_id).await? {
+    let transaction = transaction::begin(connection).await.map_err(unavailable)?;
+    let deleted = delete(&transaction, scope, task_id, id)
+        .await
+        .map_err(Failure::from);
+    Ok(transaction::end(connection, transaction, deleted).await?)
+}
+
+/// The configuration goes first: whoever is at work on what waits for it has locked it.
+async fn delete(
+    transaction: &DatabaseTransaction,
+    scope: &Scope,
+    task_id: &str,
+    id: &str,
+) -> Result<bool, DbErr> {
+    let values = [task_id, &*scope.agent, scope.owner.as_str()].map(Value::from);
+    let own_task = statement(transaction, OWN_TASK, values);
+    if transaction.query_one_raw(own_task).await?.is_none() {
         return Ok(false);
     }
-    push_config::Entity::delete_by_id((task_id.to_owned(), id.to_owned()))
-        .exec(connection)
-        .await
-        .map_err(unavailable)?;
+    for delete in [DELETE_CONFIG, DELETE_DELIVERIES] {
+        let delete = statement(transaction, delete, [task_id, id].map(Value::from));
+        transaction.execute_raw(delete).await?;
+    }
     Ok(true)
 }
 

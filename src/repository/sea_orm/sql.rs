@@ -13,11 +13,11 @@ const GROUP_MAX: usize = 64;
 
 /// A statement that repeats a tuple of placeholders for every row.
 pub(super) struct ManyRows {
-    before: &'static str,
+    pub(super) before: &'static str,
     /// The SQL type of each column, named in the first tuple only: PostgreSQL infers the rest from it. One that holds a
     /// `?` is an expression around the value instead, in every tuple.
-    types: &'static [&'static str],
-    after: &'static str,
+    pub(super) types: &'static [&'static str],
+    pub(super) after: &'static str,
 }
 
 pub(super) const INSERT_TASK: ManyRows = ManyRows {
@@ -70,10 +70,15 @@ pub(super) const INSERT_KEY: ManyRows = ManyRows {
             WHERE idempotency_key.expires_ms <= excluded.created_ms",
 };
 
+/// Stores or replaces a configuration. What waits for one that is replaced is due at once, and whoever had claimed it
+/// has it no more. Numbers of claims begin with the time, so that those of a configuration that went and came back are
+/// not given out twice.
 pub(super) const INSERT_PUSH_CONFIG: ManyRows = ManyRows {
-    before: "INSERT INTO push_config (task_id, id, config) VALUES ",
-    types: &[""; 3],
-    after: " ON CONFLICT (task_id, id) DO UPDATE SET config = excluded.config",
+    before: "INSERT INTO push_config (task_id, id, config, agent, owner, host, due_ms, claim) VALUES ",
+    types: &["", "", "", "", "", "", "{now} + ?", "{now} + ?"],
+    after: " ON CONFLICT (task_id, id) DO UPDATE SET config = excluded.config, agent = excluded.agent, \
+            owner = excluded.owner, host = excluded.host, due_ms = CASE WHEN push_config.due_ms IS NULL THEN excluded.due_ms ELSE {now} END, \
+            claim = push_config.claim + 1, claimed_until_ms = 0",
 };
 
 /// Adds audit records that are not there yet: a write whose outcome is unknown is repeated.
@@ -112,10 +117,37 @@ pub(super) const FREE_KEYS: ManyRows = ManyRows {
     after: "){free}",
 };
 
+/// How many push configurations tasks have, by the task.
+pub(super) const PUSH_CONFIGS: ManyRows = ManyRows {
+    before: "SELECT task_id FROM push_config WHERE task_id IN (VALUES ",
+    types: &["TEXT"],
+    after: ")",
+};
+
+/// Those of [`PUSH_CONFIGS`] that nobody else is at work on.
+pub(super) const FREE_PUSH_CONFIGS: ManyRows = ManyRows {
+    before: PUSH_CONFIGS.before,
+    types: PUSH_CONFIGS.types,
+    after: "){free}",
+};
+
+/// The first event of each task that waits to be sent.
+pub(super) const WAITING: ManyRows = ManyRows {
+    before: "SELECT task_id, MIN(generation) AS generation FROM push_outbox \
+             WHERE dead_ms IS NULL AND task_id IN (VALUES ",
+    types: &["TEXT"],
+    after: ") GROUP BY task_id",
+};
+
 /// The rows of tasks that are gone.
-pub(super) const DELETE_TASKS: [ManyRows; 4] = [
+pub(super) const DELETE_TASKS: [ManyRows; 5] = [
     ManyRows {
         before: "DELETE FROM idempotency_key WHERE task_id IN (VALUES ",
+        types: &["TEXT"],
+        after: ")",
+    },
+    ManyRows {
+        before: "DELETE FROM push_outbox WHERE task_id IN (VALUES ",
         types: &["TEXT"],
         after: ")",
     },
@@ -142,20 +174,31 @@ pub(super) const DELETE_TASKS: [ManyRows; 4] = [
 ///   processes share. Both clocks stand still within a statement, so that an index can be searched by them.
 /// - `{locked}`: the rows found are the transaction's own until it ends; it waits for whoever else is at work on them.
 /// - `{free}`: the same without waiting: rows that somebody else is at work on are not found.
+/// - `{items}` and `{json}`: the function that makes rows of a list in JSON, and the type of that list.
 ///
 /// SQLite has one writer, which needs no locks.
 pub(super) fn in_dialect(backend: DbBackend, sql: &str) -> String {
-    let (now, locked, free) = match backend {
+    let (now, locked, free, items, json) = match backend {
         DbBackend::Postgres => (
             "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)",
             " FOR UPDATE",
             " FOR UPDATE SKIP LOCKED",
+            "jsonb_array_elements_text",
+            "JSONB",
         ),
-        _ => ("CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)", "", ""),
+        _ => (
+            "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)",
+            "",
+            "",
+            "json_each",
+            "TEXT",
+        ),
     };
     sql.replace("{now}", now)
         .replace("{locked}", locked)
         .replace("{free}", free)
+        .replace("{items}", items)
+        .replace("{json}", json)
 }
 
 /// A statement in the words of the connection's database.
@@ -235,12 +278,12 @@ mod tests {
 
     #[test]
     fn rows_are_cut_into_powers_of_two() {
-        let values = |rows: usize| vec![Value::from(1i64); rows * 3];
+        let values = |rows: usize| vec![Value::from(1i64); rows * INSERT_AUDIT.types.len()];
         let sizes = |rows: usize| -> Vec<usize> {
-            INSERT_PUSH_CONFIG
+            INSERT_AUDIT
                 .statements(DbBackend::Sqlite, values(rows))
                 .iter()
-                .map(|statement| INSERT_PUSH_CONFIG.rows(statement) as usize)
+                .map(|statement| INSERT_AUDIT.rows(statement) as usize)
                 .collect()
         };
         assert_eq!(sizes(1), [1]);

@@ -10,11 +10,13 @@ const AGENTS: &str = "SELECT DISTINCT agent FROM task ORDER BY agent";
 
 const TASKS: &str = "SELECT COUNT(*) AS tasks, \
      CAST(COALESCE(SUM(generation - first_generation + 1), 0) AS BIGINT) AS events \
-     FROM task WHERE agent = $1 AND state = $2 AND state IN (3, 4, 5, 7) AND status_ms < $3";
+     FROM task WHERE agent = $1 AND state = $2 AND state IN (3, 4, 5, 7) AND status_ms < $3 \
+     AND NOT EXISTS (SELECT 1 FROM push_config p WHERE p.task_id = task.id AND p.due_ms IS NOT NULL)";
 
 const EVENTS: &str = "SELECT CAST(COALESCE(SUM(l.last_generation - l.first_generation + 1), 0) AS BIGINT) AS events \
      FROM task t JOIN task_log l ON l.task_id = t.id AND l.last_generation < t.snapshot_generation AND l.at_ms < $1 \
-     WHERE t.snapshot_generation > t.first_generation";
+     WHERE t.snapshot_generation > t.first_generation AND NOT EXISTS \
+     (SELECT 1 FROM push_outbox o WHERE o.task_id = t.id AND o.generation <= l.last_generation)";
 
 impl Maintenance {
     /// The names of all agents that have tasks, in order.

@@ -16,7 +16,9 @@ const LOG: &str = "SELECT COUNT(*) AS commits, \
      CAST(COALESCE(SUM(LENGTH(snapshot)), 0) AS BIGINT) AS snapshot_bytes, COUNT(snapshot) AS snapshots FROM task_log";
 
 const SIDE: &str = "SELECT (SELECT COUNT(*) FROM idempotency_key) AS idempotency_keys, \
-     (SELECT COUNT(*) FROM push_config) AS push_configs";
+     (SELECT COUNT(*) FROM push_config) AS push_configs, \
+     (SELECT COUNT(*) FROM push_outbox WHERE dead_ms IS NULL) AS push_waiting, \
+     (SELECT COUNT(*) FROM push_outbox WHERE dead_ms IS NOT NULL) AS push_dead";
 
 const SCHEMA: &str = "SELECT MAX(version) AS version FROM seaql_migrations";
 
@@ -43,6 +45,10 @@ pub struct Stats {
     pub idempotency_keys: u64,
     /// Push notification configurations.
     pub push_configs: u64,
+    /// Push notifications that wait to be sent.
+    pub push_waiting: u64,
+    /// Push notifications that were given up.
+    pub push_dead: u64,
     /// Bytes of the database: the file of SQLite, all that PostgreSQL has for this database.
     pub database_bytes: u64,
     /// Bytes of SQLite's write-ahead log; `None` for PostgreSQL, whose log is not of one database.
@@ -85,6 +91,8 @@ impl Maintenance {
         for row in self.rows(SIDE, []).await? {
             stats.idempotency_keys = number(&row, "idempotency_keys")?;
             stats.push_configs = number(&row, "push_configs")?;
+            stats.push_waiting = number(&row, "push_waiting")?;
+            stats.push_dead = number(&row, "push_dead")?;
         }
         for row in self.rows(SCHEMA, []).await? {
             stats.schema = row.try_get::<Option<String>>("", "version")?.unwrap_or_default();

@@ -29,8 +29,8 @@ const TASK: &str = "SELECT t.agent, t.owner, t.context_id, t.state, t.status_ms,
      t.first_generation AS floor, l.last_generation, l.first_generation, l.events, l.snapshot \
      FROM task t LEFT JOIN task_log l ON l.task_id = t.id WHERE t.id = $1 ORDER BY l.last_generation";
 
-/// Rows of a table that belong to no task.
-const ORPHANS: [(&str, &str); 3] = [
+/// Rows that lead nowhere, by their task.
+const ORPHANS: [(&str, &str); 6] = [
     (
         "events without a task",
         "SELECT l.task_id, COUNT(*) AS rows_found FROM task_log l LEFT JOIN task t ON t.id = l.task_id \
@@ -46,6 +46,24 @@ const ORPHANS: [(&str, &str); 3] = [
         "SELECT k.task_id, COUNT(*) AS rows_found FROM idempotency_key k \
          LEFT JOIN task t ON t.id = k.task_id AND t.agent = k.agent AND t.owner = k.owner \
          WHERE t.id IS NULL GROUP BY k.task_id ORDER BY k.task_id",
+    ),
+    (
+        "deliveries without a push configuration",
+        "SELECT o.task_id, COUNT(*) AS rows_found FROM push_outbox o \
+         LEFT JOIN push_config p ON p.task_id = o.task_id AND p.id = o.config_id \
+         WHERE p.id IS NULL GROUP BY o.task_id ORDER BY o.task_id",
+    ),
+    (
+        "deliveries of events that are not in the log",
+        "SELECT o.task_id, COUNT(*) AS rows_found FROM push_outbox o LEFT JOIN task t ON t.id = o.task_id \
+         AND o.generation BETWEEN t.first_generation AND t.generation \
+         WHERE t.id IS NULL GROUP BY o.task_id ORDER BY o.task_id",
+    ),
+    (
+        "push configurations whose deliveries would wait for ever",
+        "SELECT p.task_id, COUNT(*) AS rows_found FROM push_config p WHERE p.due_ms IS NULL AND EXISTS \
+         (SELECT 1 FROM push_outbox o WHERE o.task_id = p.task_id AND o.config_id = p.id AND o.dead_ms IS NULL) \
+         GROUP BY p.task_id ORDER BY p.task_id",
     ),
 ];
 

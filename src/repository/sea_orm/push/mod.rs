@@ -1,0 +1,151 @@
+//! The outbox of push notifications in the database.
+//!
+//! Who changes what waits in a stream, or whether the stream is due, locks the row of its configuration first and looks
+//! at its deliveries in a later statement: on PostgreSQL a statement sees what was committed before it began, and would
+//! miss what somebody wrote while it waited for the lock. So a stream in which something waits always has a `due_ms`,
+//! and no other has. Configurations are locked in the order of task and id, behind the rows of tasks where those are
+//! wanted too.
+
+mod claim;
+mod desk;
+mod note;
+mod settle;
+mod sql;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub(super) use self::claim::end_all;
+pub(super) use self::note::{lock_streams, note};
+
+use super::SeaOrmRepository;
+use super::committer::{Change, Done};
+use super::link::Link;
+use super::sealing::Sealing;
+use crate::repository::{
+    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, PushRepository, Settlement,
+};
+
+/// What the outbox wants of a committer.
+pub(super) enum Work {
+    Claim(ClaimQuery, Done<Vec<Claimed>>),
+    Settle(Vec<Settlement>, Done<Vec<bool>>),
+    PostponeHost(String, Duration, Done<()>),
+    Redeliver(DeliveryFilter, usize, Done<u64>),
+    Discard(DeliveryFilter, usize, Done<u64>),
+    ForgetDead(i64, usize, Done<u64>),
+}
+
+impl From<Work> for super::committer::Work {
+    fn from(work: Work) -> Self {
+        Change::Push(work).into()
+    }
+}
+
+impl Work {
+    pub(super) async fn run(self, link: &Link, sealing: &Sealing) {
+        match self {
+            Self::Claim(query, done) => {
+                let claim = async |pool: Arc<_>| claim::claim(&pool, sealing, &query).await;
+                // Claims that nobody heard of run out by themselves.
+                let _ = done.send(link.run(claim).await);
+            }
+            Self::Settle(settlements, done) => {
+                let settle = async |pool: Arc<_>| settle::settle(&pool, &settlements).await;
+                let _ = done.send(link.run(settle).await);
+            }
+            Self::PostponeHost(host, by, done) => {
+                let postpone = async |pool: Arc<_>| desk::postpone_host(&pool, &host, by).await;
+                let _ = done.send(link.run(postpone).await);
+            }
+            Self::Redeliver(filter, limit, done) => {
+                let redeliver = async |pool: Arc<_>| desk::redeliver(&pool, &filter, limit).await;
+                let _ = done.send(link.run(redeliver).await);
+            }
+            Self::Discard(filter, limit, done) => {
+                let discard = async |pool: Arc<_>| desk::discard(&pool, &filter, limit).await;
+                let _ = done.send(link.run(discard).await);
+            }
+            Self::ForgetDead(before_ms, limit, done) => {
+                let forget = async |pool: Arc<_>| desk::forget_dead(&pool, before_ms, limit).await;
+                let _ = done.send(link.run(forget).await);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl PushRepository for SeaOrmRepository {
+    async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error> {
+        let query = query.clone();
+        let committer = self.committers.of("");
+        committer.run(|done| Work::Claim(query, done)).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
+        let mut shares: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (place, settlement) in settlements.iter().enumerate() {
+            let committer = self.committers.number_of(&settlement.stream.task_id);
+            shares.entry(committer).or_default().push(place);
+        }
+        let settled = shares.into_values().map(async |places| {
+            let share: Vec<Settlement> = places.iter().map(|place| settlements[*place].clone()).collect();
+            let committer = self.committers.of(&share[0].stream.task_id);
+            let settled = committer.run(|done| Work::Settle(share, done)).await?;
+            Ok::<_, Error>(places.into_iter().zip(settled))
+        });
+        let settled = futures_util::future::try_join_all(settled).await?;
+        let held: BTreeMap<usize, bool> = settled.into_iter().flatten().collect();
+        Ok(held.into_values().collect())
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, Error> {
+        self.readers
+            .run(|pool| async move { claim::next_due(&pool).await })
+            .await
+    }
+
+    async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), Error> {
+        let host = host.to_owned();
+        let committer = self.committers.of("");
+        committer.run(|done| Work::PostponeHost(host, by, done)).await
+    }
+
+    async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, Error> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        self.readers
+            .run(move |pool| async move { desk::deliveries(&*pool, &filter, after.as_ref(), limit).await })
+            .await
+    }
+
+    async fn redeliver(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error> {
+        let filter = filter.clone();
+        let committer = self.committers.of("");
+        committer.run(|done| Work::Redeliver(filter, limit, done)).await
+    }
+
+    async fn discard(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error> {
+        let filter = filter.clone();
+        let committer = self.committers.of("");
+        committer.run(|done| Work::Discard(filter, limit, done)).await
+    }
+
+    async fn forget_dead(&self, before_ms: i64, limit: usize) -> Result<u64, Error> {
+        let committer = self.committers.of("");
+        committer.run(|done| Work::ForgetDead(before_ms, limit, done)).await
+    }
+
+    async fn backlog(&self, limit: usize) -> Result<Backlog, Error> {
+        self.readers
+            .run(move |pool| async move { desk::backlog(&pool, limit).await })
+            .await
+    }
+}
