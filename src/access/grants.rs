@@ -69,6 +69,12 @@ impl Grants {
             .any(|grant| grant.operations.contains_admin(method) && covers(&grant.agents))
     }
 
+    /// Whether there is an agent at which the caller may use an operation of operators.
+    pub fn administer_some(&self, method: AdminMethod) -> bool {
+        let grants = self.0.as_deref().unwrap_or_default();
+        grants.iter().any(|grant| grant.operations.contains_admin(method))
+    }
+
     /// The skills for which the caller may use an operation of an agent.
     pub fn skills(&self, agent: &str, method: Method) -> Skills {
         let Some(grants) = &self.0 else {
@@ -109,6 +115,7 @@ mod tests {
         assert!(some.administer(Some("billing-eu"), method));
         assert!(!some.administer(Some("echo"), method));
         assert!(!some.administer(None, method));
+        assert!(some.administer_some(method) && !some.administer_some(AdminMethod::ListDeliveries));
         assert!(some.administer(None, AdminMethod::GetDelivery));
         assert!(!some.permit("billing-eu", Method::GetTask));
     }

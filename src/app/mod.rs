@@ -28,7 +28,7 @@ use std::sync::Arc;
 use crate::agent::AgentExecutor;
 use crate::pb::AgentCard;
 
-pub use audit::{record_admin, record_key_change};
+pub use audit::{record_admin, record_key_change, record_push_change};
 pub use error::StartError;
 pub use retention::{Removed, RetentionPolicy, prune};
 pub use runtime::{Runtime, Stores, open_stores};

@@ -24,6 +24,7 @@ use crate::repository::sea_orm::SeaOrmRepository;
 use crate::repository::{ApiKeyRepository, TaskRepository};
 use crate::server;
 use crate::service::AgentService;
+use crate::service::push_admin::{PushAdmin, PushAdminParts};
 use crate::shutdown::Shutdown;
 use crate::tls::TlsSource;
 
@@ -68,6 +69,7 @@ impl Runtime {
         )?;
         let Stores {
             tasks: repository,
+            push,
             api_keys,
             records,
         } = open_stores(&config, &shutdown).await?;
@@ -98,8 +100,9 @@ impl Runtime {
             shutdown.clone(),
             settings::service(&config, signing_key),
         )?;
-        let api = Api::new(
+        let api = Api::with_admin(
             service.clone(),
+            push_admin(&config, &service, push, &repository, &shutdown),
             authenticator,
             settings::api(&config),
             shutdown.clone(),
@@ -226,6 +229,25 @@ impl Runtime {
         }
         end(&shutdown, &executions, &repository).await;
     }
+}
+
+/// The operators' service, where the configuration says so.
+fn push_admin(
+    config: &Config,
+    service: &AgentService,
+    push: Arc<dyn PushRepository>,
+    tasks: &Arc<dyn TaskRepository>,
+    shutdown: &Shutdown,
+) -> Option<PushAdmin> {
+    let parts = PushAdminParts {
+        push,
+        tasks: tasks.clone(),
+        audit: service.audit().clone(),
+        quotas: service.quotas().clone(),
+        shutdown: shutdown.clone(),
+        settings: settings::push_admin(config),
+    };
+    config.admin.enabled.then(|| PushAdmin::new(parts))
 }
 
 /// Begins what goes on beside the calls: leases are kept, tasks of dead processes taken up, old ones removed.

@@ -17,7 +17,7 @@ use super::store::Store;
 use super::verify::head_of;
 use super::writer::Writer;
 use super::{AuditSettings, Output};
-use crate::access::{Method, Principal};
+use crate::access::{AdminMethod, Method, Principal};
 use crate::clock::Clock;
 use crate::context::{CallContext, Scope};
 use crate::error::Error;
@@ -121,7 +121,7 @@ impl Audit {
         agent: impl FnOnce() -> Arc<str>,
         (task_id, context_id): (&str, &str),
     ) -> Result<CallRecord, Error> {
-        self.open(call, Kind::Call, Some(method), agent, (task_id, context_id))
+        self.open(call, Kind::Call, Some(method.as_str()), agent, (task_id, context_id))
     }
 
     /// Opens the record of the decision whether a caller gets the card of an agent that not everybody knows.
@@ -132,11 +132,30 @@ impl Audit {
         self.open(call, Kind::Card, None, agent, ("", ""))
     }
 
+    /// Opens the record of an operator's call; `agent` and `task_id` as far as it names them, `filter` whatever it is for.
+    ///
+    /// # Errors
+    /// As for [`Audit::call`].
+    pub fn administration(
+        &self,
+        call: &CallContext,
+        method: AdminMethod,
+        (agent, task_id): (&str, &str),
+        filter: &str,
+    ) -> Result<CallRecord, Error> {
+        let method = Some(method.as_str());
+        let mut record = self.open(call, Kind::Admin, method, || Arc::from(agent), (task_id, ""))?;
+        if let Some(open) = &mut record.0 {
+            filter.clone_into(&mut open.call.filter);
+        }
+        Ok(record)
+    }
+
     fn open(
         &self,
         call: &CallContext,
         kind: Kind,
-        method: Option<Method>,
+        method: Option<&'static str>,
         agent: impl FnOnce() -> Arc<str>,
         (task_id, context_id): (&str, &str),
     ) -> Result<CallRecord, Error> {

@@ -12,6 +12,7 @@ pub mod conformance;
 mod log;
 pub mod memory;
 mod push;
+mod push_form;
 mod push_words;
 mod retention;
 pub mod sea_orm;

@@ -183,7 +183,7 @@ pub struct DeliveryFilter {
 pub struct Turn {
     /// How many deliveries it changed.
     pub count: u64,
-    /// Behind which one to go on; `None` when there are no more.
+    /// Behind which one to go on, as there may be more; `None` when there are none.
     pub next: Option<DeliveryKey>,
 }
 

@@ -14,6 +14,7 @@ use crate::egress::{EgressPolicy, EgressSettings};
 use crate::execution::ExecutionSettings;
 use crate::pb::inspect::InspectLimits;
 use crate::service::ServiceSettings;
+use crate::service::push_admin::PushAdminSettings;
 use crate::signature::SigningKey;
 
 pub(in crate::app) use listener::{server, tls};
@@ -71,6 +72,13 @@ pub(in crate::app) fn service(config: &Config, signing_key: Option<Arc<SigningKe
         quotas: quotas::of(config),
         delegation_hops_max: limits.delegation_hops_max,
         signing_key,
+    }
+}
+
+pub(in crate::app) fn push_admin(config: &Config) -> PushAdminSettings {
+    PushAdminSettings {
+        inspect: inspect(config),
+        page_size_max: config.admin.page_size_max,
     }
 }
 

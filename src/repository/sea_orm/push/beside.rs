@@ -1,6 +1,7 @@
 //! The operator's way to the outbox, beside a server that runs.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
@@ -54,10 +55,10 @@ impl PushDesk {
     ///
     /// # Errors
     /// When the database is away, or the event is damaged.
-    pub async fn event(&self, scope: &Scope, key: &DeliveryKey) -> Result<Option<TaskEvent>, Error> {
+    pub async fn event(&self, scope: &Scope, key: &DeliveryKey) -> Result<Option<Arc<TaskEvent>>, Error> {
         let after = key.generation.saturating_sub(1);
         let events = read::events(&self.0, scope, &key.stream.task_id, after, 1).await?;
-        Ok(events.into_iter().next().and_then(std::sync::Arc::into_inner))
+        Ok(events.into_iter().next())
     }
 
     /// As [`PushRepository::redeliver`](crate::repository::PushRepository::redeliver).
