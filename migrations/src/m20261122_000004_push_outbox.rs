@@ -36,7 +36,10 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let due = Index::drop().name("push_config_due").table("push_config").to_owned();
+        let due = Index::drop()
+            .name("push_config_due")
+            .table("push_config")
+            .to_owned();
         manager.drop_index(due).await?;
         for column in COLUMNS {
             let drop = Table::alter().table("push_config").drop_column(column).to_owned();

@@ -21,7 +21,7 @@ use crate::egress::Egress;
 use crate::execution::{Executions, Sweeper};
 use crate::repository::memory::MemoryRepository;
 use crate::repository::sea_orm::SeaOrmRepository;
-use crate::repository::{ApiKeyRepository, TaskRepository};
+use crate::repository::{ApiKeyRepository, PushRepository, TaskRepository};
 use crate::server;
 use crate::service::AgentService;
 use crate::service::push_admin::{PushAdmin, PushAdminParts};
@@ -72,6 +72,7 @@ impl Runtime {
             push,
             api_keys,
             records,
+            ..
         } = open_stores(&config, &shutdown).await?;
         let clock = Clock::system();
         let audit = audit::start(&config, records, &clock, &shutdown).await?;
@@ -330,6 +331,8 @@ fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
 pub struct Stores {
     /// Tasks and what belongs to them. Closing it closes the database.
     pub tasks: Arc<dyn TaskRepository>,
+    /// What waits to be sent of them.
+    pub push: Arc<dyn PushRepository>,
     /// API keys.
     pub api_keys: Arc<dyn ApiKeyRepository>,
     /// Audit records, where they are kept.
@@ -341,6 +344,7 @@ impl Stores {
         let repository = Arc::new(repository);
         Self {
             tasks: repository.clone(),
+            push: repository.clone(),
             api_keys: repository.clone(),
             records: Some(repository),
         }
@@ -350,6 +354,7 @@ impl Stores {
         let repository = Arc::new(repository);
         Self {
             tasks: repository.clone(),
+            push: repository.clone(),
             api_keys: repository,
             records: None,
         }

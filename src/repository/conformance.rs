@@ -2,7 +2,8 @@
 //!
 //! Each case is a public function that takes an empty repository and panics where it does not keep a promise, so
 //! that an implementation from elsewhere can be held to the same. [`repository_conformance!`] makes one test out of
-//! every case; [`run`] runs them all, one after the other.
+//! every case; [`run`] runs them all, one after the other. [`push_conformance!`] does the same for those who keep push
+//! notifications too.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -12,9 +13,13 @@
 //! ```
 //!
 //! [`repository_conformance!`]: crate::repository_conformance
+//! [`push_conformance!`]: crate::push_conformance
 
+mod claims;
 mod leases;
+mod letters;
 mod listing;
+mod outbox;
 mod reads;
 mod retention;
 mod side;
@@ -25,8 +30,11 @@ use std::sync::Arc;
 
 use super::{Error, TaskRepository};
 
+pub use claims::*;
 pub use leases::*;
+pub use letters::*;
 pub use listing::*;
+pub use outbox::Both;
 pub use reads::*;
 pub use retention::*;
 pub use side::*;
@@ -108,6 +116,48 @@ macro_rules! repository_conformance {
     };
     ($make:expr) => {
         $crate::repository_conformance!(@all tests $make);
+    };
+}
+
+/// Makes a `#[tokio::test]` of every case about push notifications. The argument is an async closure that makes an empty
+/// repository as [`Both`], and something that has to be kept until the test is over.
+#[macro_export]
+macro_rules! push_conformance {
+    (@tests $make:expr; $($case:ident),+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let make = $make;
+                let (both, _kept) = make().await;
+                $crate::repository::conformance::$case(both).await;
+            }
+        )+
+    };
+    ($make:expr) => {
+        $crate::push_conformance!(@tests $make;
+            events_wait_for_the_configurations_of_their_task,
+            a_refused_write_leaves_no_deliveries,
+            a_stream_is_claimed_by_one,
+            claimers_at_once_get_different_streams,
+            a_claim_that_ran_out_settles_nothing,
+            claims_are_settled_together,
+            a_failed_attempt_is_counted,
+            a_claim_is_kept,
+            what_is_postponed_is_not_due,
+            claims_are_bounded_and_leave_out,
+            a_stream_ends,
+            nothing_is_forgotten_while_all_are_at_work,
+            what_waits_goes_where_its_configuration_says,
+            what_waits_goes_with_its_configuration,
+            a_dead_letter_holds_up_nobody,
+            a_dead_letter_is_sent_anew,
+            deliveries_are_discarded,
+            many_are_changed_in_turns,
+            deliveries_are_found_page_by_page,
+            what_waits_keeps_its_task,
+            the_log_keeps_what_a_delivery_names,
+            a_long_task_goes_with_its_dead_letters
+        );
     };
 }
 

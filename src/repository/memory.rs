@@ -5,6 +5,8 @@
 
 mod keys;
 mod lease;
+mod outbox;
+mod push;
 mod retention;
 mod row;
 
@@ -19,12 +21,13 @@ use dashmap::mapref::entry::Entry;
 use foldhash::fast::RandomState;
 
 use self::keys::Keys;
+use self::outbox::Outbox;
 use self::retention::EndedTasks;
 use self::row::Row;
 use super::types::take_while_they_fit;
 use super::{
     ApiKeyRepository, ApiKeyRow, CompactQuery, Compacted, Error, Interrupted, KnownKey, Lapsed, ListCursor,
-    ListPage, ListQuery, OpenQuery, PruneQuery, Pruned, StoredTask, TaskRepository, TaskWrite,
+    ListPage, ListQuery, OpenQuery, PruneQuery, Pruned, PushStream, StoredTask, TaskRepository, TaskWrite,
 };
 use crate::clock::Clock;
 use crate::context::Scope;
@@ -43,6 +46,8 @@ pub struct MemoryRepository {
     keys: RwLock<Keys>,
     /// Locked while a task is, and never the other way round.
     ended: Mutex<EndedTasks>,
+    /// Push configurations and what waits for them. Locked while a task is, and never the other way round.
+    outbox: Mutex<Outbox>,
     closed: AtomicBool,
     /// What leases are measured by.
     clock: Clock,
@@ -54,6 +59,7 @@ impl Default for MemoryRepository {
             tasks: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
             keys: RwLock::default(),
             ended: Mutex::default(),
+            outbox: Mutex::default(),
             closed: AtomicBool::default(),
             clock: Clock::default(),
         }
@@ -90,6 +96,20 @@ impl MemoryRepository {
         keys.bind(write, self.clock.now_ms())
     }
 
+    /// Adds what a write gives the outbox to send. The task is locked: who claims it at once waits to read its events.
+    fn note_push(&self, write: &TaskWrite, has_push_configs: bool) {
+        if !has_push_configs && write.push_configs.is_empty() {
+            return;
+        }
+        let now_ms = self.clock.now_ms();
+        let mut outbox = self.outbox();
+        for config in &write.push_configs {
+            outbox.put(&write.scope, config.clone(), now_ms);
+        }
+        let events = write.expected_generation + 1..=write.generation();
+        outbox.add(&write.task_id, events, write.at_ms, now_ms);
+    }
+
     fn visible<T>(&self, scope: &Scope, task_id: &str, read: impl FnOnce(&Row) -> T) -> Option<T> {
         let row = self.tasks.get(task_id)?;
         (row.scope == *scope).then(|| read(&row))
@@ -111,6 +131,7 @@ impl TaskRepository for MemoryRepository {
         match self.tasks.entry(write.task_id.clone()) {
             Entry::Vacant(place) if write.expected_generation == 0 => {
                 self.bind_keys(&write)?;
+                self.note_push(&write, false);
                 let row = place.insert(Box::new(Row::create(write, self.clock.now_ms())));
                 self.note_end(row.key(), &row);
             }
@@ -120,6 +141,7 @@ impl TaskRepository for MemoryRepository {
                     && row.get().scope == write.scope =>
             {
                 self.bind_keys(&write)?;
+                self.note_push(&write, row.get().has_push_configs);
                 self.forget_end(row.key(), row.get());
                 row.get_mut().append(write, self.clock.now_ms());
                 self.note_end(row.key(), row.get());
@@ -223,10 +245,15 @@ impl TaskRepository for MemoryRepository {
         else {
             return Ok(false);
         };
-        if row.push_configs.keys().filter(|id| **id != config.id).count() >= limit {
+        let mut outbox = self.outbox();
+        let others = outbox
+            .configs(&config.task_id)
+            .filter(|other| other.id != config.id);
+        if others.count() >= limit {
             return Err(Error::TooMany(limit));
         }
-        row.push_configs.insert(config.id.clone(), config.clone());
+        outbox.put(scope, config.clone(), self.clock.now_ms());
+        row.has_push_configs = true;
         Ok(true)
     }
 
@@ -235,16 +262,20 @@ impl TaskRepository for MemoryRepository {
         scope: &Scope,
         task_id: &str,
     ) -> Result<Option<Vec<TaskPushNotificationConfig>>, Error> {
-        Ok(self.visible(scope, task_id, |row| row.push_configs.values().cloned().collect()))
+        Ok(self.visible(scope, task_id, |_| {
+            self.outbox().configs(task_id).cloned().collect()
+        }))
     }
 
     async fn delete_push_config(&self, scope: &Scope, task_id: &str, id: &str) -> Result<bool, Error> {
         self.open()?;
-        let Some(mut row) = self.tasks.get_mut(task_id).filter(|row| row.scope == *scope) else {
-            return Ok(false);
+        let place = PushStream {
+            task_id: Arc::from(task_id),
+            config_id: Arc::from(id),
         };
-        row.push_configs.remove(id);
-        Ok(true)
+        Ok(self
+            .visible(scope, task_id, |_| self.outbox().remove(&place))
+            .is_some())
     }
 
     async fn open_tasks(&self, query: &OpenQuery) -> Result<usize, Error> {

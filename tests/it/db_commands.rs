@@ -281,7 +281,7 @@ async fn verify_finds_what_is_wrong() {
             "events without a task",
         ),
         (
-            "INSERT INTO push_config VALUES ('nowhere', 'p', x'00')".to_owned(),
+            "INSERT INTO push_config (task_id, id, config) VALUES ('nowhere', 'p', x'00')".to_owned(),
             "nowhere",
             "push configurations without a task",
         ),

@@ -34,6 +34,7 @@ mod mtls_program;
 mod mtls_revoked;
 mod mtls_sockets;
 mod openapi;
+mod outbox;
 mod peers;
 mod peers_grpc;
 mod peers_mtls;

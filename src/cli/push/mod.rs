@@ -24,9 +24,9 @@ pub enum Push {
     /// Show all about one delivery; works while a server runs
     Show(Show),
     /// Make deliveries due now, with all attempts before them; works while a server runs
-    Redeliver(Redeliver),
+    Redeliver(Change),
     /// Remove deliveries, dead or not; works while a server runs, which may have sent them at the same moment
-    Discard(Discard),
+    Discard(Change),
 }
 
 impl Push {
@@ -34,8 +34,8 @@ impl Push {
         match self {
             Self::List(command) => command.run().await,
             Self::Show(command) => command.run().await,
-            Self::Redeliver(Redeliver(change)) => change.run(Verb::Redeliver).await,
-            Self::Discard(Discard(change)) => change.run(Verb::Discard).await,
+            Self::Redeliver(change) => change.run(Verb::Redeliver).await,
+            Self::Discard(change) => change.run(Verb::Discard).await,
         }
     }
 }
@@ -158,15 +158,9 @@ impl Show {
     }
 }
 
-#[derive(Args)]
-pub struct Redeliver(#[command(flatten)] Change);
-
-#[derive(Args)]
-pub struct Discard(#[command(flatten)] Change);
-
 /// A change of one delivery, of those that a filter fits, or of all.
 #[derive(Args)]
-struct Change {
+pub struct Change {
     /// One delivery, as list prints it: TASK/CONFIG/GENERATION
     #[arg(value_name = "DELIVERY")]
     name: Option<DeliveryKey>,

@@ -18,13 +18,14 @@ pub(super) struct EndedTasks(HashMap<(Arc<str>, TaskState), ByAge>);
 type ByAge = BTreeSet<(i64, Arc<str>)>;
 
 impl EndedTasks {
-    /// The ids of the oldest tasks, at most `limit`.
-    fn oldest(&self, query: &PruneQuery, limit: usize) -> Vec<Arc<str>> {
+    /// The ids of the oldest tasks that may go, at most `limit`.
+    fn oldest(&self, query: &PruneQuery, may_go: impl Fn(&str) -> bool, limit: usize) -> Vec<Arc<str>> {
         let tasks = self.0.get(&(query.agent.clone(), query.state));
         let old = tasks
             .into_iter()
             .flatten()
-            .take_while(|(status_ms, _)| *status_ms < query.before_ms);
+            .take_while(|(status_ms, _)| *status_ms < query.before_ms)
+            .filter(|(_, id)| may_go(id));
         old.take(limit).map(|(_, id)| id.clone()).collect()
     }
 }
@@ -55,11 +56,11 @@ impl MemoryRepository {
 
     pub(super) fn remove_old_tasks(&self, query: &PruneQuery) -> Pruned {
         // One more than a turn can take, to see whether another turn follows.
-        let oldest = self
-            .ended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .oldest(query, query.limit.saturating_add(1));
+        let oldest = self.ended.lock().unwrap_or_else(PoisonError::into_inner).oldest(
+            query,
+            |id| !self.outbox().waits(id, u64::MAX),
+            query.limit.saturating_add(1),
+        );
         let ended: Vec<Ended> = oldest
             .iter()
             .filter_map(|id| Some(self.tasks.get(id)?.ended(id)))
@@ -70,7 +71,11 @@ impl MemoryRepository {
         if first.is_long(query.limit)
             && let Some(mut row) = self.tasks.get_mut(first.task_id.as_str())
         {
-            let (events, _) = row.compact(i64::MAX, query.limit, 0);
+            let mut outbox = self.outbox();
+            let first_named = outbox.first_named(&first.task_id);
+            let keeps = first_named.filter(|_| outbox.waits(&first.task_id, u64::MAX));
+            let (events, _) = row.compact(i64::MAX, keeps, query.limit, 0);
+            outbox.remove_before(&first.task_id, row.first_generation);
             if events > 0 {
                 return Pruned {
                     events,
@@ -80,13 +85,13 @@ impl MemoryRepository {
             }
         }
         let gone = &ended[..fitting(&ended, query.limit)];
-        for task in gone {
-            self.remove(&task.task_id);
-        }
+        let more = gone.len() < ended.len();
+        let gone: Vec<&Ended> = gone.iter().filter(|task| self.remove(&task.task_id)).collect();
         Pruned {
             tasks: gone.len(),
-            events: gone.iter().map(Ended::events).sum(),
-            more: gone.len() < ended.len(),
+            events: gone.iter().map(|task| task.events()).sum(),
+            // What was asked for anew in the meantime is left to the next pass.
+            more: more && !gone.is_empty(),
         }
     }
 
@@ -104,7 +109,8 @@ impl MemoryRepository {
             let Some(mut row) = self.tasks.get_mut(id) else {
                 continue;
             };
-            let (events, is_cut) = row.compact(query.before_ms, query.limit, done.events);
+            let first_named = self.outbox().first_named(id);
+            let (events, is_cut) = row.compact(query.before_ms, first_named, query.limit, done.events);
             done.events += events;
             if is_cut {
                 done.next = Some(after);
@@ -116,13 +122,20 @@ impl MemoryRepository {
         done
     }
 
-    /// Removes a task and everything that points to it.
-    fn remove(&self, task_id: &str) {
-        if let Some((id, row)) = self.tasks.remove(task_id) {
-            self.forget_end(&id, &row);
+    /// Removes a task and everything that points to it, unless something of it waits to be sent; whether it went.
+    fn remove(&self, task_id: &str) -> bool {
+        let removed = self.tasks.remove_if(task_id, |id, row| {
+            let goes = self.outbox().remove_task(id);
+            if goes {
+                self.forget_end(id, row);
+            }
+            goes
+        });
+        if removed.is_some() {
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
             keys.remove_task(task_id);
         }
+        removed.is_some()
     }
 }
 

@@ -1,6 +1,5 @@
 //! A task in memory: what its row and its log are in a database.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +7,7 @@ use prost::Message as _;
 
 use super::lease::leased;
 use crate::context::Scope;
-use crate::pb::{Task, TaskPushNotificationConfig, TaskState};
+use crate::pb::{Task, TaskState};
 use crate::repository::retention::{Ended, Written, beginning};
 use crate::repository::{Error, ListQuery, StoredTask, TaskWrite, log};
 use crate::task::{TaskEvent, replay};
@@ -30,7 +29,8 @@ pub(super) struct Row {
     /// The generation of the first event that is kept; 1 until compaction takes some.
     pub(super) first_generation: u64,
     commits: Vec<Packed>,
-    pub(super) push_configs: BTreeMap<String, TaskPushNotificationConfig>,
+    /// Whether it ever had a push configuration.
+    pub(super) has_push_configs: bool,
 }
 
 /// The events of one commit.
@@ -59,11 +59,7 @@ impl Row {
             snapshot: write.snapshot,
             snapshot_generation: write.snapshot_generation,
             first_generation: 1,
-            push_configs: write
-                .push_configs
-                .into_iter()
-                .map(|config| (config.id.clone(), config))
-                .collect(),
+            has_push_configs: !write.push_configs.is_empty(),
         }
     }
 
@@ -80,12 +76,7 @@ impl Row {
             self.snapshot = write.snapshot;
         }
         self.snapshot_generation = write.snapshot_generation;
-        self.push_configs.extend(
-            write
-                .push_configs
-                .into_iter()
-                .map(|config| (config.id.clone(), config)),
-        );
+        self.has_push_configs |= !write.push_configs.is_empty();
     }
 
     pub(super) fn fold(&self, task_id: &str) -> Result<StoredTask, Error> {
@@ -157,9 +148,19 @@ impl Row {
         self.first_generation = through + 1;
     }
 
-    /// Removes old events before the snapshot; how many, and whether the limit came first.
-    pub(super) fn compact(&mut self, before_ms: i64, limit: usize, spent: u64) -> (u64, bool) {
-        let before = |commit: &Written| commit.last_generation < self.snapshot_generation;
+    /// Removes old events before the snapshot and before the first one that the outbox names, if it names one; how many,
+    /// and whether the limit came first.
+    pub(super) fn compact(
+        &mut self,
+        before_ms: i64,
+        first_named: Option<u64>,
+        limit: usize,
+        spent: u64,
+    ) -> (u64, bool) {
+        let end = first_named.map_or(self.snapshot_generation, |named| {
+            named.min(self.snapshot_generation)
+        });
+        let before = |commit: &Written| commit.last_generation < end;
         let commits = self.commits.iter().map(Packed::written).take_while(before);
         let found = beginning(commits, self.first_generation, before_ms, limit, spent);
         let events = found.through + 1 - self.first_generation;

@@ -268,7 +268,12 @@ fn push_rows(sealing: &Sealing, writes: &[&TaskWrite]) -> Result<Vec<Value>, DbE
         let configs = write.push_configs.iter();
         let by_id: BTreeMap<&str, _> = configs.map(|config| (config.id.as_str(), config)).collect();
         for config in by_id.into_values() {
-            rows.extend(side::push_row(sealing, &write.scope, config, !write.events.is_empty())?);
+            rows.extend(side::push_row(
+                sealing,
+                &write.scope,
+                config,
+                !write.events.is_empty(),
+            )?);
         }
     }
     Ok(rows)

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, Statement, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, Statement, Value,
+};
 
 use super::sql::{Rest, leave, list, pause};
 use crate::context::{Principal, Scope};
@@ -38,7 +40,8 @@ const NEXT_UNCLAIMED: &str = "SELECT due_ms - {now} AS wait_ms FROM push_config 
 const NEXT_CLAIM_OVER: &str = "SELECT MIN(claimed_until_ms) - {now} AS wait_ms FROM push_config \
      WHERE due_ms IS NOT NULL AND due_ms <= {now} AND claimed_until_ms > {now}";
 
-const END_ALL: &str = "UPDATE push_config SET claimed_until_ms = 0 WHERE due_ms IS NOT NULL AND claimed_until_ms > 0";
+const END_ALL: &str =
+    "UPDATE push_config SET claimed_until_ms = 0 WHERE due_ms IS NOT NULL AND claimed_until_ms > 0";
 
 /// Claims streams that are due, with what waits in them.
 pub(super) async fn claim(

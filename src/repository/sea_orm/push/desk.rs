@@ -57,7 +57,9 @@ pub(super) async fn postpone_host(
             Value::from(now_ms.saturating_add(pause(by))),
             number(POSTPONED_AT_ONCE),
         ];
-        let postponed = connection.execute_raw(statement(connection, POSTPONE, values)).await;
+        let postponed = connection
+            .execute_raw(statement(connection, POSTPONE, values))
+            .await;
         if postponed.map_err(unavailable)?.rows_affected() < POSTPONED_AT_ONCE {
             return Ok(());
         }
@@ -65,7 +67,7 @@ pub(super) async fn postpone_host(
 }
 
 /// Which deliveries, and how many of them.
-pub(super) struct Wanted {
+pub(in crate::repository::sea_orm) struct Wanted {
     filter: DeliveryFilter,
     /// Those behind this one, in the order of their keys.
     after: Option<DeliveryKey>,
@@ -109,7 +111,9 @@ async fn find(connection: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<
         conditions.join(" AND "),
         values.len()
     );
-    let rows = connection.query_all_raw(statement(connection, &sql, values)).await?;
+    let rows = connection
+        .query_all_raw(statement(connection, &sql, values))
+        .await?;
     rows.iter().map(delivery).collect()
 }
 
@@ -211,7 +215,9 @@ pub(super) async fn discard(connection: &DatabaseConnection, wanted: &Wanted) ->
 async fn remove(transaction: &DatabaseTransaction, wanted: &Wanted) -> Result<Turn, DbErr> {
     let (found, next) = locked(transaction, wanted).await?;
     let count = run(transaction, &DELETE, key_rows(&found)).await?;
-    let waiting = found.iter().filter(|delivery| delivery.state == DeliveryState::Waiting);
+    let waiting = found
+        .iter()
+        .filter(|delivery| delivery.state == DeliveryState::Waiting);
     let streams: BTreeSet<&PushStream> = waiting.map(|delivery| &delivery.key.stream).collect();
     let rest = streams.into_iter().map(|stream| Rest {
         stream,
@@ -257,7 +263,9 @@ pub(super) async fn forget_dead(
     limit: usize,
 ) -> Result<u64, Error> {
     let values = [Value::from(before_ms), number(limit as u64)];
-    let forgotten = connection.execute_raw(statement(connection, FORGET_DEAD, values)).await;
+    let forgotten = connection
+        .execute_raw(statement(connection, FORGET_DEAD, values))
+        .await;
     Ok(forgotten.map_err(unavailable)?.rows_affected())
 }
 

@@ -153,7 +153,9 @@ impl PushRepository for SeaOrmRepository {
 
     async fn forget_dead(&self, before_ms: i64, limit: usize) -> Result<u64, Error> {
         let committer = self.committers.of("");
-        committer.run(|done| Work::ForgetDead(before_ms, limit, done)).await
+        committer
+            .run(|done| Work::ForgetDead(before_ms, limit, done))
+            .await
     }
 
     async fn backlog(&self, limit: usize) -> Result<Backlog, Error> {

@@ -55,7 +55,9 @@ pub(in crate::repository::sea_orm) async fn note(
     let mut rows = Vec::new();
     for write in writes {
         let from = (write.task_id.to_string(), String::new());
-        let own = streams.range(from..).take_while(|((id, _), _)| **id == *write.task_id);
+        let own = streams
+            .range(from..)
+            .take_while(|((id, _), _)| **id == *write.task_id);
         for ((task_id, config_id), _) in own {
             rows.extend(write.events.iter().flat_map(|event| {
                 [

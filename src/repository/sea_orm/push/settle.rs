@@ -38,10 +38,15 @@ async fn write(transaction: &DatabaseTransaction, settlements: &[Settlement]) ->
         settlement.done.iter().flat_map(of_stream)
     });
     run(transaction, &DELETE_WAITING, done.collect()).await?;
-    let failed = held.iter().filter_map(|settlement| failed_row(settlement)).flatten();
+    let failed = held
+        .iter()
+        .filter_map(|settlement| failed_row(settlement))
+        .flatten();
     run(transaction, &FAIL, failed.collect()).await?;
     let over = held.iter().filter(|settlement| settlement.next == Next::End);
-    let over: Vec<Value> = over.flat_map(|settlement| stream_row(&settlement.stream)).collect();
+    let over: Vec<Value> = over
+        .flat_map(|settlement| stream_row(&settlement.stream))
+        .collect();
     for many in &DELETE_STREAMS {
         run(transaction, many, over.clone()).await?;
     }
@@ -68,7 +73,8 @@ async fn holding(
     let mut holding = HashSet::new();
     for lock in LOCK_CLAIMS.statements(backend, claims.collect()) {
         for row in transaction.query_all_raw(lock).await? {
-            let (task_id, config_id): (String, String) = (row.try_get("", "task_id")?, row.try_get("", "id")?);
+            let (task_id, config_id): (String, String) =
+                (row.try_get("", "task_id")?, row.try_get("", "id")?);
             holding.insert(PushStream {
                 task_id: task_id.into(),
                 config_id: config_id.into(),

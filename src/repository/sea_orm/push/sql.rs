@@ -113,7 +113,13 @@ pub(super) async fn leave(
         let [task_id, config_id] = stream_row(rest.stream);
         let due = Value::BigInt(rest.due.map(pause));
         let claimed = Value::from(pause(rest.claimed));
-        [task_id, config_id, due, claimed, Value::from(i64::from(rest.revokes))]
+        [
+            task_id,
+            config_id,
+            due,
+            claimed,
+            Value::from(i64::from(rest.revokes)),
+        ]
     });
     run(transaction, &REST, rows.collect()).await?;
     Ok(())
@@ -143,6 +149,8 @@ pub(super) fn pause(duration: Duration) -> i64 {
 
 /// A list for `{items}`.
 pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> Value {
-    let items = items.into_iter().map(|item| serde_json::Value::from(item.to_owned()));
+    let items = items
+        .into_iter()
+        .map(|item| serde_json::Value::from(item.to_owned()));
     Value::from(serde_json::Value::Array(items.collect()).to_string())
 }
