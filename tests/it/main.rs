@@ -42,6 +42,7 @@ mod peers_sdk;
 mod postgres;
 mod protocol;
 mod proxies;
+mod push_admin;
 mod python;
 mod quotas;
 mod repositories;

@@ -149,6 +149,9 @@ mod tests {
         assert_eq!(egress(&config), expected);
         assert_eq!(egress(&Config::default()), EgressSettings::default());
 
+        config.admin.page_size_max = 9;
+        assert_eq!(push_admin(&config).page_size_max, 9);
+
         config.push.allow_loopback_webhooks = true;
         config.push.allowed_networks = vec!["10.1.0.0/16".to_owned()];
         let policy = service(&config, None).webhooks;
