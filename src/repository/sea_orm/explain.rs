@@ -4,7 +4,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use super::{SeaOrmRepository, lease, list, open, prune, removal, side, unavailable};
+use super::{SeaOrmRepository, lease, list, open, prune, push, removal, side, unavailable};
 use crate::context::Scope;
 use crate::repository::{Error, ListQuery};
 
@@ -40,7 +40,8 @@ impl SeaOrmRepository {
             .await
     }
 
-    /// How the database would run what happens without a caller: leases, retention and care. Nothing of it is run.
+    /// How the database would run what happens without a caller: leases, retention, care and push notifications. Nothing
+    /// of it is run.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -68,6 +69,7 @@ async fn upkeep(connection: &DatabaseConnection) -> Result<Vec<StatementPlan>, E
     statements.extend(removal::statements(connection));
     statements.extend(side::statements(connection));
     statements.extend(open::statements(connection));
+    statements.extend(push::statements(connection));
     let mut plans = Vec::with_capacity(statements.len());
     for (purpose, statement) in statements {
         let plan = plan(connection, statement).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, Statement, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
 };
 
 use super::sql::{Rest, leave, list, pause};
@@ -187,4 +187,23 @@ async fn wait_ms(connection: &DatabaseConnection, sql: &str) -> Result<Option<i6
 pub(in crate::repository::sea_orm) async fn end_all(connection: &DatabaseConnection) -> Result<(), DbErr> {
     connection.execute_unprepared(END_ALL).await?;
     Ok(())
+}
+
+/// See [`super::plans`].
+pub(super) fn statements(
+    connection: &DatabaseConnection,
+    query: &ClaimQuery,
+) -> Vec<(&'static str, Statement)> {
+    let own = |sql: &str, values: &[Value]| statement(connection, sql, values.to_vec());
+    let stream = [Value::from("t000100"), Value::from("p"), number(32)];
+    let mut statements = vec![
+        ("claim streams", claiming(connection, query)),
+        ("what waits in a stream", own(DELIVERIES, &stream)),
+        ("the next stream that is due", own(NEXT_UNCLAIMED, &[])),
+        ("the next claim that runs out", own(NEXT_CLAIM_OVER, &[])),
+    ];
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        statements.push(("end all claims", own(END_ALL, &[])));
+    }
+    statements
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
+};
 
 use super::claim::overdue_ms;
 use super::sql::{BEGIN_ANEW, DELETE, LOCK, Rest, leave, pause, run, stream_row};
@@ -35,9 +37,16 @@ const FORGET_DEAD: &str = "WITH old AS MATERIALIZED (SELECT task_id, config_id, 
      DELETE FROM push_outbox WHERE (task_id, config_id, generation) IN \
      (SELECT task_id, config_id, generation FROM old)";
 
-const COUNT_WAITING: &str = "SELECT COUNT(*) AS found FROM (SELECT 1 AS one FROM push_config c \
-     JOIN push_outbox o ON o.task_id = c.task_id AND o.config_id = c.id AND o.dead_ms IS NULL \
-     WHERE c.due_ms IS NOT NULL LIMIT $1) AS counted";
+/// Stream by stream, so that counting ends at its limit whatever lies in the table beside it: SQLite is told so by the
+/// words `CROSS JOIN`, PostgreSQL by a limit that every single stream has.
+const COUNT_WAITING: [&str; 2] = [
+    "SELECT COUNT(*) AS found FROM (SELECT 1 AS one FROM push_config c CROSS JOIN push_outbox o \
+     WHERE c.due_ms IS NOT NULL AND o.task_id = c.task_id AND o.config_id = c.id AND o.dead_ms IS NULL \
+     LIMIT $1) AS counted",
+    "SELECT COUNT(*) AS found FROM (SELECT 1 AS one FROM push_config c CROSS JOIN LATERAL \
+     (SELECT 1 AS one FROM push_outbox o WHERE o.task_id = c.task_id AND o.config_id = c.id \
+     AND o.dead_ms IS NULL LIMIT $1) AS waiting WHERE c.due_ms IS NOT NULL LIMIT $1) AS counted",
+];
 
 const COUNT_DEAD: &str = "SELECT COUNT(*) AS found FROM (SELECT 1 AS one FROM push_outbox \
      WHERE dead_ms IS NOT NULL LIMIT $1) AS counted";
@@ -269,6 +278,14 @@ pub(super) async fn forget_dead(
     Ok(forgotten.map_err(unavailable)?.rows_affected())
 }
 
+fn count_waiting(connection: &DatabaseConnection) -> &'static str {
+    let [sqlite, postgres] = COUNT_WAITING;
+    match connection.get_database_backend() {
+        DbBackend::Postgres => postgres,
+        _ => sqlite,
+    }
+}
+
 /// How much waits.
 pub(super) async fn backlog(connection: &DatabaseConnection, limit: usize) -> Result<Backlog, Error> {
     let count = async |sql: &str| {
@@ -279,8 +296,30 @@ pub(super) async fn backlog(connection: &DatabaseConnection, limit: usize) -> Re
         Ok::<_, Error>(unsigned(found.transpose().map_err(unavailable)?.unwrap_or(0)))
     };
     Ok(Backlog {
-        waiting: count(COUNT_WAITING).await?,
+        waiting: count(count_waiting(connection)).await?,
         dead: count(COUNT_DEAD).await?,
         overdue_ms: overdue_ms(connection).await?,
     })
+}
+
+/// See [`super::plans`].
+pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, Statement)> {
+    let own = |sql: &str, values: &[Value]| statement(connection, sql, values.to_vec());
+    let host = [
+        Value::from("one.org:443"),
+        Value::from(2_i64),
+        number(POSTPONED_AT_ONCE),
+    ];
+    vec![
+        ("postpone the streams to a host", own(POSTPONE, &host)),
+        (
+            "old dead letters",
+            own(FORGET_DEAD, &[Value::from(2_i64), number(500)]),
+        ),
+        (
+            "count what waits",
+            own(count_waiting(connection), &[number(1_000)]),
+        ),
+        ("count dead letters", own(COUNT_DEAD, &[number(1_000)])),
+    ]
 }

@@ -10,6 +10,7 @@ mod beside;
 mod claim;
 mod desk;
 mod note;
+mod plans;
 mod settle;
 mod sql;
 
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 pub use self::beside::PushDesk;
 pub(super) use self::claim::end_all;
 pub(super) use self::note::{lock_streams, note};
+pub(super) use self::plans::statements;
 
 use self::desk::Wanted;
 use super::SeaOrmRepository;

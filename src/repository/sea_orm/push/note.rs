@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, Value};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, Statement, Value};
 
 use super::sql::{INSERT, MAKE_DUE, list, run};
 use crate::repository::TaskWrite;
@@ -71,4 +71,11 @@ pub(in crate::repository::sea_orm) async fn note(
     }
     run(transaction, &INSERT, rows).await?;
     Ok(())
+}
+
+/// See [`super::plans`].
+pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, Statement)> {
+    let ids: Vec<String> = (100..164).map(|n| format!("t{n:06}")).collect();
+    let lock = statement(connection, LOCK_STREAMS, [list(ids.iter().map(String::as_str))]);
+    vec![("push configurations of a commit", lock)]
 }

@@ -83,7 +83,7 @@ pub(super) const DELETE_STREAMS: [ManyRows; 2] = [
 ];
 
 /// See [`Rest`].
-const REST: ManyRows = ManyRows {
+pub(super) const REST: ManyRows = ManyRows {
     before: "UPDATE push_config SET claim = claim + v.column5, \
              claimed_until_ms = CASE WHEN v.column4 > 0 THEN {now} + v.column4 ELSE 0 END, \
              due_ms = CASE WHEN EXISTS (SELECT 1 FROM push_outbox o WHERE o.task_id = push_config.task_id \
