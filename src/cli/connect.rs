@@ -23,6 +23,11 @@ pub struct Certificates {
 }
 
 impl Certificates {
+    /// Whether any is named.
+    pub fn are_named(&self) -> bool {
+        self.ca.is_some()
+    }
+
     /// The address as it is connected to, and the certificates where that is by TLS.
     pub fn tls(&self, address: &Address) -> Result<(Address, Option<ClientTls>), String> {
         match &self.ca {

@@ -63,6 +63,7 @@ impl Place {
                 let (address, tls) = self.certificates.tls(address)?;
                 Desk::server(&address, tls.as_ref(), connect::credential()?.as_ref()).await
             }
+            None if self.certificates.are_named() => Err("--ca, --cert and --key are for --server".into()),
             None => Desk::database(self.which.config()?).await,
         }
     }

@@ -44,8 +44,8 @@ async fn pages_hold_the_same(post: Post) {
         let paged: Vec<&str> = paged.iter().map(|one| &*one.name).collect();
         assert_eq!(paged, names, "pages of {size}");
     }
-    let own = chief.all(of_agent("conformance"), None).await.unwrap();
-    assert!(own.len() < all.len() && own.iter().all(|one| one.agent == "conformance"));
+    let own = chief.all(of_agent("echo"), None).await.unwrap();
+    assert!(own.len() < all.len() && own.iter().all(|one| one.agent == "echo"));
     for filter in [
         DeliveryFilter {
             owner: own[0].owner.clone(),
@@ -53,7 +53,7 @@ async fn pages_hold_the_same(post: Post) {
             config_id: "hook".to_owned(),
             host: "127.0.0.1:1".to_owned(),
             state: DeliveryState::Waiting.into(),
-            ..of_agent("conformance")
+            ..of_agent("echo")
         },
         DeliveryFilter {
             task_id: post.task_id.clone(),
@@ -62,7 +62,7 @@ async fn pages_hold_the_same(post: Post) {
     ] {
         assert_eq!(chief.all(filter, None).await.unwrap().len(), own.len());
     }
-    for nobodys in [of_agent("echo"), dead()] {
+    for nobodys in [of_agent("plain"), dead()] {
         assert!(chief.all(nobodys, None).await.unwrap().is_empty());
     }
 }
@@ -181,7 +181,7 @@ async fn bad_input_changes_nothing_and_says_what_to_do() {
     for (name, filter, all, field) in [
         ("", None, false, "filter"),
         ("", Some(DeliveryFilter::default()), false, "filter"),
-        ("", Some(of_agent("conformance")), true, "all"),
+        ("", Some(of_agent("echo")), true, "all"),
         ("t/c", None, false, "name"),
         ("", Some(long), false, "filter.agent"),
         ("", Some(strange), true, "filter.state"),

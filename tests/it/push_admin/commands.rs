@@ -51,12 +51,12 @@ async fn both_ways_list_and_show_the_same() {
     let mut seen = Vec::new();
     for way in WAYS {
         let line = format!(
-            "{name}  dead 2023-11-14T22:13:20Z  conformance of {owner}  to 127.0.0.1:1  7 failed attempts, the last: \
+            "{name}  dead 2023-11-14T22:13:20Z  echo of {owner}  to 127.0.0.1:1  7 failed attempts, the last: \
              status 503: busy\n"
         );
         assert_eq!(done(&post, way, &["list", "--state", "dead"]).await, line);
         let page = format!(
-            "delivery      {name}\nstate         dead\nagent         conformance\nowner         {owner}\n\
+            "delivery      {name}\nstate         dead\nagent         echo\nowner         {owner}\n\
              host          127.0.0.1:1\nevent         task SUBMITTED\nsince         2020-09-13T12:26:40Z\n\
              attempts      7 failed\nlast failure  status 503: busy\ndead          2023-11-14T22:13:20Z\n"
         );
@@ -64,15 +64,15 @@ async fn both_ways_list_and_show_the_same() {
         let shown = done(&post, way, &["show", &name, "--json"]).await;
         let shown: Value = serde_json::from_str(&shown).unwrap();
         let expected = json!({
-            "name": name, "agent": "conformance", "owner": owner, "taskId": post.task_id, "configId": "hook",
+            "name": name, "agent": "echo", "owner": owner, "taskId": post.task_id, "configId": "hook",
             "host": "127.0.0.1:1", "state": "DELIVERY_STATE_DEAD", "sinceTime": "2020-09-13T12:26:40.000Z",
             "attempts": 7, "deadTime": "2023-11-14T22:13:20.000Z", "lastStatus": 503, "lastCause": "busy",
             "event": "task", "taskState": "TASK_STATE_SUBMITTED",
         });
         assert_eq!(shown, expected);
         for (filter, some) in [
-            (&["--agent", "conformance"][..], true),
-            (&["--agent", "echo"], false),
+            (&["--agent", "echo"][..], true),
+            (&["--agent", "plain"], false),
             (&["--owner", owner], true),
             (&["--owner", "org:acme/"], false),
             (&["--task", &post.task_id], true),
@@ -105,7 +105,7 @@ async fn changes_need_to_know_what_is_meant() {
                 (&[][..], "--all"),
                 (&["--all", "--state", "dead"], "one of"),
                 (&[&*name, "--all"], "one of"),
-                (&[&*name, "--agent", "conformance"], "one of"),
+                (&[&*name, "--agent", "echo"], "one of"),
                 (&["t/c/1"], "no "),
             ] {
                 let (code, text) = push(&post, way, &[&[verb], arguments].concat()).await;
@@ -132,7 +132,7 @@ async fn what_is_changed_beside_a_server_is_recorded() {
     let post = Post::new().await;
     let name = post.kill_the_first().await;
     done(&post, Way::Database, &["list"]).await;
-    done(&post, Way::Database, &["redeliver", "--state", "dead", "--agent", "conformance"]).await;
+    done(&post, Way::Database, &["redeliver", "--state", "dead", "--agent", "echo"]).await;
     done(&post, Way::Database, &["discard", &name]).await;
     assert_eq!(push(&post, Way::Database, &["discard", &name]).await.0, 1);
     let raw = Raw::open(&post.world.database()).await;
@@ -146,7 +146,7 @@ async fn what_is_changed_beside_a_server_is_recorded() {
         .map(|record| format!("{} {}", record.method.unwrap(), record.outcome))
         .collect();
     let discard = format!("push discard task={} config=hook generation=1", post.task_id);
-    let redeliver = "push redeliver state=dead agent=conformance";
+    let redeliver = "push redeliver state=dead agent=echo";
     let expected = [
         format!("{redeliver} INTENDED"),
         format!("{redeliver} ok"),

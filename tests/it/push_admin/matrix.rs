@@ -13,18 +13,18 @@ use crate::identity::issuer::Issuer;
 enum Target {
     Everything,
     /// What the role of some operators is for.
-    Conformance,
+    Echo,
     Puppet,
-    /// A single delivery of the agent `conformance`, and one of the agent `puppet`.
-    OneOfConformance,
+    /// A single delivery of the agent `echo`, and one of the agent `puppet`.
+    OneOfEcho,
     OneOfPuppet,
 }
 
 const TARGETS: [Target; 5] = [
     Target::Everything,
-    Target::Conformance,
+    Target::Echo,
     Target::Puppet,
-    Target::OneOfConformance,
+    Target::OneOfEcho,
     Target::OneOfPuppet,
 ];
 
@@ -36,7 +36,7 @@ struct Caller {
 }
 
 fn is_one(target: Target) -> bool {
-    matches!(target, Target::OneOfConformance | Target::OneOfPuppet)
+    matches!(target, Target::OneOfEcho | Target::OneOfPuppet)
 }
 
 fn callers(post: &Post) -> Vec<Caller> {
@@ -64,7 +64,7 @@ fn callers(post: &Post) -> Vec<Caller> {
         }),
         by("operator of some agents", scope("operate-some", "acme"), |_, target| {
             match target {
-                Target::Conformance | Target::OneOfConformance => None,
+                Target::Echo | Target::OneOfEcho => None,
                 Target::OneOfPuppet => Some(Kind::NotFound),
                 Target::Everything | Target::Puppet => Some(Kind::PermissionDenied),
             }
@@ -83,9 +83,9 @@ async fn call(post: &Post, operator: &Operator, method: AdminMethod, target: Tar
     let name = async |agent: &str| chief.all(of_agent(agent), None).await.unwrap()[0].name.clone();
     let (name, filter) = match target {
         Target::Everything => (String::new(), None),
-        Target::Conformance => (String::new(), Some(of_agent("conformance"))),
+        Target::Echo => (String::new(), Some(of_agent("echo"))),
         Target::Puppet => (String::new(), Some(of_agent("puppet"))),
-        Target::OneOfConformance => (name("conformance").await, None),
+        Target::OneOfEcho => (name("echo").await, None),
         Target::OneOfPuppet => (name("puppet").await, None),
     };
     let all = target == Target::Everything;
@@ -158,7 +158,7 @@ async fn every_operator_does_what_its_role_says_and_no_more() {
                     ));
                 }
                 if gone > 0 {
-                    post.make("conformance").await;
+                    post.make("echo").await;
                     post.make("puppet").await;
                 }
             }

@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use crate::identity::issuer::FileIssuer;
-use crate::support::messages::{at_once, configured, send, task};
+use crate::support::messages::{configured, send, task};
 use crate::support::raw::Raw;
 use crate::support::wire::{Wire, WireError};
 use crate::support::world::{Scenario, World};
@@ -29,7 +29,7 @@ const SECRETS: [&str; 3] = ["secret-path", "secret-token", "secret-credential"];
 pub struct Post {
     pub world: World,
     pub file: FileIssuer,
-    /// The task of the agent `conformance`.
+    /// The task of the agent `echo`.
     pub task_id: String,
 }
 
@@ -54,7 +54,7 @@ fn configure(config: &mut Config, file: &FileIssuer) {
         ("user", role("use", &["*"], &["*"])),
         ("reader", role("read", &["*"], &["read"])),
         ("operator", role("operate", &["*"], &["push-admin"])),
-        ("some", role("operate-some", &["conformance", "plain*"], &["push-admin"])),
+        ("some", role("operate-some", &["echo", "plain*"], &["push-admin"])),
         ("looker", role("look", &["*"], &["ListDeliveries", "GetDelivery"])),
     ] {
         config.access.roles.insert(name.to_owned(), role);
@@ -74,17 +74,16 @@ impl Post {
             file,
             task_id: String::new(),
         };
-        post.task_id = post.make("conformance").await;
+        post.task_id = post.make("echo").await;
         post.make("puppet").await;
         post
     }
 
     /// A task of an agent with a webhook; its id.
     async fn make(&self, agent: &str) -> String {
-        let words = if agent == "puppet" { "hold" } else { "hello" };
-        let request = at_once(configured(send(agent, agent, words), |configuration| {
+        let request = configured(send(agent, agent, "seen"), |configuration| {
             configuration.task_push_notification_config = Some(webhook());
-        }));
+        });
         let token = self.token(json!({"scope": "use", "org": "acme"}));
         let user = self.world.client(Wire::Grpc).with("authorization", &token);
         let made = task(user.call(request).await.unwrap());
