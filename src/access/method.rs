@@ -164,9 +164,15 @@ mod tests {
         let all = Operations::named("push-admin").unwrap();
         for method in AdminMethod::ALL {
             let one = Operations::named(method.as_str()).unwrap();
-            assert!(all.contains_admin(method) && one.contains_admin(method), "{method:?}");
+            assert!(
+                all.contains_admin(method) && one.contains_admin(method),
+                "{method:?}"
+            );
             let others = AdminMethod::ALL.into_iter().filter(|&other| other != method);
-            assert!(others.into_iter().all(|other| !one.contains_admin(other)), "{method:?}");
+            assert!(
+                others.into_iter().all(|other| !one.contains_admin(other)),
+                "{method:?}"
+            );
             assert!(!Operations::named("*").unwrap().contains_admin(method));
             assert!(!Operations::of(&Method::ALL).contains_admin(method));
         }

@@ -121,7 +121,13 @@ impl Audit {
         agent: impl FnOnce() -> Arc<str>,
         (task_id, context_id): (&str, &str),
     ) -> Result<CallRecord, Error> {
-        self.open(call, Kind::Call, Some(method.as_str()), agent, (task_id, context_id))
+        self.open(
+            call,
+            Kind::Call,
+            Some(method.as_str()),
+            agent,
+            (task_id, context_id),
+        )
     }
 
     /// Opens the record of the decision whether a caller gets the card of an agent that not everybody knows.

@@ -54,7 +54,9 @@ impl admin::Delivery {
         });
         kind.clone_into(&mut self.event);
         let state = event.and_then(|event| event.state);
-        self.task_state = state.map(|state| state.as_str_name().to_owned()).unwrap_or_default();
+        self.task_state = state
+            .map(|state| state.as_str_name().to_owned())
+            .unwrap_or_default();
         self
     }
 }
@@ -129,16 +131,25 @@ mod tests {
             config_id: "c".to_owned(),
             host: "a:1".to_owned(),
             state: 2,
-            since_time: Some(Timestamp { seconds: -1, nanos: 999_000_000 }),
+            since_time: Some(Timestamp {
+                seconds: -1,
+                nanos: 999_000_000,
+            }),
             attempts: 3,
             due_time: None,
-            dead_time: Some(Timestamp { seconds: 1, nanos: 500_000_000 }),
+            dead_time: Some(Timestamp {
+                seconds: 1,
+                nanos: 500_000_000,
+            }),
             last_status: Some(503),
             last_cause: "busy".to_owned(),
             event: "statusUpdate".to_owned(),
             task_state: "TASK_STATE_FAILED".to_owned(),
         };
-        assert_eq!(admin::Delivery::from(&delivery).with_event(Some(&event)), expected);
+        assert_eq!(
+            admin::Delivery::from(&delivery).with_event(Some(&event)),
+            expected
+        );
         let unread = admin::Delivery::from(&delivery).with_event(None);
         assert_eq!((&*unread.event, &*unread.task_state), ("", ""));
     }

@@ -37,7 +37,10 @@ impl FromStr for DeliveryKey {
         let (config_id, generation) = rest.rsplit_once('/').ok_or(NoDeliveryKey)?;
         let is_number = generation.bytes().all(|digit| digit.is_ascii_digit());
         // No database counts further.
-        let generation = generation.parse().ok().filter(|number| *number <= i64::MAX as u64 && is_number);
+        let generation = generation
+            .parse()
+            .ok()
+            .filter(|number| *number <= i64::MAX as u64 && is_number);
         match (task_id, config_id, generation) {
             ("", ..) | (_, "", _) | (.., None) => Err(NoDeliveryKey),
             (task_id, config_id, Some(generation)) => Ok(Self {
@@ -106,7 +109,18 @@ mod tests {
         let key: DeliveryKey = "t/c/d/12".parse().unwrap();
         assert_eq!((&*key.stream.config_id, key.generation), ("c/d", 12));
         for text in [
-            "", "t", "t/c", "t/c/", "/c/1", "t//1", "t/1", "t/c/x", "t/c/+1", "t/c/-1", "t/c/1 ", "t/c/9223372036854775808",
+            "",
+            "t",
+            "t/c",
+            "t/c/",
+            "/c/1",
+            "t//1",
+            "t/1",
+            "t/c/x",
+            "t/c/+1",
+            "t/c/-1",
+            "t/c/1 ",
+            "t/c/9223372036854775808",
         ] {
             assert_eq!(text.parse::<DeliveryKey>(), Err(NoDeliveryKey), "{text:?}");
         }

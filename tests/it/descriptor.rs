@@ -16,13 +16,21 @@ const ADMIN_PACKAGE: &str = "a2ad.admin.v1";
 fn is_the_official_sdks() {
     let official =
         python::unhex(std::str::from_utf8(&python::run(&["tests/peers/descriptor.py"], "")).unwrap());
-    assert_same(&facts(&official, PACKAGE), &facts(FILE_DESCRIPTOR_SET, PACKAGE), 250);
+    assert_same(
+        &facts(&official, PACKAGE),
+        &facts(FILE_DESCRIPTOR_SET, PACKAGE),
+        250,
+    );
 }
 
 #[test]
 fn is_the_same_to_protoc() {
     let protoc = compiled("lf/a2a/v1/a2a.proto");
-    assert_same(&facts(&protoc, PACKAGE), &facts(FILE_DESCRIPTOR_SET, PACKAGE), 250);
+    assert_same(
+        &facts(&protoc, PACKAGE),
+        &facts(FILE_DESCRIPTOR_SET, PACKAGE),
+        250,
+    );
 }
 
 #[test]
@@ -34,11 +42,7 @@ fn the_operators_service_is_the_same_to_protoc() {
 
 /// What protoc makes of a file.
 fn compiled(proto: &str) -> Vec<u8> {
-    let set = std::env::temp_dir().join(format!(
-        "a2ad-descriptor-{}-{}",
-        std::process::id(),
-        proto.len()
-    ));
+    let set = std::env::temp_dir().join(format!("a2ad-descriptor-{}-{}", std::process::id(), proto.len()));
     let out = format!("--descriptor_set_out={}", set.display());
     python::run(
         &[

@@ -78,8 +78,8 @@ where
     Fut: Future<Output = super::dispatch::Answer<E>>,
 {
     let limits = api.service().inspect_limits().clone();
-    let mut grpc = Grpc::new(ProtoCodec::<E, D>::new(limits))
-        .max_decoding_message_size(api.settings().body_bytes_max);
+    let mut grpc =
+        Grpc::new(ProtoCodec::<E, D>::new(limits)).max_decoding_message_size(api.settings().body_bytes_max);
     grpc.unary(Once(operation), request).await
 }
 

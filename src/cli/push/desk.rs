@@ -4,8 +4,8 @@ use a2ad::app::database_settings;
 use a2ad::client::{Address, Credential, PushAdminClient};
 use a2ad::config::{Backend, Config};
 use a2ad::pb::admin::{
-    self, Delivery, DiscardDeliveriesRequest, GetDeliveryRequest, ListDeliveriesRequest, ListDeliveriesResponse,
-    RedeliverDeliveriesRequest,
+    self, Delivery, DiscardDeliveriesRequest, GetDeliveryRequest, ListDeliveriesRequest,
+    ListDeliveriesResponse, RedeliverDeliveriesRequest,
 };
 use a2ad::repository::sea_orm::PushDesk;
 use a2ad::repository::{self, DeliveryFilter, DeliveryKey};
@@ -53,7 +53,9 @@ impl Desk {
                 PushDesk::open_postgres(url.expose(), &database_settings(&config)?).await?
             }
             Backend::Memory => {
-                return Err("deliveries of a database in memory are in its server; name it with --server".into());
+                return Err(
+                    "deliveries of a database in memory are in its server; name it with --server".into(),
+                );
             }
         };
         Ok(Self::Database(Box::new(config), desk))
@@ -77,7 +79,11 @@ impl Desk {
     }
 
     /// One page; the token is empty for the first one.
-    pub async fn list(&mut self, filter: &admin::DeliveryFilter, token: &str) -> Answer<ListDeliveriesResponse> {
+    pub async fn list(
+        &mut self,
+        filter: &admin::DeliveryFilter,
+        token: &str,
+    ) -> Answer<ListDeliveriesResponse> {
         match self {
             Self::Database(_, desk) => {
                 let after = (!token.is_empty()).then(|| token.parse()).transpose()?;

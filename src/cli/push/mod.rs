@@ -218,9 +218,9 @@ fn wanted(name: Option<DeliveryKey>, filter: Filter, all: bool) -> Result<Wanted
         (Some(name), true, false) => Ok(Wanted::One(name)),
         (None, false, false) => Ok(Wanted::Filter(filter)),
         (None, true, true) => Ok(Wanted::All),
-        (None, true, false) => {
-            Err("say which deliveries: one as `a2ad push list` prints it, a filter like --state dead, or --all")
-        }
+        (None, true, false) => Err(
+            "say which deliveries: one as `a2ad push list` prints it, a filter like --state dead, or --all",
+        ),
         _ => Err("say one of a delivery, a filter and --all"),
     }
 }

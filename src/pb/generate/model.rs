@@ -138,7 +138,9 @@ impl Holds {
                 "google.protobuf.Struct" => Self::Struct,
                 "google.protobuf.Value" => Self::Value,
                 "google.protobuf.Timestamp" => Self::Timestamp,
-                _ if message.package_name() == field.parent_message().package_name() => Self::Message(rust_type(message.name())),
+                _ if message.package_name() == field.parent_message().package_name() => {
+                    Self::Message(rust_type(message.name()))
+                }
                 other => panic!("{}: no code for {other}", field.full_name()),
             },
             other => panic!("{}: no code for {other:?}", field.full_name()),
@@ -174,7 +176,10 @@ fn rust_type(proto: &str) -> String {
 /// Full names of `root` and of the package's messages below it; none where the package has no such message.
 fn reachable(pool: &DescriptorPool, package: &str, root: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let mut open: Vec<_> = pool.get_message_by_name(&format!("{package}.{root}")).into_iter().collect();
+    let mut open: Vec<_> = pool
+        .get_message_by_name(&format!("{package}.{root}"))
+        .into_iter()
+        .collect();
     while let Some(message) = open.pop() {
         if message.package_name() == package && names.insert(message.full_name().to_owned()) {
             open.extend(

@@ -6,7 +6,8 @@ use super::outbox::{Both, HOUR, failure, numbers, to};
 use super::{NOW_MS, Sketch, ok, scope};
 use crate::pb::TaskState;
 use crate::repository::{
-    Backlog, CompactQuery, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Next, PruneQuery, Turn,
+    Backlog, CompactQuery, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Next, PruneQuery,
+    Turn,
 };
 
 const ALL: DeliveryFilter = DeliveryFilter {
@@ -287,7 +288,14 @@ pub async fn deliveries_are_found_page_by_page(both: Both) {
         .await,
         6
     );
-    for (beginning, expected) in [("ad", 12), ("ada", 12), ("adam", 0), ("", 18), ("a%", 0), ("_da", 0)] {
+    for (beginning, expected) in [
+        ("ad", 12),
+        ("ada", 12),
+        ("adam", 0),
+        ("", 18),
+        ("a%", 0),
+        ("_da", 0),
+    ] {
         let filter = DeliveryFilter {
             owners: text(beginning),
             ..ALL

@@ -74,19 +74,25 @@ impl PushAdmin {
         request: ListDeliveriesRequest,
     ) -> Result<ListDeliveriesResponse, Error> {
         let asked = Asked::of_list(&request, self.0.settings.page_size_max);
-        self.operate(call, AdminMethod::ListDeliveries, &request, asked, |asked| async move {
-            let push = &self.0.push;
-            // One more than the page has says whether there is another page.
-            let found = push.deliveries(&asked.filter, asked.after.as_ref(), asked.limit + 1);
-            let mut found = found.await?;
-            let is_last = found.len() <= asked.limit;
-            found.truncate(asked.limit);
-            let last = found.last().filter(|_| !is_last);
-            Ok(ListDeliveriesResponse {
-                next_page_token: page_token(last.map(|last| &last.key)),
-                deliveries: found.iter().map(Delivery::from).collect(),
-            })
-        })
+        self.operate(
+            call,
+            AdminMethod::ListDeliveries,
+            &request,
+            asked,
+            |asked| async move {
+                let push = &self.0.push;
+                // One more than the page has says whether there is another page.
+                let found = push.deliveries(&asked.filter, asked.after.as_ref(), asked.limit + 1);
+                let mut found = found.await?;
+                let is_last = found.len() <= asked.limit;
+                found.truncate(asked.limit);
+                let last = found.last().filter(|_| !is_last);
+                Ok(ListDeliveriesResponse {
+                    next_page_token: page_token(last.map(|last| &last.key)),
+                    deliveries: found.iter().map(Delivery::from).collect(),
+                })
+            },
+        )
         .await
     }
 

@@ -3,7 +3,8 @@
 use a2ad::audit::{Kind as RecordKind, Record};
 use a2ad::error::Kind;
 use a2ad::pb::admin::{
-    DeliveryFilter, DeliveryState, DiscardDeliveriesRequest, ListDeliveriesRequest, RedeliverDeliveriesRequest,
+    DeliveryFilter, DeliveryState, DiscardDeliveriesRequest, ListDeliveriesRequest,
+    RedeliverDeliveriesRequest,
 };
 use serde_json::json;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -38,7 +39,10 @@ async fn pages_hold_the_same(post: Post) {
     let all = chief.all(DeliveryFilter::default(), None).await.unwrap();
     let names: Vec<&str> = all.iter().map(|one| &*one.name).collect();
     assert!(names.len() > 5, "more than a page: {names:?}");
-    assert!(names.is_sorted_by_key(|name| name.rsplit_once('/').map(|(stream, _)| stream)), "{names:?}");
+    assert!(
+        names.is_sorted_by_key(|name| name.rsplit_once('/').map(|(stream, _)| stream)),
+        "{names:?}"
+    );
     for size in 1..=5 {
         let paged = chief.all(DeliveryFilter::default(), Some(size)).await.unwrap();
         let paged: Vec<&str> = paged.iter().map(|one| &*one.name).collect();
@@ -78,7 +82,11 @@ async fn a_dead_letter_is_shown_whole_and_sent_anew() {
     assert_eq!((&*shown.last_cause, shown.due_time), ("busy", None));
     assert_eq!(shown.dead_time.map(|at| at.seconds), Some(1_700_000_000));
     assert!(shown.owner.starts_with("org:acme/jwt:"), "{}", shown.owner);
-    assert!(shown.task_state.starts_with("TASK_STATE_"), "{}", shown.task_state);
+    assert!(
+        shown.task_state.starts_with("TASK_STATE_"),
+        "{}",
+        shown.task_state
+    );
     let listed = chief.all(dead(), None).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((&*listed[0].event, &*listed[0].name), ("", &*name));
@@ -192,7 +200,11 @@ async fn bad_input_changes_nothing_and_says_what_to_do() {
             all,
             ..RedeliverDeliveriesRequest::default()
         };
-        let error = chief.redeliver(request).await.unwrap_err().is(Kind::InvalidParams);
+        let error = chief
+            .redeliver(request)
+            .await
+            .unwrap_err()
+            .is(Kind::InvalidParams);
         assert_eq!(error.fields, [field]);
         let request = DiscardDeliveriesRequest {
             name: name.to_owned(),
@@ -227,7 +239,10 @@ async fn it_is_there_where_it_is_switched_on_and_by_grpc_only() {
     let post = Post::new().await;
     assert!(services(&post.world).await.contains("a2ad.admin.v1.PushService"));
     for wire in [Wire::JsonRpc, Wire::HttpJson] {
-        let client = post.world.client(wire).with("authorization", &post.chief().authorization);
+        let client = post
+            .world
+            .client(wire)
+            .with("authorization", &post.chief().authorization);
         let path = match wire {
             Wire::JsonRpc => "/",
             _ => "/a2ad.admin.v1.PushService/ListDeliveries",
@@ -235,7 +250,10 @@ async fn it_is_there_where_it_is_switched_on_and_by_grpc_only() {
         let body = br#"{"jsonrpc":"2.0","id":1,"method":"ListDeliveries","params":{}}"#;
         let reply = client.http("POST", path, &body[..]).await;
         let text = String::from_utf8_lossy(&reply.body).into_owned();
-        assert!(text.contains("METHOD_NOT_FOUND") || reply.status == 404, "{wire:?}: {text}");
+        assert!(
+            text.contains("METHOD_NOT_FOUND") || reply.status == 404,
+            "{wire:?}: {text}"
+        );
     }
 
     let off = Scenario::new()
@@ -257,7 +275,10 @@ fn it_is_not_for_callers_who_need_not_say_who_they_are() {
     let mut config = a2ad::config::Config::default();
     config.admin.enabled = true;
     let error = config.validate().unwrap_err().to_string();
-    assert!(error.contains("admin.enabled") && error.contains("push-admin"), "{error}");
+    assert!(
+        error.contains("admin.enabled") && error.contains("push-admin"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -275,10 +296,18 @@ async fn every_call_has_its_record() {
         ..DiscardDeliveriesRequest::default()
     };
     let reader = post.operator(json!({"scope": "read", "org": "acme"}));
-    reader.discard(discard.clone()).await.unwrap_err().is(Kind::PermissionDenied);
+    reader
+        .discard(discard.clone())
+        .await
+        .unwrap_err()
+        .is(Kind::PermissionDenied);
     chief.discard(discard).await.unwrap();
     let nothing = RedeliverDeliveriesRequest::default();
-    chief.redeliver(nothing).await.unwrap_err().is(Kind::InvalidParams);
+    chief
+        .redeliver(nothing)
+        .await
+        .unwrap_err()
+        .is(Kind::InvalidParams);
     post.operator(json!({"scope": "operate", "org": "acme"}))
         .list(ListDeliveriesRequest::default())
         .await
@@ -291,21 +320,36 @@ async fn every_call_has_its_record() {
         .rows("SELECT record AS text FROM audit_record WHERE record LIKE '%\"admin\"%' ORDER BY chain, seq")
         .await;
     let texts: Vec<String> = rows.iter().map(|row| row.try_get("", "text").unwrap()).collect();
-    let records: Vec<Record<'_>> = texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    let records: Vec<Record<'_>> = texts
+        .iter()
+        .map(|text| serde_json::from_str(text).unwrap())
+        .collect();
     let told: Vec<_> = records
         .iter()
         .map(|record| {
             assert_eq!(record.kind, RecordKind::Admin);
-            assert_eq!(record.principal.as_deref(), Some("jwt:https://idp.example.com#ada"));
+            assert_eq!(
+                record.principal.as_deref(),
+                Some("jwt:https://idp.example.com#ada")
+            );
             assert_eq!(record.binding.as_deref(), Some("GRPC"));
             assert!(record.request_id.is_some() && record.peer.is_some());
-            let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
-            (text(&record.method), text(&record.filter), record.outcome.to_string())
+            let text =
+                |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+            (
+                text(&record.method),
+                text(&record.filter),
+                record.outcome.to_string(),
+            )
         })
         .collect();
     let expected = [
         ("GetDelivery", &*format!("name={name}"), "ok"),
-        ("DiscardDeliveries", "state=dead host=127.0.0.1:1", "PERMISSION_DENIED"),
+        (
+            "DiscardDeliveries",
+            "state=dead host=127.0.0.1:1",
+            "PERMISSION_DENIED",
+        ),
         ("DiscardDeliveries", "state=dead host=127.0.0.1:1", "ok"),
         ("RedeliverDeliveries", "", "INVALID_PARAMS"),
         ("ListDeliveries", "all", "ok"),

@@ -23,13 +23,21 @@ async fn push(post: &Post, way: Way, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(PROGRAM);
     command.arg("push").args(arguments).env_remove("A2AD_API_KEY");
     match way {
-        Way::Database => command.arg("--database").arg(format!("sqlite://{}", post.world.database().display())),
+        Way::Database => command
+            .arg("--database")
+            .arg(format!("sqlite://{}", post.world.database().display())),
         Way::Server => {
             let token = post.file.issuer.token_of("ada", json!({"scope": "operate"}));
-            command.arg("--server").arg(post.world.address.to_string()).env("A2AD_TOKEN", token)
+            command
+                .arg("--server")
+                .arg(post.world.address.to_string())
+                .env("A2AD_TOKEN", token)
         }
     };
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .unwrap();
     let code = output.status.code().unwrap();
     let text = if code == 0 { output.stdout } else { output.stderr };
     let text = String::from_utf8(text).unwrap();
@@ -87,7 +95,12 @@ async fn both_ways_list_and_show_the_same() {
         let list = done(&post, way, &["list", "--json"]).await;
         let names: Vec<String> = list
             .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap()["name"].as_str().unwrap().to_owned())
+            .map(|line| {
+                serde_json::from_str::<Value>(line).unwrap()["name"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect();
         assert!(names.len() > 5, "more than a page of the server: {names:?}");
         seen.push(names);
@@ -109,18 +122,33 @@ async fn changes_need_to_know_what_is_meant() {
                 (&["t/c/1"], "no "),
             ] {
                 let (code, text) = push(&post, way, &[&[verb], arguments].concat()).await;
-                assert!(code == 1 && text.contains(said), "{way:?} {verb} {arguments:?}: {code} {text}");
+                assert!(
+                    code == 1 && text.contains(said),
+                    "{way:?} {verb} {arguments:?}: {code} {text}"
+                );
             }
             let (code, text) = push(&post, way, &[verb, "t/c"]).await;
-            assert!(code == 2 && text.contains("TASK/CONFIG/GENERATION"), "{code} {text}");
+            assert!(
+                code == 2 && text.contains("TASK/CONFIG/GENERATION"),
+                "{code} {text}"
+            );
         }
         let (code, text) = push(&post, way, &["show", "t/c/1"]).await;
-        assert!(code == 1 && text.contains("t/c/1") || text.contains("NOT_FOUND"), "{code} {text}");
+        assert!(
+            code == 1 && text.contains("t/c/1") || text.contains("NOT_FOUND"),
+            "{code} {text}"
+        );
         let before = done(&post, way, &["list"]).await.lines().count();
         let words = done(&post, way, &["redeliver", "--state", "dead"]).await;
         assert_eq!(words, "1 deliveries are due now\n");
-        assert_eq!(done(&post, way, &["redeliver", "--state", "dead", "--json"]).await, "{\"count\":0}\n");
-        assert_eq!(done(&post, way, &["discard", &name]).await, "1 deliveries discarded\n");
+        assert_eq!(
+            done(&post, way, &["redeliver", "--state", "dead", "--json"]).await,
+            "{\"count\":0}\n"
+        );
+        assert_eq!(
+            done(&post, way, &["discard", &name]).await,
+            "1 deliveries discarded\n"
+        );
         let rest = format!("{} deliveries discarded\n", before - 1);
         assert_eq!(done(&post, way, &["discard", "--all"]).await, rest);
         assert_eq!(done(&post, way, &["list"]).await, "");
@@ -132,7 +160,12 @@ async fn what_is_changed_beside_a_server_is_recorded() {
     let post = Post::new().await;
     let name = post.kill_the_first().await;
     done(&post, Way::Database, &["list"]).await;
-    done(&post, Way::Database, &["redeliver", "--state", "dead", "--agent", "echo"]).await;
+    done(
+        &post,
+        Way::Database,
+        &["redeliver", "--state", "dead", "--agent", "echo"],
+    )
+    .await;
     done(&post, Way::Database, &["discard", &name]).await;
     assert_eq!(push(&post, Way::Database, &["discard", &name]).await.0, 1);
     let raw = Raw::open(&post.world.database()).await;
@@ -166,7 +199,10 @@ fn a_database_that_is_not_there_is_not_made() {
         (format!("sqlite://{}", file.display()), "there is no database"),
         ("memory".to_owned(), "--server"),
     ] {
-        let output = Command::new(PROGRAM).args(["push", "list", "--database", &url]).output().unwrap();
+        let output = Command::new(PROGRAM)
+            .args(["push", "list", "--database", &url])
+            .output()
+            .unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && text.contains(said), "{text}");
     }

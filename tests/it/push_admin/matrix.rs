@@ -2,7 +2,9 @@
 
 use a2ad::access::AdminMethod;
 use a2ad::error::Kind;
-use a2ad::pb::admin::{DeliveryFilter, DiscardDeliveriesRequest, ListDeliveriesRequest, RedeliverDeliveriesRequest};
+use a2ad::pb::admin::{
+    DeliveryFilter, DiscardDeliveriesRequest, ListDeliveriesRequest, RedeliverDeliveriesRequest,
+};
 use serde_json::json;
 
 use super::{Operator, Post, kind, of_agent};
@@ -49,12 +51,16 @@ fn callers(post: &Post) -> Vec<Caller> {
     let scope = |scope: &str, org: &str| post.operator(json!({"scope": scope, "org": org}));
     vec![
         by("none", post.bearer(""), |_, _| Some(Kind::Unauthenticated)),
-        by("bad", post.bearer("Bearer a.b.c"), |_, _| Some(Kind::Unauthenticated)),
+        by("bad", post.bearer("Bearer a.b.c"), |_, _| {
+            Some(Kind::Unauthenticated)
+        }),
         by("forged", post.bearer(&format!("Bearer {forged}")), |_, _| {
             Some(Kind::Unauthenticated)
         }),
         by("no scope", scope("", "acme"), |_, _| Some(Kind::PermissionDenied)),
-        by("reader", scope("read", "acme"), |_, _| Some(Kind::PermissionDenied)),
+        by("reader", scope("read", "acme"), |_, _| {
+            Some(Kind::PermissionDenied)
+        }),
         by("owner who may do everything", scope("use", "acme"), |_, _| {
             Some(Kind::PermissionDenied)
         }),
@@ -62,23 +68,36 @@ fn callers(post: &Post) -> Vec<Caller> {
             AdminMethod::ListDeliveries | AdminMethod::GetDelivery => None,
             _ => Some(Kind::PermissionDenied),
         }),
-        by("operator of some agents", scope("operate-some", "acme"), |_, target| {
-            match target {
+        by(
+            "operator of some agents",
+            scope("operate-some", "acme"),
+            |_, target| match target {
                 Target::Echo | Target::OneOfEcho => None,
                 Target::OneOfPuppet => Some(Kind::NotFound),
                 Target::Everything | Target::Puppet => Some(Kind::PermissionDenied),
-            }
-        }),
-        by("operator of another organisation", scope("operate", "evil"), |_, target| {
-            is_one(target).then_some(Kind::NotFound)
-        }),
-        by("operator of the organisation", scope("operate", "acme"), |_, _| None),
+            },
+        ),
+        by(
+            "operator of another organisation",
+            scope("operate", "evil"),
+            |_, target| is_one(target).then_some(Kind::NotFound),
+        ),
+        by(
+            "operator of the organisation",
+            scope("operate", "acme"),
+            |_, _| None,
+        ),
         by("operator", post.chief(), |_, _| None),
     ]
 }
 
 /// What a call answers: its error, and how many deliveries it was about.
-async fn call(post: &Post, operator: &Operator, method: AdminMethod, target: Target) -> (Option<Kind>, usize) {
+async fn call(
+    post: &Post,
+    operator: &Operator,
+    method: AdminMethod,
+    target: Target,
+) -> (Option<Kind>, usize) {
     let chief = post.chief();
     let name = async |agent: &str| chief.all(of_agent(agent), None).await.unwrap()[0].name.clone();
     let (name, filter) = match target {
@@ -158,8 +177,7 @@ async fn every_operator_does_what_its_role_says_and_no_more() {
                     ));
                 }
                 if gone > 0 {
-                    post.make("echo").await;
-                    post.make("puppet").await;
+                    post.renew().await;
                 }
             }
         }

@@ -90,6 +90,17 @@ impl Post {
         made.id
     }
 
+    /// Begins anew, with as much as there was at first.
+    pub async fn renew(&self) {
+        let everything = DiscardDeliveriesRequest {
+            all: true,
+            ..DiscardDeliveriesRequest::default()
+        };
+        while self.chief().discard(everything.clone()).await.unwrap().count > 0 {}
+        self.make("echo").await;
+        self.make("puppet").await;
+    }
+
     fn token(&self, claims: Value) -> String {
         format!("Bearer {}", self.file.issuer.token_of("ada", claims))
     }
@@ -168,7 +179,9 @@ impl Operator {
     }
 
     pub async fn get(&self, name: &str) -> Result<Delivery, WireError> {
-        let request = GetDeliveryRequest { name: name.to_owned() };
+        let request = GetDeliveryRequest {
+            name: name.to_owned(),
+        };
         told(self.client.clone().get_delivery(self.request(request)).await)
     }
 
@@ -176,18 +189,32 @@ impl Operator {
         &self,
         request: RedeliverDeliveriesRequest,
     ) -> Result<RedeliverDeliveriesResponse, WireError> {
-        told(self.client.clone().redeliver_deliveries(self.request(request)).await)
+        told(
+            self.client
+                .clone()
+                .redeliver_deliveries(self.request(request))
+                .await,
+        )
     }
 
     pub async fn discard(
         &self,
         request: DiscardDeliveriesRequest,
     ) -> Result<DiscardDeliveriesResponse, WireError> {
-        told(self.client.clone().discard_deliveries(self.request(request)).await)
+        told(
+            self.client
+                .clone()
+                .discard_deliveries(self.request(request))
+                .await,
+        )
     }
 
     /// Everything that a filter takes, page by page.
-    pub async fn all(&self, filter: DeliveryFilter, page_size: Option<i32>) -> Result<Vec<Delivery>, WireError> {
+    pub async fn all(
+        &self,
+        filter: DeliveryFilter,
+        page_size: Option<i32>,
+    ) -> Result<Vec<Delivery>, WireError> {
         let (mut found, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = ListDeliveriesRequest {

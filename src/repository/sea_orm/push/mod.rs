@@ -31,7 +31,8 @@ use super::committer::{Change, Done};
 use super::link::Link;
 use super::sealing::Sealing;
 use crate::repository::{
-    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, PushRepository, Settlement, Turn,
+    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, PushRepository, Settlement,
+    Turn,
 };
 
 /// What the outbox wants of a committer.
