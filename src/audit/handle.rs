@@ -17,7 +17,7 @@ use super::store::Store;
 use super::verify::head_of;
 use super::writer::Writer;
 use super::{AuditSettings, Output};
-use crate::access::{AdminMethod, Method, Principal};
+use crate::access::{Method, Principal};
 use crate::clock::Clock;
 use crate::context::{CallContext, Scope};
 use crate::error::Error;
@@ -138,26 +138,7 @@ impl Audit {
         self.open(call, Kind::Card, None, agent, ("", ""))
     }
 
-    /// Opens the record of an operator's call; `agent` and `task_id` as far as it names them, `filter` whatever it is for.
-    ///
-    /// # Errors
-    /// As for [`Audit::call`].
-    pub fn administration(
-        &self,
-        call: &CallContext,
-        method: AdminMethod,
-        (agent, task_id): (&str, &str),
-        filter: &str,
-    ) -> Result<CallRecord, Error> {
-        let method = Some(method.as_str());
-        let mut record = self.open(call, Kind::Admin, method, || Arc::from(agent), (task_id, ""))?;
-        if let Some(open) = &mut record.0 {
-            filter.clone_into(&mut open.call.filter);
-        }
-        Ok(record)
-    }
-
-    fn open(
+    pub(super) fn open(
         &self,
         call: &CallContext,
         kind: Kind,
@@ -342,6 +323,13 @@ impl CallRecord {
                     named.clone_into(field);
                 }
             }
+        }
+    }
+
+    /// Says what an operator's call is for.
+    pub(super) fn is_for(&mut self, filter: &str) {
+        if let Some(open) = &mut self.0 {
+            filter.clone_into(&mut open.call.filter);
         }
     }
 
