@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Method, Names, Operations};
+use super::{AdminMethod, Method, Names, Operations};
 
 /// One permission: these operations at these agents, for these skills.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Skills {
 }
 
 impl Grants {
-    /// All operations at all agents.
+    /// All operations of the protocol at all agents.
     pub fn everything() -> Self {
         Self(None)
     }
@@ -54,6 +54,25 @@ impl Grants {
         self.0
             .as_ref()
             .is_none_or(|grants| grants.iter().any(|grant| grant.permits(agent, method)))
+    }
+
+    /// Whether the caller may use an operation of operators on what belongs to an agent; `None` for all agents, those that
+    /// are not hosted any more among them. Who may do everything may not: operators are named in a role.
+    pub fn administer(&self, agent: Option<&str>, method: AdminMethod) -> bool {
+        let covers = |names: &Names| match agent {
+            Some(agent) => names.contains(agent),
+            None => *names == Names::Any,
+        };
+        let grants = self.0.as_deref().unwrap_or_default();
+        grants
+            .iter()
+            .any(|grant| grant.operations.contains_admin(method) && covers(&grant.agents))
+    }
+
+    /// Whether there is an agent at which the caller may use an operation of operators.
+    pub fn administer_some(&self, method: AdminMethod) -> bool {
+        let grants = self.0.as_deref().unwrap_or_default();
+        grants.iter().any(|grant| grant.operations.contains_admin(method))
     }
 
     /// The skills for which the caller may use an operation of an agent.
@@ -75,5 +94,31 @@ impl Grants {
 impl Grant {
     fn permits(&self, agent: &str, method: Method) -> bool {
         self.operations.contains(method) && self.agents.contains(agent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_have_a_role_for_it_and_the_agents_of_that_role() {
+        let method = AdminMethod::DiscardDeliveries;
+        let grant = |agents: &str, operations: &str| Grant {
+            agents: Names::new(&[agents.to_owned()]),
+            operations: Operations::named(operations).unwrap(),
+            skills: Names::Any,
+        };
+        assert!(!Grants::everything().administer(Some("echo"), method));
+        assert!(!Grants::of(vec![grant("*", "*")]).administer(Some("echo"), method));
+        let some = Grants::of(vec![grant("billing-*", "push-admin"), grant("*", "GetDelivery")]);
+        assert!(some.administer(Some("billing-eu"), method));
+        assert!(!some.administer(Some("echo"), method));
+        assert!(!some.administer(None, method));
+        assert!(some.administer_some(method));
+        assert!(!Grants::of(vec![grant("*", "GetDelivery")]).administer_some(method));
+        assert!(!Grants::everything().administer_some(method));
+        assert!(some.administer(None, AdminMethod::GetDelivery));
+        assert!(!some.permit("billing-eu", Method::GetTask));
     }
 }

@@ -1,5 +1,7 @@
 //! The operations by name, and sets of them.
 
+use super::admin::{AdminMethod, AdminOperations};
+
 /// An operation of the protocol (specification 5.3). Its name is the same on gRPC and JSON-RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -73,7 +75,7 @@ impl Method {
 
 /// A set of operations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Operations(u16);
+pub struct Operations(u16, AdminOperations);
 
 impl Operations {
     /// The words for sets of operations that belong together, beside the names of single ones and `*` for all.
@@ -96,8 +98,12 @@ impl Operations {
         ("extended-card", &[Method::GetExtendedAgentCard]),
     ];
 
-    /// The operations that a word stands for: a group, a name, or `*`.
+    /// The operations that a word stands for: a group, a name, or `*` for all of the protocol. Those of operators have to be
+    /// named.
     pub fn named(word: &str) -> Option<Self> {
+        if let Some(operators) = AdminOperations::named(word) {
+            return Some(Self(0, operators));
+        }
         if word == "*" {
             return Some(Self::of(&Method::ALL));
         }
@@ -110,18 +116,24 @@ impl Operations {
 
     /// These operations.
     pub fn of(methods: &[Method]) -> Self {
-        Self(methods.iter().fold(0, |bits, &method| bits | 1 << method as u16))
+        let bits = methods.iter().fold(0, |bits, &method| bits | 1 << method as u16);
+        Self(bits, AdminOperations::default())
     }
 
     /// The operations of both sets.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        Self(self.0 | other.0, self.1.and(other.1))
     }
 
     /// Whether an operation is in the set.
     pub fn contains(self, method: Method) -> bool {
         self.0 & (1 << method as u16) != 0
+    }
+
+    /// Whether an operation of operators is in the set.
+    pub fn contains_admin(self, method: AdminMethod) -> bool {
+        self.1.contains(method)
     }
 }
 
@@ -145,5 +157,27 @@ mod tests {
         }
         assert_eq!(Operations::named("reads"), None);
         assert_eq!(Operations::named(""), None);
+    }
+
+    #[test]
+    fn operators_are_named_and_may_do_nothing_else() {
+        let all = Operations::named("push-admin").unwrap();
+        for method in AdminMethod::ALL {
+            let one = Operations::named(method.as_str()).unwrap();
+            assert!(
+                all.contains_admin(method) && one.contains_admin(method),
+                "{method:?}"
+            );
+            let others = AdminMethod::ALL.into_iter().filter(|&other| other != method);
+            assert!(
+                others.into_iter().all(|other| !one.contains_admin(other)),
+                "{method:?}"
+            );
+            assert!(!Operations::named("*").unwrap().contains_admin(method));
+            assert!(!Operations::of(&Method::ALL).contains_admin(method));
+        }
+        assert!(Method::ALL.iter().all(|&method| !all.contains(method)));
+        let both = all.and(Operations::named("read").unwrap());
+        assert!(both.contains(Method::GetTask) && both.contains_admin(AdminMethod::GetDelivery));
     }
 }

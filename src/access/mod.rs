@@ -4,6 +4,7 @@
 //! credential which [`Grants`] a caller has and whose tasks it works on, so that a call only looks them up. This room must not
 //! know how a credential is verified (that is `auth`) or what an operation does (that is `service`). Start at [`Policy`].
 
+mod admin;
 mod attributes;
 mod caller;
 mod grants;
@@ -13,6 +14,7 @@ mod pattern;
 mod policy;
 mod principal;
 
+pub use admin::AdminMethod;
 pub use attributes::Attributes;
 pub use caller::{Caller, Credential, CredentialKind, Signer};
 pub use grants::{Grant, Grants, Skills};

@@ -28,6 +28,7 @@ use crate::error::Error;
 use crate::pb;
 use crate::quota::Traffic;
 use crate::service::AgentService;
+use crate::service::push_admin::PushAdmin;
 use crate::shutdown::Shutdown;
 
 /// All bindings as one tower service. Cheap to clone.
@@ -36,6 +37,7 @@ pub struct Api(Arc<Inner>);
 
 struct Inner {
     service: AgentService,
+    push_admin: Option<PushAdmin>,
     authenticator: Authenticator,
     settings: ApiSettings,
     shutdown: Shutdown,
@@ -63,15 +65,34 @@ impl Api {
         settings: ApiSettings,
         shutdown: Shutdown,
     ) -> Result<Self, SetupError> {
+        Self::with_admin(service, None, authenticator, settings, shutdown).await
+    }
+
+    /// The same with the operators' service beside it, by gRPC.
+    ///
+    /// # Errors
+    /// As for [`Api::new`].
+    pub async fn with_admin(
+        service: AgentService,
+        push_admin: Option<PushAdmin>,
+        authenticator: Authenticator,
+        settings: ApiSettings,
+        shutdown: Shutdown,
+    ) -> Result<Self, SetupError> {
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status("", ServingStatus::Serving).await;
         health
             .set_service_status(grpc::SERVICE, ServingStatus::Serving)
             .await;
+        let has_admin = push_admin.is_some();
         let reflection = || {
-            tonic_reflection::server::Builder::configure()
+            let builder = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+            match has_admin {
+                true => builder.register_encoded_file_descriptor_set(pb::admin::FILE_DESCRIPTOR_SET),
+                false => builder,
+            }
         };
         // Old clients speak only v1alpha; each version lists what is registered with it.
         let beside = Routes::new(health_service)
@@ -81,6 +102,7 @@ impl Api {
         let in_flight = Arc::default();
         Ok(Self(Arc::new(Inner {
             service,
+            push_admin,
             authenticator,
             settings,
             shutdown,
@@ -190,6 +212,11 @@ impl Api {
 
     pub(super) fn service(&self) -> &AgentService {
         &self.0.service
+    }
+
+    /// The operators' service, where it is served.
+    pub(super) fn push_admin(&self) -> Option<&PushAdmin> {
+        self.0.push_admin.as_ref()
     }
 
     pub(super) fn authenticator(&self) -> &Authenticator {

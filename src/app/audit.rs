@@ -75,6 +75,14 @@ pub async fn record_key_change(config: &Config, command: &str, step: Step) -> Re
     record(config, command, step).await
 }
 
+/// Records what an operator does with push notifications that wait or could not be sent.
+///
+/// # Errors
+/// As for [`record_admin`].
+pub async fn record_push_change(config: &Config, command: &str, step: Step) -> Result<(), String> {
+    record(config, command, step).await
+}
+
 async fn record(config: &Config, command: &str, step: Step) -> Result<(), String> {
     if !config.audit.database {
         return Ok(());

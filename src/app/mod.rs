@@ -16,6 +16,7 @@
 mod audit;
 mod auth;
 mod cards;
+mod engine;
 mod error;
 mod push;
 mod quotas;
@@ -24,17 +25,19 @@ mod runtime;
 mod settings;
 mod signals;
 mod signing;
+mod stores;
 
 use std::sync::Arc;
 
 use crate::agent::AgentExecutor;
 use crate::pb::AgentCard;
 
-pub use audit::{record_admin, record_key_change};
+pub use audit::{record_admin, record_key_change, record_push_change};
 pub use error::StartError;
 pub use retention::{Removed, RetentionPolicy, forget_dead_letters, prune};
-pub use runtime::{Runtime, Stores, open_stores};
+pub use runtime::Runtime;
 pub use settings::{database as database_settings, egress as egress_settings, keys as key_source};
+pub use stores::{Stores, open_stores};
 
 /// The extension by which a card says that sends with the same `idempotency-key` give the same task.
 pub const IDEMPOTENCY_EXTENSION: &str = "urn:a2ad:extension:idempotency-key:v1";

@@ -8,24 +8,18 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::{
-    HostedAgent, RetentionPolicy, StartError, audit, auth, cards, push, retention, settings,
-    signals::Signals, signing,
+    HostedAgent, StartError, audit, auth, cards, engine::Engine, push, settings, signals::Signals, signing,
 };
 use crate::agent::Agents;
 use crate::api::Api;
-use crate::audit::Store;
 use crate::auth::{Authenticator, Needs};
-use crate::bus::{Bus, LocalBus};
-use crate::clock::Clock;
-use crate::config::{Backend, Config};
-use crate::egress::Egress;
-use crate::execution::{Executions, Sweeper};
+use crate::config::Config;
+use crate::execution::Executions;
 use crate::push::Pushes;
-use crate::repository::memory::MemoryRepository;
-use crate::repository::sea_orm::SeaOrmRepository;
-use crate::repository::{ApiKeyRepository, PushRepository, TaskRepository};
+use crate::repository::{PushRepository, TaskRepository};
 use crate::server;
 use crate::service::AgentService;
+use crate::service::push_admin::{PushAdmin, PushAdminParts};
 use crate::shutdown::Shutdown;
 use crate::tls::TlsSource;
 
@@ -71,51 +65,23 @@ impl Runtime {
             cards::agents(hosted, &config, &base_url, &security)?,
             config.default_agent.as_deref(),
         )?;
-        let Stores {
-            tasks: repository,
-            push: outbox,
-            api_keys,
-            records,
-        } = open_stores(&config, &shutdown).await?;
-        let clock = Clock::system();
-        let audit = audit::start(&config, records, &clock, &shutdown).await?;
-        let egress = Egress::open(settings::egress(&config), &shutdown).await?;
+        let engine = Engine::start(&config, &agents, signing_keys.push.clone(), &shutdown).await?;
         let needs = Needs {
-            clock: clock.clone(),
+            clock: engine.clock.clone(),
             shutdown: &shutdown,
-            egress: &egress,
-            keys: api_keys,
+            egress: &engine.egress,
+            keys: engine.api_keys.clone(),
             secrets,
         };
         let authenticator = Authenticator::new(security, needs).await?;
-        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
-        let pushes = push::start(push::Parts {
-            config: &config,
-            egress: &egress,
-            tasks: &repository,
-            outbox: &outbox,
-            bus: &bus,
-            clock: &clock,
-            audit: &audit,
-            signer: signing_keys.push.clone(),
-            shutdown: &shutdown,
-        });
-        let executions = Executions::new(
-            repository.clone(),
-            bus,
-            clock.clone(),
-            shutdown.clone(),
-            settings::execution(&config),
-            audit,
-        );
-        spawn_upkeep(
-            &config,
-            &executions,
-            &agents,
-            (&repository, &outbox),
-            &clock,
-            &shutdown,
-        );
+        let Engine {
+            repository,
+            outbox,
+            executions,
+            pushes,
+            clock,
+            ..
+        } = engine;
         let service = AgentService::new(
             agents,
             executions.clone(),
@@ -125,8 +91,9 @@ impl Runtime {
             settings::service(&config, signing_keys),
             pushes.clone(),
         )?;
-        let api = Api::new(
+        let api = Api::with_admin(
             service.clone(),
+            push_admin(&config, &service, outbox.clone(), &repository, &shutdown),
             authenticator,
             settings::api(&config),
             shutdown.clone(),
@@ -262,29 +229,23 @@ impl Runtime {
     }
 }
 
-/// Begins what goes on beside the calls: leases are kept, tasks of dead processes taken up, old ones removed.
-fn spawn_upkeep(
+/// The operators' service, where the configuration says so.
+fn push_admin(
     config: &Config,
-    executions: &Executions,
-    agents: &Agents,
-    (repository, outbox): (&Arc<dyn TaskRepository>, &Arc<dyn PushRepository>),
-    clock: &Clock,
+    service: &AgentService,
+    push: Arc<dyn PushRepository>,
+    tasks: &Arc<dyn TaskRepository>,
     shutdown: &Shutdown,
-) {
-    shutdown.spawn("leases", executions.clone().keep_leases());
-    let pause = Duration::from_millis(config.execution.sweep_interval_ms);
-    let sweeper = Sweeper::new(executions.clone(), agents.clone());
-    shutdown.spawn("sweeper", sweeper.run(pause));
-    let policy = RetentionPolicy::of(config);
-    let retention = retention::keep(
-        repository.clone(),
-        outbox.clone(),
-        policy,
-        clock.clone(),
-        shutdown.clone(),
-        executions.audit().clone(),
-    );
-    shutdown.spawn("retention", retention);
+) -> Option<PushAdmin> {
+    let parts = PushAdminParts {
+        push,
+        tasks: tasks.clone(),
+        audit: service.audit().clone(),
+        quotas: service.quotas().clone(),
+        shutdown: shutdown.clone(),
+        settings: settings::push_admin(config),
+    };
+    config.admin.enabled.then(|| PushAdmin::new(parts))
 }
 
 /// Stops what still runs, and lets others take it up; what was handed to the database is written before it closes.
@@ -337,55 +298,4 @@ async fn listen(config: &Config, is_tls: bool) -> Result<TcpListener, StartError
 
 fn listen_error(address: SocketAddr, cause: std::io::Error) -> StartError {
     StartError::Listen { address, cause }
-}
-
-/// What a runtime keeps, in one database.
-pub struct Stores {
-    /// Tasks and what belongs to them. Closing it closes the database.
-    pub tasks: Arc<dyn TaskRepository>,
-    /// What waits to be sent of them.
-    pub push: Arc<dyn PushRepository>,
-    /// API keys.
-    pub api_keys: Arc<dyn ApiKeyRepository>,
-    /// Audit records, where they are kept.
-    pub records: Option<Arc<dyn Store>>,
-}
-
-impl Stores {
-    fn lasting(repository: SeaOrmRepository) -> Self {
-        let repository = Arc::new(repository);
-        Self {
-            tasks: repository.clone(),
-            push: repository.clone(),
-            api_keys: repository.clone(),
-            records: Some(repository),
-        }
-    }
-
-    fn passing(repository: MemoryRepository) -> Self {
-        let repository = Arc::new(repository);
-        Self {
-            tasks: repository.clone(),
-            push: repository.clone(),
-            api_keys: repository,
-            records: None,
-        }
-    }
-}
-
-/// Opens the database that a configuration names and applies missing migrations. Close it before the process ends.
-///
-/// # Errors
-/// [`StartError::Database`] and [`StartError::Backend`].
-pub async fn open_stores(config: &Config, shutdown: &Shutdown) -> Result<Stores, StartError> {
-    let settings = settings::database(config)?;
-    match config.database.backend().map_err(StartError::Backend)? {
-        Backend::Memory => Ok(Stores::passing(MemoryRepository::new())),
-        Backend::Sqlite(path) => Ok(Stores::lasting(
-            SeaOrmRepository::open_sqlite(&path, &settings, shutdown).await?,
-        )),
-        Backend::Postgres(url) => Ok(Stores::lasting(
-            SeaOrmRepository::open_postgres(url.expose(), &settings, shutdown).await?,
-        )),
-    }
 }

@@ -1,12 +1,18 @@
-//! The records of an operator's commands, which run in processes of their own: a short chain for each.
+//! The records of operators: of their commands, which run in processes of their own, a short chain for each; and of their
+//! calls.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::chain::{Before, Chain};
+use super::handle::{Audit, CallRecord};
 use super::record::{Kind, Outcome, Record, text};
 use super::store::Store;
 use super::verify::head_of;
+use crate::access::AdminMethod;
 use crate::clock::Clock;
+use crate::context::CallContext;
+use crate::error::Error;
 
 /// How far a command has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,25 @@ pub async fn record_admin(store: &dyn Store, clock: &Clock, command: &str, step:
     let ended = Record::about(Kind::Chain, Outcome::Ended.as_str());
     let ended = chain.add(clock.now_ms(), ended);
     store.append(&[genesis, record, ended]).await
+}
+
+impl Audit {
+    /// Opens the record of an operator's call; `agent` and `task_id` as far as it names them, `filter` whatever it is for.
+    ///
+    /// # Errors
+    /// As for [`Audit::call`].
+    pub fn administration(
+        &self,
+        call: &CallContext,
+        method: AdminMethod,
+        (agent, task_id): (&str, &str),
+        filter: &str,
+    ) -> Result<CallRecord, Error> {
+        let method = Some(method.as_str());
+        let mut record = self.open(call, Kind::Admin, method, || Arc::from(agent), (task_id, ""))?;
+        record.is_for(filter);
+        Ok(record)
+    }
 }
 
 /// `os:` and the number of the user that the process is of. Its name is whatever the environment says.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::record::{Kind, Outcome, Record, Removed, text};
 use super::shares::Share;
-use crate::access::{Caller, CredentialKind, Method, Principal};
+use crate::access::{Caller, CredentialKind, Principal};
 use crate::context::{Binding, CallContext, TraceContext};
 use crate::pb::TaskState;
 
@@ -122,10 +122,12 @@ pub(super) struct Call {
     pub(super) caller: Arc<Caller>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) binding: Binding,
-    pub(super) method: Option<Method>,
+    pub(super) method: Option<&'static str>,
     pub(super) agent: Arc<str>,
     pub(super) task_id: String,
     pub(super) context_id: String,
+    /// What an operator asks for.
+    pub(super) filter: String,
     pub(super) request_id: Arc<str>,
     pub(super) trace: Option<Arc<TraceContext>>,
     pub(super) outcome: &'static str,
@@ -203,7 +205,7 @@ impl Entry {
 
 impl Call {
     /// One that nobody has answered yet, about no task.
-    pub(super) fn of(call: &CallContext, kind: Kind, method: Option<Method>, agent: Arc<str>) -> Self {
+    pub(super) fn of(call: &CallContext, kind: Kind, method: Option<&'static str>, agent: Arc<str>) -> Self {
         Self {
             kind,
             caller: call.caller.clone(),
@@ -213,6 +215,7 @@ impl Call {
             agent,
             task_id: String::new(),
             context_id: String::new(),
+            filter: String::new(),
             request_id: call.request_id.clone(),
             trace: call.trace.clone(),
             outcome: Outcome::Abandoned.as_str(),
@@ -223,16 +226,19 @@ impl Call {
         let mut record = Record {
             peer: peer(self.peer),
             binding: Some(Cow::Borrowed(self.binding.as_str())),
-            method: self.method.map(|method| Cow::Borrowed(method.as_str())),
+            method: self.method.map(Cow::Borrowed),
             agent: text(&self.agent),
             task_id: text(&self.task_id),
             context_id: text(&self.context_id),
+            filter: text(&self.filter),
             request_id: text(&self.request_id),
             trace_id: trace_id(&self.trace),
             ..Record::about(self.kind, self.outcome)
         };
         fill_caller(&mut record, &self.caller);
-        record.owner = text(self.caller.owner.as_str());
+        if self.kind != Kind::Admin {
+            record.owner = text(self.caller.owner.as_str());
+        }
         record
     }
 }

@@ -121,7 +121,13 @@ impl Audit {
         agent: impl FnOnce() -> Arc<str>,
         (task_id, context_id): (&str, &str),
     ) -> Result<CallRecord, Error> {
-        self.open(call, Kind::Call, Some(method), agent, (task_id, context_id))
+        self.open(
+            call,
+            Kind::Call,
+            Some(method.as_str()),
+            agent,
+            (task_id, context_id),
+        )
     }
 
     /// Opens the record of the decision whether a caller gets the card of an agent that not everybody knows.
@@ -132,11 +138,11 @@ impl Audit {
         self.open(call, Kind::Card, None, agent, ("", ""))
     }
 
-    fn open(
+    pub(super) fn open(
         &self,
         call: &CallContext,
         kind: Kind,
-        method: Option<Method>,
+        method: Option<&'static str>,
         agent: impl FnOnce() -> Arc<str>,
         (task_id, context_id): (&str, &str),
     ) -> Result<CallRecord, Error> {
@@ -336,6 +342,13 @@ impl CallRecord {
                     named.clone_into(field);
                 }
             }
+        }
+    }
+
+    /// Says what an operator's call is for.
+    pub(super) fn is_for(&mut self, filter: &str) {
+        if let Some(open) = &mut self.0 {
+            filter.clone_into(&mut open.call.filter);
         }
     }
 

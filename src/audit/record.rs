@@ -34,7 +34,7 @@ pub enum Kind {
     State,
     /// A pass of retention over the tasks, which removed something or did not come to its end.
     Retention,
-    /// A command of an operator.
+    /// What an operator does, by a command or a call.
     Admin,
     /// A push configuration that its receiver has ended.
     Push,
@@ -163,6 +163,9 @@ pub struct Record<'a> {
     /// The operation, or the operator's command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Cow<'a, str>>,
+    /// What an operator's call was to be for: all deliveries, those that a filter fits, or one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Cow<'a, str>>,
     /// The agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Cow<'a, str>>,
@@ -245,6 +248,7 @@ impl<'a> Record<'a> {
             peer: None,
             binding: None,
             method: None,
+            filter: None,
             agent: None,
             task_id: None,
             context_id: None,

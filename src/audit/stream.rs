@@ -31,7 +31,7 @@ impl Audit {
         StreamRecord(self.0.as_ref().map(|shared| {
             let call = Call {
                 task_id: task_id.unwrap_or_default().to_owned(),
-                ..Call::of(call, Kind::Stream, Some(method), agent.clone())
+                ..Call::of(call, Kind::Stream, Some(method.as_str()), agent.clone())
             };
             Arc::new(Open {
                 shared: shared.clone(),

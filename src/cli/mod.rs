@@ -4,12 +4,14 @@
 mod audit;
 mod certs;
 mod check;
+mod connect;
 mod db;
 mod demo;
 mod health;
 mod keys;
 mod migrate;
 mod output;
+mod push;
 mod remote;
 mod serve;
 mod settings;
@@ -39,6 +41,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Look after push notifications that wait or could not be sent
+    #[command(subcommand)]
+    Push(push::Push),
     /// Check and print the records of what was done
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -72,6 +77,7 @@ pub fn run() -> ExitCode {
             Command::Migrate(command) => command.run().await,
             Command::Db(command) => command.run().await,
             Command::Keys(command) => command.run().await,
+            Command::Push(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Certs(command) => command.run(),

@@ -1,10 +1,8 @@
-//! `a2ad card`, `a2ad send` and `a2ad task`: a client of any server, by gRPC. Tokens and keys come from `A2AD_TOKEN` and
-//! `A2AD_API_KEY`: arguments are seen by others.
+//! `a2ad card`, `a2ad send` and `a2ad task`: a client of any server, by gRPC.
 
 use std::path::{Path, PathBuf};
 
-use a2ad::client::{Address, Client, Credential, fetch_card};
-use a2ad::config::Secret;
+use a2ad::client::{Address, Client, fetch_card};
 use a2ad::pb::{
     AgentCard, CancelTaskRequest, GetTaskRequest, ListTasksRequest, Message, Part, Role,
     SendMessageConfiguration, SendMessageRequest, StreamResponse, SubscribeToTaskRequest, TaskState, part,
@@ -16,6 +14,7 @@ use a2ad::tls::ClientTls;
 use clap::{Args, Subcommand};
 
 use super::Outcome;
+use super::connect::{Certificates, credential};
 use super::output::{self, Format, print};
 
 /// Which server, and how results look.
@@ -26,15 +25,8 @@ pub struct Server {
     /// The agent; the server's default one if not given
     #[arg(long, value_name = "NAME", default_value = "")]
     tenant: String,
-    /// CA certificates that the server's must come from (PEM); asks for TLS
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Client certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "ca")]
-    cert: Option<PathBuf>,
-    /// Key of the client certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    certificates: Certificates,
     /// The form of results
     #[arg(long, value_enum, default_value_t)]
     output: Format,
@@ -42,43 +34,14 @@ pub struct Server {
 
 impl Server {
     fn tls(&self) -> Result<(Address, Option<ClientTls>), String> {
-        match &self.ca {
-            Some(ca) => {
-                let (ca_file, cert_file, key_file) = (ca.clone(), self.cert.clone(), self.key.clone());
-                Ok((
-                    self.address.clone().with_tls(),
-                    Some(ClientTls {
-                        ca_file,
-                        cert_file,
-                        key_file,
-                    }),
-                ))
-            }
-            None if self.address.is_tls() => {
-                Err("an https address needs --ca with the server's CA certificates".into())
-            }
-            None => Ok((self.address.clone(), None)),
-        }
+        self.certificates.tls(&self.address)
     }
 
     async fn connect(&self) -> Result<Client, Box<dyn std::error::Error>> {
         let (address, tls) = self.tls()?;
-        let credential = match (variable("A2AD_TOKEN"), variable("A2AD_API_KEY")) {
-            (Some(_), Some(_)) => return Err("A2AD_TOKEN and A2AD_API_KEY are both set; unset one".into()),
-            (Some(token), None) => Some(Credential::Token(token)),
-            (None, Some(key)) => Some(Credential::ApiKey(key)),
-            (None, None) => None,
-        };
+        let credential = credential()?;
         Ok(Client::connect_as(&address, tls.as_ref(), credential.as_ref()).await?)
     }
-}
-
-/// A secret from the environment.
-fn variable(name: &str) -> Option<Secret<String>> {
-    std::env::var(name)
-        .ok()
-        .filter(|text| !text.is_empty())
-        .map(Secret::new)
 }
 
 /// Show an agent's card

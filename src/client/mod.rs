@@ -5,6 +5,7 @@
 mod card;
 mod credential;
 mod endpoint;
+mod push_admin;
 pub mod receiver;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::tls::ClientTls;
 pub use card::fetch_card;
 pub use credential::Credential;
 pub use endpoint::{Address, AddressError};
+pub use push_admin::PushAdminClient;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -95,10 +97,36 @@ impl Interceptor for Introduce {
     }
 }
 
+/// A connection that introduces its user with every call.
+type Introduced = InterceptedService<Channel, Introduce>;
+
+async fn connected(
+    address: &Address,
+    tls: Option<&ClientTls>,
+    credential: Option<&Credential>,
+) -> Result<Introduced, Error> {
+    let credential = credential.map(|one| one.metadata(address)).transpose()?;
+    let cause = |error: &dyn std::error::Error| Error::Connect {
+        address: address.to_string(),
+        cause: innermost(error),
+    };
+    let mut endpoint = tonic::transport::Endpoint::from_shared(address.url())
+        .map_err(|error| cause(&error))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true);
+    if let Some(tls) = tls {
+        endpoint = endpoint
+            .tls_config(tls.tonic().await?)
+            .map_err(|error| cause(&error))?;
+    }
+    let channel = endpoint.connect().await.map_err(|error| cause(&error))?;
+    Ok(InterceptedService::new(channel, Introduce { credential }))
+}
+
 /// A connection to one server, by gRPC.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: A2aServiceClient<InterceptedService<Channel, Introduce>>,
+    inner: A2aServiceClient<Introduced>,
 }
 
 impl Client {
@@ -119,23 +147,9 @@ impl Client {
         tls: Option<&ClientTls>,
         credential: Option<&Credential>,
     ) -> Result<Self, Error> {
-        let credential = credential.map(|one| one.metadata(address)).transpose()?;
-        let cause = |error: &dyn std::error::Error| Error::Connect {
-            address: address.to_string(),
-            cause: innermost(error),
-        };
-        let mut endpoint = tonic::transport::Endpoint::from_shared(address.url())
-            .map_err(|error| cause(&error))?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true);
-        if let Some(tls) = tls {
-            endpoint = endpoint
-                .tls_config(tls.tonic().await?)
-                .map_err(|error| cause(&error))?;
-        }
-        let channel = endpoint.connect().await.map_err(|error| cause(&error))?;
+        let channel = connected(address, tls, credential).await?;
         Ok(Self {
-            inner: A2aServiceClient::with_interceptor(channel, Introduce { credential }),
+            inner: A2aServiceClient::new(channel),
         })
     }
 

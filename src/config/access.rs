@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::error::Problem;
 use super::layers::dotted;
 use super::schema::{choice, section};
-use crate::access::{Method, Operations};
+use crate::access::{AdminMethod, Method, Operations};
 
 choice! {
     /// What a caller may do whom no role fits.
@@ -31,7 +31,9 @@ section! {
         /// The agents that may be called; a `*` at the end stands for any rest.
         agents: Vec<String> = vec!["*".to_owned()];
         /// What may be done: "send", "read", "cancel", "push", "extended-card", names of single operations like "GetTask",
-        /// or "*".
+        /// or "*" for all of these. For operators there is "push-admin" (or single ones of "ListDeliveries", "GetDelivery",
+        /// "RedeliverDeliveries", "DiscardDeliveries"), which is not in "*": what waits to be sent, of all owners in the
+        /// caller's organisation (or, where its credential names none, of all), at these agents.
         operations: Vec<String> = Vec::new();
         /// The skills that messages may be for. Where not all may, a message has to name its skill in the metadata `skillId`.
         /// A task has no skill: what is done with it otherwise (reading, canceling, subscribing, push configurations) is
@@ -133,7 +135,8 @@ impl AccessRole {
                 found.push(Problem::new(
                     key("operations"),
                     format!(
-                        "`{word}` is no operation; write \"{groups}\", \"*\", or a name like \"{first}\""
+                        "`{word}` is no operation; write \"{groups}\", \"*\", \"{}\", or a name like \"{first}\"",
+                        AdminMethod::GROUP
                     ),
                 ));
             }

@@ -6,6 +6,7 @@
 //! for what can be set and at [`Loader`] for how.
 
 mod access;
+mod admin;
 mod agent;
 mod audit;
 mod auth;
@@ -35,6 +36,7 @@ mod validate;
 use std::collections::BTreeMap;
 
 pub use access::{Access, AccessRole, AccessSpace, DefaultAccess};
+pub use admin::Admin;
 pub use agent::{AgentConfig, Idempotency, ProviderConfig};
 pub use audit::Audit;
 pub use auth::{ApiKeys, Auth, CertificateOrganisation, Certificates, Issuer};
@@ -87,6 +89,8 @@ schema::section! {
         audit: Audit = Audit::default();
         /// How agent cards are served.
         card: Card = Card::default();
+        /// What operators can do by gRPC.
+        admin: Admin = Admin::default();
         /// Where webhooks may be, and how push notifications are delivered to them.
         push: Push = Push::default();
         /// Requests that the server itself makes.

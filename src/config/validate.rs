@@ -35,6 +35,7 @@ impl Config {
             matches!(self.database.backend(), Ok(Backend::Memory)),
         ));
         found.extend(self.access.problems(self.is_authenticated()));
+        found.extend(self.admin.problems(self.is_authenticated()));
         self.check_database(&mut found);
         self.check_lease(&mut found);
         self.check_secrets(&mut found);

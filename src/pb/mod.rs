@@ -6,6 +6,7 @@
 //! Start at [`json`] for text in and out, at [`query`] for URL parameters, and at [`inspect`](mod@inspect) for what
 //! must hold before a message goes any further.
 
+pub mod admin;
 pub mod inspect;
 pub mod json;
 pub mod query;

@@ -122,7 +122,17 @@ impl Quotas {
     /// # Errors
     /// As for [`Quotas::admit`].
     pub fn deny(&self, caller: &Caller, peer: Option<SocketAddr>) -> Result<(), Error> {
-        self.account(caller, peer, None).take_request()
+        self.admit_operator(caller, peer).map(drop)
+    }
+
+    /// Charges one request of an operator, which is for no agent in particular: to the caller and its organisation.
+    ///
+    /// # Errors
+    /// As for [`Quotas::admit`].
+    pub fn admit_operator(&self, caller: &Caller, peer: Option<SocketAddr>) -> Result<Account, Error> {
+        let account = self.account(caller, peer, None);
+        account.take_request()?;
+        Ok(account)
     }
 
     /// Announces a task of `owner` that is about to be stored for a call that was let in, and says how many may be open with

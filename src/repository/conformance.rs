@@ -152,6 +152,7 @@ macro_rules! push_conformance {
             a_dead_letter_holds_up_nobody,
             a_dead_letter_is_sent_anew,
             deliveries_are_discarded,
+            many_are_changed_in_turns,
             deliveries_are_found_page_by_page,
             what_waits_keeps_its_task,
             the_log_keeps_what_a_delivery_names,

@@ -12,6 +12,8 @@ pub mod conformance;
 mod log;
 pub mod memory;
 mod push;
+mod push_form;
+mod push_words;
 mod retention;
 pub mod sea_orm;
 mod seal;
@@ -29,8 +31,9 @@ use crate::task::TaskEvent;
 pub use api_keys::{ApiKeyRepository, ApiKeyRow};
 pub use push::{
     Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Failure, Next,
-    PushRepository, PushStream, Settlement, Waiting, webhook_host,
+    PushRepository, PushStream, Settlement, Turn, Waiting, webhook_host,
 };
+pub use push_words::NoDeliveryKey;
 pub use retention::{CompactQuery, Compacted, PruneQuery, Pruned};
 pub use types::{
     Error, IdempotencyKey, Interrupted, KnownKey, Lapsed, Lease, ListCursor, ListPage, ListQuery, OpenQuery,

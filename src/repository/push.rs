@@ -166,6 +166,8 @@ pub struct DeliveryFilter {
     pub agent: Option<Arc<str>>,
     /// Those of this owner's tasks.
     pub owner: Option<Principal>,
+    /// Those of the tasks of all owners whose names begin so: of an organisation.
+    pub owners: Option<Arc<str>>,
     /// Those of this task.
     pub task_id: Option<Arc<str>>,
     /// Those of this configuration.
@@ -174,6 +176,15 @@ pub struct DeliveryFilter {
     pub generation: Option<u64>,
     /// Those to this host.
     pub host: Option<Arc<str>>,
+}
+
+/// What a change of many deliveries has done: one turn of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// How many deliveries it changed.
+    pub count: u64,
+    /// Behind which one to go on, as there may be more; `None` when there are none.
+    pub next: Option<DeliveryKey>,
 }
 
 /// How much waits.
@@ -238,19 +249,30 @@ pub trait PushRepository: Send + Sync + 'static {
     ) -> Result<Vec<Delivery>, Error>;
 
     /// Makes deliveries due now, with all attempts before them; dead letters wait again, in front of what came after
-    /// them. At most `limit` at once, the first in the order of their keys; how many there were. Claims of their streams
-    /// settle nothing any more.
+    /// them. At most `limit` at once, the first behind `after` in the order of their keys. Claims of their streams settle
+    /// nothing any more.
     ///
     /// # Errors
     /// When the database is away.
-    async fn redeliver(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error>;
+    async fn redeliver(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Turn, Error>;
 
-    /// Removes deliveries, at most `limit` at once; how many there were. One that is under way may still arrive. Claims of
-    /// streams that lose what waits settle nothing any more: what else they sent is sent again.
+    /// Removes deliveries, at most `limit` at once, the first behind `after` in the order of their keys. One that is under
+    /// way may still arrive. Claims of streams that lose what waits settle nothing any more: what else they sent is sent
+    /// again.
     ///
     /// # Errors
     /// When the database is away.
-    async fn discard(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error>;
+    async fn discard(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Turn, Error>;
 
     /// Removes what became a dead letter before a time in milliseconds since 1970, at most `limit` at once; how many there
     /// were.

@@ -15,6 +15,7 @@ mod list_tasks;
 mod media;
 mod operate;
 mod page_token;
+pub mod push_admin;
 mod push_config;
 mod quotas;
 mod send_message;

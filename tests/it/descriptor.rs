@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use a2ad::pb::FILE_DESCRIPTOR_SET;
+use a2ad::pb::{FILE_DESCRIPTOR_SET, admin};
 use prost_reflect::{
     DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, MessageDescriptor, MethodDescriptor,
 };
@@ -10,17 +10,39 @@ use prost_reflect::{
 use crate::python;
 
 const PACKAGE: &str = "lf.a2a.v1";
+const ADMIN_PACKAGE: &str = "a2ad.admin.v1";
 
 #[test]
 fn is_the_official_sdks() {
     let official =
         python::unhex(std::str::from_utf8(&python::run(&["tests/peers/descriptor.py"], "")).unwrap());
-    assert_same(&facts(&official), &facts(FILE_DESCRIPTOR_SET));
+    assert_same(
+        &facts(&official, PACKAGE),
+        &facts(FILE_DESCRIPTOR_SET, PACKAGE),
+        250,
+    );
 }
 
 #[test]
 fn is_the_same_to_protoc() {
-    let set = std::env::temp_dir().join(format!("a2ad-descriptor-{}", std::process::id()));
+    let protoc = compiled("lf/a2a/v1/a2a.proto");
+    assert_same(
+        &facts(&protoc, PACKAGE),
+        &facts(FILE_DESCRIPTOR_SET, PACKAGE),
+        250,
+    );
+}
+
+#[test]
+fn the_operators_service_is_the_same_to_protoc() {
+    let protoc = compiled("a2ad/admin/v1/push.proto");
+    let ours = facts(admin::FILE_DESCRIPTOR_SET, ADMIN_PACKAGE);
+    assert_same(&facts(&protoc, ADMIN_PACKAGE), &ours, 45);
+}
+
+/// What protoc makes of a file.
+fn compiled(proto: &str) -> Vec<u8> {
+    let set = std::env::temp_dir().join(format!("a2ad-descriptor-{}-{}", std::process::id(), proto.len()));
     let out = format!("--descriptor_set_out={}", set.display());
     python::run(
         &[
@@ -29,17 +51,17 @@ fn is_the_same_to_protoc() {
             "-Iproto",
             "--include_imports",
             &out,
-            "lf/a2a/v1/a2a.proto",
+            proto,
         ],
         "",
     );
     let protoc = std::fs::read(&set).unwrap();
     std::fs::remove_file(&set).unwrap();
-    assert_same(&facts(&protoc), &facts(FILE_DESCRIPTOR_SET));
+    protoc
 }
 
-fn assert_same(theirs: &BTreeSet<String>, ours: &BTreeSet<String>) {
-    assert!(theirs.len() > 250, "only {} facts were found", theirs.len());
+fn assert_same(theirs: &BTreeSet<String>, ours: &BTreeSet<String>, least: usize) {
+    assert!(theirs.len() > least, "only {} facts were found", theirs.len());
     let missing: Vec<_> = theirs.difference(ours).collect();
     let extra: Vec<_> = ours.difference(theirs).collect();
     assert!(
@@ -49,17 +71,17 @@ fn assert_same(theirs: &BTreeSet<String>, ours: &BTreeSet<String>) {
 }
 
 /// Everything that a peer could notice, a line each.
-fn facts(set: &[u8]) -> BTreeSet<String> {
+fn facts(set: &[u8], package: &str) -> BTreeSet<String> {
     let pool = DescriptorPool::decode(set).unwrap();
     let mut facts = BTreeSet::new();
-    for message in pool.all_messages().filter(|one| one.package_name() == PACKAGE) {
+    for message in pool.all_messages().filter(|one| one.package_name() == package) {
         facts.insert(message_fact(&message));
         facts.extend(message.fields().map(|field| field_fact(&field)));
     }
-    for one in pool.all_enums().filter(|one| one.package_name() == PACKAGE) {
+    for one in pool.all_enums().filter(|one| one.package_name() == package) {
         facts.extend(enum_facts(&one));
     }
-    for service in pool.services().filter(|one| one.package_name() == PACKAGE) {
+    for service in pool.services().filter(|one| one.package_name() == package) {
         facts.extend(service.methods().map(|method| method_fact(&method)));
     }
     facts

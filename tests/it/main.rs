@@ -43,6 +43,7 @@ mod postgres;
 mod protocol;
 mod proxies;
 mod push;
+mod push_admin;
 mod python;
 mod quotas;
 mod receiver;

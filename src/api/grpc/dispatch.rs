@@ -17,7 +17,8 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::codec::{EncodedCodec, ProtoCodec};
-use super::{SERVICE, status, timeout};
+use super::{ADMIN_SERVICE, SERVICE, admin, status, timeout};
+use crate::access::AdminMethod;
 use crate::api::call::{self, Origin};
 use crate::api::{Api, ApiSettings, Body};
 use crate::context::{Binding, CallContext};
@@ -29,7 +30,7 @@ use crate::service::{AgentService, Method};
 /// Answers below this size are not worth compressing.
 const COMPRESS_FROM_BYTES: usize = 16 * 1024;
 
-type Answer<T> = Result<tonic::Response<T>, Status>;
+pub(super) type Answer<T> = Result<tonic::Response<T>, Status>;
 
 /// Serves one gRPC request.
 pub(in crate::api) async fn handle<B>(api: &Api, request: Request<B>) -> Response<Body>
@@ -38,19 +39,21 @@ where
     B::Error: Into<tonic::codegen::StdError> + Send + 'static,
 {
     let path = request.uri().path();
-    let method = path
-        .strip_prefix('/')
-        .and_then(|path| path.strip_prefix(SERVICE))
-        .and_then(|path| path.strip_prefix('/'));
-    let Some(method) = method else {
+    let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
         return beside(api, request).await;
     };
+    match (service, api.push_admin()) {
+        (SERVICE, _) => {}
+        (ADMIN_SERVICE, Some(admin)) => {
+            return match AdminMethod::from_name(method) {
+                Some(method) => admin::handle(api, admin, method, request).await,
+                None => no_such_method(&request),
+            };
+        }
+        _ => return beside(api, request).await,
+    }
     let Some(method) = Method::from_name(method) else {
-        let known = "the service has no such method; ask gRPC reflection for its methods";
-        return status::refuse(
-            &Error::new(Kind::MethodNotFound, known),
-            &call::request_id(request.headers()),
-        );
+        return no_such_method(&request);
     };
     let (head, body) = request.into_parts();
     let request_id = call::request_id(&head.headers);
@@ -78,6 +81,14 @@ where
     response
 }
 
+fn no_such_method<B>(request: &Request<B>) -> Response<Body> {
+    let known = "the service has no such method; ask gRPC reflection for its methods";
+    status::refuse(
+        &Error::new(Kind::MethodNotFound, known),
+        &call::request_id(request.headers()),
+    )
+}
+
 /// Health, reflection, and what does not exist.
 async fn beside<B>(api: &Api, request: Request<B>) -> Response<Body>
 where
@@ -96,6 +107,17 @@ async fn admit(
     head: &Parts,
     request_id: &Arc<str>,
 ) -> Result<(CallContext, Option<Duration>), Error> {
+    let (context, limit) = known(api, head, request_id).await?;
+    api.service().check_version(&context)?;
+    Ok((context, limit))
+}
+
+/// Who calls, from where, and how long it waits.
+pub(super) async fn known(
+    api: &Api,
+    head: &Parts,
+    request_id: &Arc<str>,
+) -> Result<(CallContext, Option<Duration>), Error> {
     let settings = api.settings();
     let origin = Origin {
         binding: Binding::Grpc,
@@ -109,14 +131,12 @@ async fn admit(
     };
     let caller = api.caller(&origin).await?;
     let limit = timeout::of(&head.headers, settings.request_timeout_max)?;
-    let context = origin.context(caller)?;
-    api.service().check_version(&context)?;
-    Ok((context, limit))
+    Ok((origin.context(caller)?, limit))
 }
 
 /// What tonic says by itself about a request that it could not read, in the protocol's words: too large is
 /// RESOURCE_EXHAUSTED, a damaged frame is the caller's fault. Our own errors have details, tonic's have none.
-fn reworded(response: Response<Body>, settings: &ApiSettings, request_id: &str) -> Response<Body> {
+pub(super) fn reworded(response: Response<Body>, settings: &ApiSettings, request_id: &str) -> Response<Body> {
     let headers = response.headers();
     let code = headers
         .get(Status::GRPC_STATUS)
@@ -154,7 +174,7 @@ struct Call {
 }
 
 /// Makes a tonic service of a closure; tonic asks for one per request.
-struct Once<F>(F);
+pub(super) struct Once<F>(pub(super) F);
 
 impl<F, R, Fut, T> Service<tonic::Request<R>> for Once<F>
 where
@@ -317,7 +337,7 @@ fn extensions_tenant(call: &Call, tenant: impl FnOnce() -> String) -> String {
     }
 }
 
-async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = Answer<T>>) -> Answer<T> {
+pub(super) async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = Answer<T>>) -> Answer<T> {
     let Some(limit) = limit else { return answer.await };
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
         let text = "the deadline passed; a task that was started goes on, and ListTasks shows it";

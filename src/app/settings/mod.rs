@@ -15,6 +15,7 @@ use crate::egress::{EgressPolicy, EgressSettings};
 use crate::execution::ExecutionSettings;
 use crate::pb::inspect::InspectLimits;
 use crate::service::ServiceSettings;
+use crate::service::push_admin::PushAdminSettings;
 
 pub(in crate::app) use listener::{server, tls};
 pub(in crate::app) use push::push;
@@ -74,6 +75,13 @@ pub(in crate::app) fn service(config: &Config, keys: SigningKeys) -> ServiceSett
         signing_key: keys.cards,
         push_signing_key: keys.push,
         published_keys: keys.published,
+    }
+}
+
+pub(in crate::app) fn push_admin(config: &Config) -> PushAdminSettings {
+    PushAdminSettings {
+        inspect: inspect(config),
+        page_size_max: config.admin.page_size_max,
     }
 }
 
@@ -143,6 +151,9 @@ mod tests {
         };
         assert_eq!(egress(&config), expected);
         assert_eq!(egress(&Config::default()), EgressSettings::default());
+
+        config.admin.page_size_max = 9;
+        assert_eq!(push_admin(&config).page_size_max, 9);
 
         config.push.allow_loopback_webhooks = true;
         config.push.allowed_networks = vec!["10.1.0.0/16".to_owned()];

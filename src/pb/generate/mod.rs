@@ -9,15 +9,26 @@ mod openapi;
 
 use prost_reflect::DescriptorPool;
 
-/// The package whose messages get code; `google.*` has hand-written code in `pb::codec`.
+/// The package of the protocol; `google.*` has hand-written code in `pb::codec`.
 pub const PACKAGE: &str = "lf.a2a.v1";
+/// The package of the operators' service.
+const ADMIN_PACKAGE: &str = "a2ad.admin.v1";
 
-/// Every generated file: its name in OUT_DIR and its text.
-pub fn run(pool: &DescriptorPool) -> [(&'static str, String); 3] {
-    let package = model::Package::read(pool);
-    [
+/// What is generated for the protocol: each file's name in OUT_DIR and its text.
+pub fn protocol(pool: &DescriptorPool) -> Vec<(&'static str, String)> {
+    let package = model::Package::read(pool, PACKAGE);
+    vec![
         ("json.rs", json::print(&package)),
         ("inspect.rs", inspect::print(&package)),
         ("openapi.json", openapi::print(pool)),
+    ]
+}
+
+/// What is generated for the operators' service, which has no HTTP.
+pub fn admin(pool: &DescriptorPool) -> Vec<(&'static str, String)> {
+    let package = model::Package::read(pool, ADMIN_PACKAGE);
+    vec![
+        ("admin_json.rs", json::print(&package)),
+        ("admin_inspect.rs", inspect::print(&package)),
     ]
 }

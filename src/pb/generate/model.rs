@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, Value};
 
-use super::PACKAGE;
-
 /// The messages below these may carry empty strings and arrays where the protocol says REQUIRED: a card is
 /// published, not sent as a request, and strictness would turn away cards of other makers.
 const LENIENT_ROOT: &str = "AgentCard";
@@ -76,12 +74,12 @@ pub enum Shape {
 }
 
 impl Package {
-    pub fn read(pool: &DescriptorPool) -> Self {
+    pub fn read(pool: &DescriptorPool, package: &str) -> Self {
         let required = Required::new(pool);
-        let lenient = reachable(pool, LENIENT_ROOT);
+        let lenient = reachable(pool, package, LENIENT_ROOT);
         let messages = pool
             .all_messages()
-            .filter(|message| message.package_name() == PACKAGE && !message.is_map_entry())
+            .filter(|message| message.package_name() == package && !message.is_map_entry())
             .map(|message| Message {
                 rust: rust_type(message.name()),
                 fields: message
@@ -95,7 +93,7 @@ impl Package {
             .collect();
         let enums = pool
             .all_enums()
-            .filter(|one| one.package_name() == PACKAGE)
+            .filter(|one| one.package_name() == package)
             .map(|one| rust_type(one.name()))
             .collect();
         Self { messages, enums }
@@ -140,7 +138,9 @@ impl Holds {
                 "google.protobuf.Struct" => Self::Struct,
                 "google.protobuf.Value" => Self::Value,
                 "google.protobuf.Timestamp" => Self::Timestamp,
-                _ if message.package_name() == PACKAGE => Self::Message(rust_type(message.name())),
+                _ if message.package_name() == field.parent_message().package_name() => {
+                    Self::Message(rust_type(message.name()))
+                }
                 other => panic!("{}: no code for {other}", field.full_name()),
             },
             other => panic!("{}: no code for {other:?}", field.full_name()),
@@ -173,14 +173,15 @@ fn rust_type(proto: &str) -> String {
     proto.to_upper_camel_case()
 }
 
-/// Full names of `root` and of the package's messages below it.
-fn reachable(pool: &DescriptorPool, root: &str) -> BTreeSet<String> {
-    let root = pool
-        .get_message_by_name(&format!("{PACKAGE}.{root}"))
-        .expect("the root message exists");
-    let (mut names, mut open) = (BTreeSet::new(), vec![root]);
+/// Full names of `root` and of the package's messages below it; none where the package has no such message.
+fn reachable(pool: &DescriptorPool, package: &str, root: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut open: Vec<_> = pool
+        .get_message_by_name(&format!("{package}.{root}"))
+        .into_iter()
+        .collect();
     while let Some(message) = open.pop() {
-        if message.package_name() == PACKAGE && names.insert(message.full_name().to_owned()) {
+        if message.package_name() == package && names.insert(message.full_name().to_owned()) {
             open.extend(
                 message
                     .fields()

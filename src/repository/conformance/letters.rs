@@ -7,12 +7,14 @@ use super::{NOW_MS, Sketch, ok, scope};
 use crate::pb::TaskState;
 use crate::repository::{
     Backlog, CompactQuery, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Next, PruneQuery,
+    Turn,
 };
 
 const ALL: DeliveryFilter = DeliveryFilter {
     state: None,
     agent: None,
     owner: None,
+    owners: None,
     task_id: None,
     config_id: None,
     generation: None,
@@ -23,6 +25,10 @@ const DEAD: DeliveryFilter = DeliveryFilter {
     state: Some(DeliveryState::Dead),
     ..ALL
 };
+
+fn count(turn: Turn) -> u64 {
+    turn.count
+}
 
 /// What waits goes to the new address at once, and who was about to send it to the old one settles nothing.
 pub async fn what_waits_goes_where_its_configuration_says(both: Both) {
@@ -49,7 +55,7 @@ pub async fn what_waits_goes_where_its_configuration_says(both: Both) {
     let claimed = both.claim_one().await;
     assert_eq!((claimed.config, claimed.deliveries.len()), (elsewhere, 3));
     // Nothing waits for one that is replaced when all is sent.
-    ok(both.push.discard(&ALL, 9).await);
+    ok(both.push.discard(&ALL, None, 9).await);
     ok(both.tasks.put_push_config(&sketch.scope, &back, 9).await);
     assert_eq!(both.push.next_due().await, Ok(None));
 }
@@ -125,7 +131,7 @@ pub async fn a_dead_letter_is_sent_anew(both: Both) {
     both.give_up().await;
     both.give_up().await;
     let claimed = both.claim_one().await;
-    assert_eq!(both.push.redeliver(&DEAD, 1).await, Ok(1));
+    assert_eq!(both.push.redeliver(&DEAD, None, 1).await.map(count), Ok(1));
     assert!(
         !both.settle(&claimed, &[], Next::GiveUp(failure("no"))).await,
         "it was not the first any more"
@@ -140,14 +146,38 @@ pub async fn a_dead_letter_is_sent_anew(both: Both) {
     assert!(both.settle(&claimed, &[1, 3], Next::Release).await);
     assert_eq!(both.push.next_due().await, Ok(None));
     // A stream that is idle is woken.
-    assert_eq!(both.push.redeliver(&DEAD, 9).await, Ok(1));
+    assert_eq!(both.push.redeliver(&DEAD, None, 9).await.map(count), Ok(1));
     let claimed = both.claim_one().await;
     assert_eq!(numbers(&claimed), [2]);
     // What waits for its time is due at once.
     assert!(both.settle(&claimed, &[], Next::Retry(HOUR, failure("no"))).await);
-    assert_eq!(both.push.redeliver(&ALL, 9).await, Ok(1));
+    assert_eq!(both.push.redeliver(&ALL, None, 9).await.map(count), Ok(1));
     assert_eq!(both.claim_one().await.deliveries[0].attempts, 0);
-    assert_eq!(both.push.redeliver(&DEAD, 9).await, Ok(0));
+    assert_eq!(both.push.redeliver(&DEAD, None, 9).await.map(count), Ok(0));
+}
+
+/// Many are changed in turns, each of them once.
+pub async fn many_are_changed_in_turns(both: Both) {
+    for id in ["a", "b"] {
+        let mut sketch = both.task("ada", id, &[("p", "one.org")]).await;
+        ok(both.tasks.commit(sketch.chunks(&["x", "y"])).await);
+    }
+    for discards in [false, true] {
+        let (mut counts, mut after) = (Vec::new(), None);
+        loop {
+            let turn = match discards {
+                false => ok(both.push.redeliver(&ALL, after.as_ref(), 4).await),
+                true => ok(both.push.discard(&ALL, after.as_ref(), 4).await),
+            };
+            counts.push(turn.count);
+            after = turn.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(counts, [4, 2], "discards: {discards}");
+    }
+    assert!(both.deliveries(&ALL).await.is_empty());
 }
 
 /// An operator removes what nobody will take.
@@ -155,7 +185,7 @@ pub async fn deliveries_are_discarded(both: Both) {
     both.waiting("t", 4).await;
     both.give_up().await;
     let claimed = both.claim_one().await;
-    assert_eq!(both.push.discard(&DEAD, 9).await, Ok(1));
+    assert_eq!(both.push.discard(&DEAD, None, 9).await.map(count), Ok(1));
     assert!(
         both.settle(&claimed, &[2], Next::Keep(HOUR)).await,
         "nothing of the claim went"
@@ -164,14 +194,14 @@ pub async fn deliveries_are_discarded(both: Both) {
         generation: Some(3),
         ..ALL
     };
-    assert_eq!(both.push.discard(&first, 9).await, Ok(1));
+    assert_eq!(both.push.discard(&first, None, 9).await.map(count), Ok(1));
     assert!(
         !both.settle(&claimed, &[], Next::GiveUp(failure("no"))).await,
         "it was not this one"
     );
     assert_eq!(numbers(&both.claim_one().await), [4]);
-    assert_eq!(both.push.discard(&ALL, 0).await, Ok(0));
-    assert_eq!(both.push.discard(&ALL, 9).await, Ok(1));
+    assert_eq!(both.push.discard(&ALL, None, 0).await.map(count), Ok(0));
+    assert_eq!(both.push.discard(&ALL, None, 9).await.map(count), Ok(1));
     assert_eq!(both.push.next_due().await, Ok(None));
 }
 
@@ -258,11 +288,26 @@ pub async fn deliveries_are_found_page_by_page(both: Both) {
         .await,
         6
     );
+    for (beginning, expected) in [
+        ("ad", 12),
+        ("ada", 12),
+        ("adam", 0),
+        ("", 18),
+        ("a%", 0),
+        ("_da", 0),
+    ] {
+        let filter = DeliveryFilter {
+            owners: text(beginning),
+            ..ALL
+        };
+        assert_eq!(counted(filter).await, expected, "{beginning:?}");
+    }
     assert_eq!(counted(DEAD).await, 0);
     let one = DeliveryFilter {
         state: Some(DeliveryState::Waiting),
         agent: text("echo"),
         owner: Some(scope("bob").owner),
+        owners: text("bo"),
         task_id: text("b"),
         config_id: text("p"),
         generation: Some(3),
@@ -320,7 +365,7 @@ pub async fn the_log_keeps_what_a_delivery_names(both: Both) {
     let claimed = both.claim_one().await;
     assert!(both.settle(&claimed, &[3, 4, 5], Next::Release).await);
     assert_eq!(removed().await, 0);
-    assert_eq!(both.push.discard(&DEAD, 9).await, Ok(1));
+    assert_eq!(both.push.discard(&DEAD, None, 9).await.map(count), Ok(1));
     assert_eq!(removed().await, 3);
     let gone = both.tasks.events(&sketch.scope, "t", 1, 9).await;
     assert_eq!(gone, Err(Error::Expired { first: 5 }));
@@ -348,9 +393,9 @@ pub async fn a_long_task_goes_with_its_dead_letters(both: Both) {
     let turn = ok(both.tasks.prune(&prune).await);
     assert_eq!((turn.tasks, turn.events, turn.more), (0, 2, true));
     assert_eq!(both.generations(DeliveryState::Dead).await, [7]);
-    assert_eq!(both.push.redeliver(&DEAD, 9).await, Ok(1));
+    assert_eq!(both.push.redeliver(&DEAD, None, 9).await.map(count), Ok(1));
     assert_eq!(ok(both.tasks.prune(&prune).await).events, 0, "it waits again");
-    assert_eq!(both.push.discard(&ALL, 9).await, Ok(1));
+    assert_eq!(both.push.discard(&ALL, None, 9).await.map(count), Ok(1));
     while ok(both.tasks.prune(&prune).await).more {}
     assert_eq!(both.tasks.get(&sketch.scope, "t").await, Ok(None));
 }

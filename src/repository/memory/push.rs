@@ -12,7 +12,7 @@ use super::outbox::{Letter, Outbox, Stream};
 use crate::repository::types::millis;
 use crate::repository::{
     Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error,
-    PushRepository, PushStream, Settlement,
+    PushRepository, PushStream, Settlement, Turn,
 };
 
 impl MemoryRepository {
@@ -32,6 +32,10 @@ impl DeliveryFilter {
                 .owner
                 .as_ref()
                 .is_none_or(|owner| *owner == stream.scope.owner)
+            && self
+                .owners
+                .as_ref()
+                .is_none_or(|owners| stream.scope.owner.as_str().starts_with(&**owners))
     }
 }
 
@@ -56,6 +60,14 @@ impl Outbox {
         };
         deliveries
             .filter(move |delivery| is_taken(delivery) && after.is_none_or(|after| delivery.key > *after))
+    }
+}
+
+fn turn(found: &[Delivery], limit: usize) -> Turn {
+    let last = found.last().filter(|_| found.len() >= limit);
+    Turn {
+        count: found.len() as u64,
+        next: last.map(|delivery| delivery.key.clone()),
     }
 }
 
@@ -141,23 +153,33 @@ impl PushRepository for MemoryRepository {
         Ok(self.outbox().find(filter, after).take(limit).collect())
     }
 
-    async fn redeliver(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error> {
+    async fn redeliver(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Turn, Error> {
         self.open()?;
         let now_ms = self.clock.now_ms();
         let mut outbox = self.outbox();
-        let found: Vec<Delivery> = outbox.find(filter, None).take(limit).collect();
+        let found: Vec<Delivery> = outbox.find(filter, after).take(limit).collect();
         for Delivery { key, .. } in &found {
             outbox.begin_anew(key, now_ms);
             outbox.revoke(&key.stream);
             outbox.rest(&key.stream, Some(now_ms));
         }
-        Ok(found.len() as u64)
+        Ok(turn(&found, limit))
     }
 
-    async fn discard(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error> {
+    async fn discard(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Turn, Error> {
         self.open()?;
         let mut outbox = self.outbox();
-        let found: Vec<Delivery> = outbox.find(filter, None).take(limit).collect();
+        let found: Vec<Delivery> = outbox.find(filter, after).take(limit).collect();
         for Delivery { key, state, .. } in &found {
             outbox.remove_delivery(key);
             if *state == DeliveryState::Waiting {
@@ -165,7 +187,7 @@ impl PushRepository for MemoryRepository {
                 outbox.rest(&key.stream, None);
             }
         }
-        Ok(found.len() as u64)
+        Ok(turn(&found, limit))
     }
 
     async fn forget_dead(&self, before_ms: i64, limit: usize) -> Result<u64, Error> {

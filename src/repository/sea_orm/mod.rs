@@ -61,6 +61,7 @@ pub use self::explain::{ListPlans, StatementPlan};
 pub use self::maintenance::{
     BackupError, Finding, Maintenance, ResealError, Resealed, Stats, TaskCount, Verified,
 };
+pub use self::push::PushDesk;
 pub use self::settings::DatabaseSettings;
 
 /// A repository in a SQL database.

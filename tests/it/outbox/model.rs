@@ -175,11 +175,11 @@ impl Pair {
             }
             Op::Redeliver { state, task, limit } => {
                 let filter = filter(state, task);
-                both!(self, both => both.push.redeliver(&filter, limit)).unwrap();
+                both!(self, both => both.push.redeliver(&filter, None, limit)).unwrap();
             }
             Op::Discard { state, task, limit } => {
                 let filter = filter(state, task);
-                both!(self, both => both.push.discard(&filter, limit)).unwrap();
+                both!(self, both => both.push.discard(&filter, None, limit)).unwrap();
             }
             Op::ForgetDead => drop(both!(self, both => both.push.forget_dead(i64::MAX, 99)).unwrap()),
             Op::Prune { limit } => self.prune(limit).await,

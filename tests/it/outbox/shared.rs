@@ -102,8 +102,8 @@ async fn keep_house(repository: &SeaOrmRepository, over: &AtomicBool) -> (usize,
     while !over.load(Ordering::Acquire) {
         gone += repository.prune(&prune).await.unwrap().tasks;
         repository.compact(&compact).await.unwrap();
-        anew += repository.redeliver(&dead, 5).await.unwrap();
-        repository.discard(&dead, 5).await.unwrap();
+        anew += repository.redeliver(&dead, None, 5).await.unwrap().count;
+        repository.discard(&dead, None, 5).await.unwrap();
         repository.forget_dead(NOW_MS, 2).await.unwrap();
         repository
             .postpone_host("two.org:443", Duration::ZERO)

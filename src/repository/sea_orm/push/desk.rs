@@ -15,7 +15,7 @@ use crate::repository::sea_orm::sql::{number, statement};
 use crate::repository::sea_orm::transaction::{self, Failure};
 use crate::repository::sea_orm::unavailable;
 use crate::repository::{
-    Backlog, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Failure as Cause, PushStream,
+    Backlog, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Failure as Cause, PushStream, Turn,
 };
 
 /// Streams that are postponed in one transaction.
@@ -75,24 +75,35 @@ pub(super) async fn postpone_host(
     }
 }
 
+/// Which deliveries, and how many of them.
+pub(in crate::repository::sea_orm) struct Wanted {
+    filter: DeliveryFilter,
+    /// Those behind this one, in the order of their keys.
+    after: Option<DeliveryKey>,
+    limit: usize,
+}
+
+impl Wanted {
+    pub(super) fn new(filter: &DeliveryFilter, after: Option<&DeliveryKey>, limit: usize) -> Self {
+        Self {
+            filter: filter.clone(),
+            after: after.cloned(),
+            limit,
+        }
+    }
+}
+
 /// A page of deliveries.
 pub(super) async fn deliveries(
     connection: &impl ConnectionTrait,
-    filter: &DeliveryFilter,
-    after: Option<&DeliveryKey>,
-    limit: usize,
+    wanted: &Wanted,
 ) -> Result<Vec<Delivery>, Error> {
-    find(connection, filter, after, limit).await.map_err(unavailable)
+    find(connection, wanted).await.map_err(unavailable)
 }
 
-async fn find(
-    connection: &impl ConnectionTrait,
-    filter: &DeliveryFilter,
-    after: Option<&DeliveryKey>,
-    limit: usize,
-) -> Result<Vec<Delivery>, DbErr> {
-    let (mut conditions, mut values) = conditions(filter);
-    if let Some(DeliveryKey { stream, generation }) = after {
+async fn find(connection: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<Delivery>, DbErr> {
+    let (mut conditions, mut values) = conditions(&wanted.filter);
+    if let Some(DeliveryKey { stream, generation }) = &wanted.after {
         let n = values.len();
         conditions.push(format!(
             "(o.task_id, o.config_id, o.generation) > (${}, ${}, ${})",
@@ -103,7 +114,7 @@ async fn find(
         values.extend(stream_row(stream));
         values.push(number(*generation));
     }
-    values.push(number(limit as u64));
+    values.push(number(wanted.limit as u64));
     let sql = format!(
         "{DELIVERIES}{} ORDER BY o.task_id, o.config_id, o.generation LIMIT ${}",
         conditions.join(" AND "),
@@ -137,6 +148,12 @@ fn conditions(filter: &DeliveryFilter) -> (Vec<String>, Vec<Value>) {
             values.push(value);
             conditions.push(format!("{column} = ${}", values.len()));
         }
+    }
+    if let Some(beginning) = &filter.owners {
+        values.push(text(beginning));
+        let n = values.len();
+        // Neither collations nor patterns have a say in whose they are.
+        conditions.push(format!("substr(c.owner, 1, length(${n})) = ${n}"));
     }
     (conditions, values)
 }
@@ -176,24 +193,14 @@ fn delivery(row: &QueryResult) -> Result<Delivery, DbErr> {
 }
 
 /// Makes deliveries wait anew.
-pub(super) async fn redeliver(
-    connection: &DatabaseConnection,
-    filter: &DeliveryFilter,
-    limit: usize,
-) -> Result<u64, Error> {
+pub(super) async fn redeliver(connection: &DatabaseConnection, wanted: &Wanted) -> Result<Turn, Error> {
     let transaction = transaction::begin(connection).await.map_err(unavailable)?;
-    let redelivered = begin_anew(&transaction, filter, limit)
-        .await
-        .map_err(Failure::from);
+    let redelivered = begin_anew(&transaction, wanted).await.map_err(Failure::from);
     Ok(transaction::end(connection, transaction, redelivered).await?)
 }
 
-async fn begin_anew(
-    transaction: &DatabaseTransaction,
-    filter: &DeliveryFilter,
-    limit: usize,
-) -> Result<u64, DbErr> {
-    let found = locked(transaction, filter, limit).await?;
+async fn begin_anew(transaction: &DatabaseTransaction, wanted: &Wanted) -> Result<Turn, DbErr> {
+    let (found, next) = locked(transaction, wanted).await?;
     let count = run(transaction, &BEGIN_ANEW, key_rows(&found)).await?;
     let streams: BTreeSet<&PushStream> = found.iter().map(|delivery| &delivery.key.stream).collect();
     let rest = streams.into_iter().map(|stream| Rest {
@@ -203,27 +210,19 @@ async fn begin_anew(
         revokes: true,
     });
     leave(transaction, rest).await?;
-    Ok(count)
+    Ok(Turn { count, next })
 }
 
 /// Removes deliveries.
-pub(super) async fn discard(
-    connection: &DatabaseConnection,
-    filter: &DeliveryFilter,
-    limit: usize,
-) -> Result<u64, Error> {
+pub(super) async fn discard(connection: &DatabaseConnection, wanted: &Wanted) -> Result<Turn, Error> {
     let transaction = transaction::begin(connection).await.map_err(unavailable)?;
-    let discarded = remove(&transaction, filter, limit).await.map_err(Failure::from);
+    let discarded = remove(&transaction, wanted).await.map_err(Failure::from);
     Ok(transaction::end(connection, transaction, discarded).await?)
 }
 
 /// Where nothing that waits goes, whoever has claimed the stream goes on undisturbed.
-async fn remove(
-    transaction: &DatabaseTransaction,
-    filter: &DeliveryFilter,
-    limit: usize,
-) -> Result<u64, DbErr> {
-    let found = locked(transaction, filter, limit).await?;
+async fn remove(transaction: &DatabaseTransaction, wanted: &Wanted) -> Result<Turn, DbErr> {
+    let (found, next) = locked(transaction, wanted).await?;
     let count = run(transaction, &DELETE, key_rows(&found)).await?;
     let waiting = found
         .iter()
@@ -236,25 +235,26 @@ async fn remove(
         revokes: true,
     });
     leave(transaction, rest).await?;
-    Ok(count)
+    Ok(Turn { count, next })
 }
 
-/// The first deliveries that a filter takes, as they are once their streams are locked.
+/// The wanted deliveries, as they are once their streams are locked, and where there may be more.
 async fn locked(
     transaction: &DatabaseTransaction,
-    filter: &DeliveryFilter,
-    limit: usize,
-) -> Result<Vec<Delivery>, DbErr> {
-    let found = find(transaction, filter, None, limit).await?;
+    wanted: &Wanted,
+) -> Result<(Vec<Delivery>, Option<DeliveryKey>), DbErr> {
+    let found = find(transaction, wanted).await?;
     let streams: BTreeSet<&PushStream> = found.iter().map(|delivery| &delivery.key.stream).collect();
     let streams = streams.into_iter().flat_map(stream_row).collect();
     for lock in LOCK.statements(transaction.get_database_backend(), streams) {
         transaction.query_all_raw(lock).await?;
     }
+    let more = found.len() >= wanted.limit;
+    let next = found.last().filter(|_| more).map(|delivery| delivery.key.clone());
     let seen: HashSet<DeliveryKey> = found.into_iter().map(|delivery| delivery.key).collect();
-    let mut still = find(transaction, filter, None, limit).await?;
+    let mut still = find(transaction, wanted).await?;
     still.retain(|delivery| seen.contains(&delivery.key));
-    Ok(still)
+    Ok((still, next))
 }
 
 fn key_rows(deliveries: &[Delivery]) -> Vec<Value> {

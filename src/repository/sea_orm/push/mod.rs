@@ -6,6 +6,7 @@
 //! and no other has. Configurations are locked in the order of task and id, behind the rows of tasks where those are
 //! wanted too.
 
+mod beside;
 mod claim;
 mod desk;
 mod note;
@@ -19,16 +20,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::beside::PushDesk;
 pub(super) use self::claim::end_all;
 pub(super) use self::note::{lock_streams, note};
 pub(super) use self::plans::statements;
 
+use self::desk::Wanted;
 use super::SeaOrmRepository;
 use super::committer::{Change, Done};
 use super::link::Link;
 use super::sealing::Sealing;
 use crate::repository::{
     Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, PushRepository, Settlement,
+    Turn,
 };
 
 /// What the outbox wants of a committer.
@@ -36,8 +40,8 @@ pub(super) enum Work {
     Claim(ClaimQuery, Done<Vec<Claimed>>),
     Settle(Vec<Settlement>, Done<Vec<bool>>),
     PostponeHost(String, Duration, Done<()>),
-    Redeliver(DeliveryFilter, usize, Done<u64>),
-    Discard(DeliveryFilter, usize, Done<u64>),
+    Redeliver(Wanted, Done<Turn>),
+    Discard(Wanted, Done<Turn>),
     ForgetDead(i64, usize, Done<u64>),
 }
 
@@ -63,12 +67,12 @@ impl Work {
                 let postpone = async |pool: Arc<_>| desk::postpone_host(&pool, &host, by).await;
                 let _ = done.send(link.run(postpone).await);
             }
-            Self::Redeliver(filter, limit, done) => {
-                let redeliver = async |pool: Arc<_>| desk::redeliver(&pool, &filter, limit).await;
+            Self::Redeliver(wanted, done) => {
+                let redeliver = async |pool: Arc<_>| desk::redeliver(&pool, &wanted).await;
                 let _ = done.send(link.run(redeliver).await);
             }
-            Self::Discard(filter, limit, done) => {
-                let discard = async |pool: Arc<_>| desk::discard(&pool, &filter, limit).await;
+            Self::Discard(wanted, done) => {
+                let discard = async |pool: Arc<_>| desk::discard(&pool, &wanted).await;
                 let _ = done.send(link.run(discard).await);
             }
             Self::ForgetDead(before_ms, limit, done) => {
@@ -122,22 +126,32 @@ impl PushRepository for SeaOrmRepository {
         after: Option<&DeliveryKey>,
         limit: usize,
     ) -> Result<Vec<Delivery>, Error> {
-        let (filter, after) = (filter.clone(), after.cloned());
+        let wanted = Wanted::new(filter, after, limit);
         self.readers
-            .run(move |pool| async move { desk::deliveries(&*pool, &filter, after.as_ref(), limit).await })
+            .run(move |pool| async move { desk::deliveries(&*pool, &wanted).await })
             .await
     }
 
-    async fn redeliver(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error> {
-        let filter = filter.clone();
+    async fn redeliver(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Turn, Error> {
+        let wanted = Wanted::new(filter, after, limit);
         let committer = self.committers.of("");
-        committer.run(|done| Work::Redeliver(filter, limit, done)).await
+        committer.run(|done| Work::Redeliver(wanted, done)).await
     }
 
-    async fn discard(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, Error> {
-        let filter = filter.clone();
+    async fn discard(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Turn, Error> {
+        let wanted = Wanted::new(filter, after, limit);
         let committer = self.committers.of("");
-        committer.run(|done| Work::Discard(filter, limit, done)).await
+        committer.run(|done| Work::Discard(wanted, done)).await
     }
 
     async fn forget_dead(&self, before_ms: i64, limit: usize) -> Result<u64, Error> {
