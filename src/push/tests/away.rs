@@ -9,6 +9,7 @@ use super::world::{Reply, World};
 use super::*;
 use crate::repository::{
     self, Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, PushRepository, Settlement,
+    Turn,
 };
 
 /// An outbox that can be away, and counts what is settled at once.
@@ -67,12 +68,22 @@ impl PushRepository for Flaky {
         self.inner.deliveries(filter, after, limit).await
     }
 
-    async fn redeliver(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, repository::Error> {
-        self.inner.redeliver(filter, limit).await
+    async fn redeliver(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Turn, repository::Error> {
+        self.inner.redeliver(filter, after, limit).await
     }
 
-    async fn discard(&self, filter: &DeliveryFilter, limit: usize) -> Result<u64, repository::Error> {
-        self.inner.discard(filter, limit).await
+    async fn discard(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryKey>,
+        limit: usize,
+    ) -> Result<Turn, repository::Error> {
+        self.inner.discard(filter, after, limit).await
     }
 
     async fn forget_dead(&self, before_ms: i64, limit: usize) -> Result<u64, repository::Error> {
