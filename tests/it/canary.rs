@@ -165,16 +165,42 @@ async fn call_in_all_ways(caller: &Caller, canaries: &BTreeMap<&str, Canary>) ->
     errors
 }
 
-/// Deliveries to a webhook that takes none of them.
+/// Every way in which a receiver can fail.
+fn failures() -> [Answer; 8] {
+    [
+        Answer::Status(500),
+        Answer::Status(401),
+        Answer::With(503, "Retry-After: 0".to_owned()),
+        Answer::With(307, "Location: http://127.0.0.1:9/elsewhere".to_owned()),
+        Answer::With(429, "WWW-Authenticate: Bearer".to_owned()),
+        Answer::Never,
+        Answer::HalfClosed,
+        Answer::Garbage,
+    ]
+}
+
+/// Deliveries to webhooks that take none of them: by every failure in turn until they are dead letters, where nobody
+/// listens, where nobody speaks TLS, and to one that is gone for good.
 async fn deliver_in_vain(caller: &Caller, canaries: &BTreeMap<&str, Canary>) {
-    let receiver = Webhook::new(|number, _| Answer::Status(if number % 2 == 0 { 500 } else { 401 })).await;
+    let failures = failures();
+    let failing = Webhook::new(move |number, _| failures[number % failures.len()].clone()).await;
+    let gone = Webhook::new(|_, _| Answer::Status(410)).await;
     let query = search::percent(&canaries["webhook query"].text);
-    let config = push_config(canaries, receiver.url(&format!("/a?token={query}")), "");
-    let request = configured(send("conformance", "tck-complete-task", "x"), |configuration| {
-        configuration.task_push_notification_config = Some(config);
-    });
-    caller.grpc().send_message(request).await.unwrap();
-    let received = receiver.wait(4).await;
+    let path = format!("/a?token={query}");
+    for url in [
+        failing.url(&path),
+        gone.url(&path),
+        format!("http://127.0.0.1:1{path}"),
+        format!("https://{}{path}", gone.address),
+    ] {
+        let config = push_config(canaries, url, "");
+        let request = configured(send("conformance", "tck-complete-task", "x"), |configuration| {
+            configuration.task_push_notification_config = Some(config);
+        });
+        caller.grpc().send_message(request).await.unwrap();
+    }
+    let received = failing.wait(16).await;
+    gone.wait(1).await;
     // They do come with all of their secrets.
     let credentials = &canaries["push credentials"].text;
     assert_eq!(
@@ -209,7 +235,8 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     let key = &canaries["page token key"].text;
     let place = Place::new(&format!(
         "[server]\npage_token_key = \"{key}\"\n[database]\nurl = \"sqlite://a2ad.db\"\n\
-         [push]\nallow_loopback_webhooks = true\nbackoff_max_ms = 5\nbackoff_min_ms = 1\n"
+         [push]\nallow_loopback_webhooks = true\nbackoff_max_ms = 5\nbackoff_min_ms = 1\nrequest_timeout_ms = 100\n\
+         retry_span_s = 1\nbreaker_failures = 1000\nreport_interval_ms = 100\n"
     ));
     let running = start(&place).await;
     let caller = place.caller_at(running.port, "a").await;
@@ -218,7 +245,11 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     deliver_in_vain(&caller, &canaries).await;
     let outside = look_from_outside(&other).await;
     let read = |name: &str| std::fs::read(place.files.path(name)).unwrap();
-    eventually(async || read("audit.jsonl").windows(9).any(|bytes| bytes == b"not-there")).await;
+    let says = |name: &str, word: &str| String::from_utf8_lossy(&read(name)).contains(word);
+    eventually(async || says("audit.jsonl", "not-there") && says("audit.jsonl", "\"kind\":\"push\"")).await;
+    // The last of them: what failed for its whole span is given up, and counted.
+    eventually(async || says("stderr", "it is a dead letter now")).await;
+    eventually(async || says("stderr", "push notifications since the start")).await;
     let database = [read("a2ad.db"), read("a2ad.db-wal")].concat();
     let checked = place.run(&["config", "check", "--config", "a2ad.toml"]);
     assert!(checked.status.success());
@@ -260,6 +291,11 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     for (name, word) in [
         ("log", "TRACE"),
         ("log", "not delivered; it is tried again"),
+        ("log", "the receiver answered with status 307"),
+        ("log", "it is a dead letter now"),
+        ("log", "push notifications since the start"),
+        ("log", "the receiver answered 410"),
+        ("audit file", "\"kind\":\"push\""),
         ("audit file", "not-there"),
         ("config check", "***"),
     ] {
