@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kills::{doomed, load_until_gone};
+use super::kills::doomed_life;
 use super::{Look, all_attempts, all_streams, at_rest, judge, order};
 use crate::audit::program::migrate;
 use crate::binary::Server;
@@ -56,8 +56,7 @@ async fn two_processes_deliver_once_and_after_a_kill_at_least_once() {
 
     let mut random = Random::from_environment();
     for _ in 0..KILLS {
-        let server = doomed(&arguments, 1 + random.below(20));
-        load_until_gone(server, "c", &receiver).await;
+        doomed_life(&arguments, 1 + random.below(20), &receiver).await;
     }
     at_rest(&look).await;
     let (logs, wanted) = (look.logs().await, all_streams(&look).await);
