@@ -2,21 +2,20 @@
 
 mod credentials;
 mod search;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use a2ad::pb::{AuthenticationInfo, TaskPushNotificationConfig};
 use serde_json::{Value, json};
 
 use self::search::{Canary, Haystack, found_in};
+use self::webhooks::{deliver_in_vain, push_config};
 use crate::audit::program::{Caller, Place};
 use crate::binary::PROGRAM;
 use crate::support::engine::eventually;
-use crate::support::messages::{configured, send};
-use crate::support::webhook::{Answer, Webhook};
 
 /// The program with its output in files, at the level at which everything is logged.
 struct Running {
@@ -79,20 +78,6 @@ fn canaries() -> BTreeMap<&'static str, Canary> {
     let mut all: BTreeMap<_, _> = names.map(|name| (name, Canary::new(name))).into();
     all.insert("page token key", Canary::hex("page token key"));
     all
-}
-
-fn push_config(canaries: &BTreeMap<&str, Canary>, url: String, task_id: &str) -> TaskPushNotificationConfig {
-    TaskPushNotificationConfig {
-        tenant: "conformance".to_owned(),
-        id: "config".to_owned(),
-        task_id: task_id.to_owned(),
-        url,
-        token: canaries["push token"].text.clone(),
-        authentication: Some(AuthenticationInfo {
-            scheme: "Bearer".to_owned(),
-            credentials: canaries["push credentials"].text.clone(),
-        }),
-    }
 }
 
 /// Calls that go well and calls that don't, on all bindings, with every header that holds a secret; the answers to errors.
@@ -165,54 +150,6 @@ async fn call_in_all_ways(caller: &Caller, canaries: &BTreeMap<&str, Canary>) ->
     errors
 }
 
-/// Every way in which a receiver can fail.
-fn failures() -> [Answer; 8] {
-    [
-        Answer::Status(500),
-        Answer::Status(401),
-        Answer::With(503, "Retry-After: 0".to_owned()),
-        Answer::With(307, "Location: http://127.0.0.1:9/elsewhere".to_owned()),
-        Answer::With(429, "WWW-Authenticate: Bearer".to_owned()),
-        Answer::Never,
-        Answer::HalfClosed,
-        Answer::Garbage,
-    ]
-}
-
-/// Deliveries to webhooks that take none of them: by every failure in turn until they are dead letters, where nobody
-/// listens, where nobody speaks TLS, and to one that is gone for good.
-async fn deliver_in_vain(caller: &Caller, canaries: &BTreeMap<&str, Canary>) {
-    let failures = failures();
-    let failing = Webhook::new(move |number, _| failures[number % failures.len()].clone()).await;
-    let gone = Webhook::new(|_, _| Answer::Status(410)).await;
-    let query = search::percent(&canaries["webhook query"].text);
-    let path = format!("/a?token={query}");
-    for url in [
-        failing.url(&path),
-        gone.url(&path),
-        format!("http://127.0.0.1:1{path}"),
-        format!("https://{}{path}", gone.address),
-    ] {
-        let config = push_config(canaries, url, "");
-        let request = configured(send("conformance", "tck-complete-task", "x"), |configuration| {
-            configuration.task_push_notification_config = Some(config);
-        });
-        caller.grpc().send_message(request).await.unwrap();
-    }
-    let received = failing.wait(16).await;
-    gone.wait(1).await;
-    // They do come with all of their secrets.
-    let credentials = &canaries["push credentials"].text;
-    assert_eq!(
-        received[3].header("authorization"),
-        format!("Bearer {credentials}")
-    );
-    assert_eq!(
-        received[3].header("a2a-notification-token"),
-        canaries["push token"].text
-    );
-}
-
 /// What another caller is told about these things.
 async fn look_from_outside(caller: &Caller) -> Vec<String> {
     let list = a2ad::pb::ListTasksRequest {
@@ -236,7 +173,7 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     let place = Place::new(&format!(
         "[server]\npage_token_key = \"{key}\"\n[database]\nurl = \"sqlite://a2ad.db\"\n\
          [push]\nallow_loopback_webhooks = true\nbackoff_max_ms = 5\nbackoff_min_ms = 1\nrequest_timeout_ms = 100\n\
-         retry_span_s = 1\nbreaker_failures = 1000\nreport_interval_ms = 100\n"
+         retry_span_s = 5\nbreaker_failures = 1000\nreport_interval_ms = 100\n"
     ));
     let running = start(&place).await;
     let caller = place.caller_at(running.port, "a").await;
