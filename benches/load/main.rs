@@ -10,6 +10,7 @@ mod machine;
 mod measure;
 mod options;
 mod payload;
+mod push;
 mod secure;
 mod server;
 mod stalled;
@@ -84,6 +85,9 @@ fn run(options: &Options) -> Outcome {
         }
         if wanted(What::Hostile) {
             hostile::run(options).await?;
+        }
+        if wanted(What::Push) {
+            push::run(options).await?;
         }
         Ok(())
     })

@@ -17,6 +17,7 @@ WHAT
   cost       how appends, listings and reads grow with histories of 10,000 and with a million tasks
   secure     what a JWT, roles, quotas and audit cost a unary call over mutual TLS
   hostile    latency of healthy callers, and memory, without and with each of a dozen attacks
+  push       deliveries to webhooks per second and their cost, and what callers notice of them
   all        all of these
 
 OPTIONS
@@ -42,6 +43,7 @@ pub enum What {
     Cost,
     Secure,
     Hostile,
+    Push,
     All,
     Help,
     /// Commits single rows for a while.
@@ -56,6 +58,8 @@ pub enum What {
 pub enum Baseline {
     Tonic,
     Axum,
+    /// A sender, and a server only of orders to send.
+    Hyper,
 }
 
 impl Baseline {
@@ -63,6 +67,7 @@ impl Baseline {
         match self {
             Self::Tonic => "--serve-tonic-echo",
             Self::Axum => "--serve-axum-echo",
+            Self::Hyper => "--post-by-hyper",
         }
     }
 }
@@ -122,11 +127,13 @@ impl Options {
                 "cost" => options.what = What::Cost,
                 "secure" => options.what = What::Secure,
                 "hostile" => options.what = What::Hostile,
+                "push" => options.what = What::Push,
                 machine::TOUCH_MEMORY => options.what = What::TouchMemory,
                 "--single-rows" => options.what = What::SingleRows,
                 "all" => options.what = What::All,
                 "--serve-tonic-echo" => options.what = What::Serve(Baseline::Tonic),
                 "--serve-axum-echo" => options.what = What::Serve(Baseline::Axum),
+                "--post-by-hyper" => options.what = What::Serve(Baseline::Hyper),
                 "--quick" => options.quick = true,
                 "--no-pin" => options.pin = false,
                 "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),

@@ -26,6 +26,9 @@ pub const STATUS_MESSAGE_ID: &str = "01936000-0000-7000-8000-000000000003";
 pub const STATUS_TEXT: &str = "echo: 256 characters, 48 words";
 const MESSAGE_ID: &str = "01936000-0000-7000-8000-000000000004";
 
+/// The padding of a tick that is delivered to a webhook.
+pub const PADDING: &str = "................................................................";
+
 /// 256 bytes of words.
 pub fn text() -> String {
     "a2ad carries it ".chars().cycle().take(TEXT_BYTES).collect()

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -37,16 +38,21 @@ impl Server {
         Self::launch(command, Path::new("."), arguments)
     }
 
-    fn launch(mut command: Command, dir: &Path, arguments: &[&str]) -> Self {
-        let mut child = command
-            .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+    /// Starts a program that ends by itself at a fault point; `None` when it came there before it was ready.
+    pub fn start_armed(point: &str, arguments: &[&str]) -> Option<Self> {
+        let mut command = Command::new(PROGRAM);
+        command.env("A2AD_FAULT_POINT", point);
+        let mut child = spawn(command, Path::new("."), arguments);
+        let addr = ready(child.stderr.take().expect("piped"));
+        if addr.is_none() {
+            let status = child.wait().expect("a child can be waited for");
+            assert!(status.signal().is_some(), "{point} was to end it: {status}");
+        }
+        addr.map(|addr| Self { addr, child })
+    }
+
+    fn launch(command: Command, dir: &Path, arguments: &[&str]) -> Self {
+        let mut child = spawn(command, dir, arguments);
         let addr = ready(child.stderr.take().expect("piped"));
         if addr.is_none() {
             let _ = child.kill();
@@ -103,6 +109,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(mut command: Command, dir: &Path, arguments: &[&str]) -> Child {
+    command
+        .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
 }
 
 /// The address in the line that says `ready`. The whole log goes on to the test's own output, because a pipe that

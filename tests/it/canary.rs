@@ -2,21 +2,20 @@
 
 mod credentials;
 mod search;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use a2ad::pb::{AuthenticationInfo, TaskPushNotificationConfig};
 use serde_json::{Value, json};
 
 use self::search::{Canary, Haystack, found_in};
+use self::webhooks::{deliver_in_vain, push_config};
 use crate::audit::program::{Caller, Place};
 use crate::binary::PROGRAM;
 use crate::support::engine::eventually;
-use crate::support::messages::{configured, send};
-use crate::support::webhook::{Answer, Webhook};
 
 /// The program with its output in files, at the level at which everything is logged.
 struct Running {
@@ -79,20 +78,6 @@ fn canaries() -> BTreeMap<&'static str, Canary> {
     let mut all: BTreeMap<_, _> = names.map(|name| (name, Canary::new(name))).into();
     all.insert("page token key", Canary::hex("page token key"));
     all
-}
-
-fn push_config(canaries: &BTreeMap<&str, Canary>, url: String, task_id: &str) -> TaskPushNotificationConfig {
-    TaskPushNotificationConfig {
-        tenant: "conformance".to_owned(),
-        id: "config".to_owned(),
-        task_id: task_id.to_owned(),
-        url,
-        token: canaries["push token"].text.clone(),
-        authentication: Some(AuthenticationInfo {
-            scheme: "Bearer".to_owned(),
-            credentials: canaries["push credentials"].text.clone(),
-        }),
-    }
 }
 
 /// Calls that go well and calls that don't, on all bindings, with every header that holds a secret; the answers to errors.
@@ -165,28 +150,6 @@ async fn call_in_all_ways(caller: &Caller, canaries: &BTreeMap<&str, Canary>) ->
     errors
 }
 
-/// Deliveries to a webhook that takes none of them.
-async fn deliver_in_vain(caller: &Caller, canaries: &BTreeMap<&str, Canary>) {
-    let receiver = Webhook::new(|number, _| Answer::Status(if number % 2 == 0 { 500 } else { 401 })).await;
-    let query = search::percent(&canaries["webhook query"].text);
-    let config = push_config(canaries, receiver.url(&format!("/a?token={query}")), "");
-    let request = configured(send("conformance", "tck-complete-task", "x"), |configuration| {
-        configuration.task_push_notification_config = Some(config);
-    });
-    caller.grpc().send_message(request).await.unwrap();
-    let received = receiver.wait(4).await;
-    // They do come with all of their secrets.
-    let credentials = &canaries["push credentials"].text;
-    assert_eq!(
-        received[3].header("authorization"),
-        format!("Bearer {credentials}")
-    );
-    assert_eq!(
-        received[3].header("a2a-notification-token"),
-        canaries["push token"].text
-    );
-}
-
 /// What another caller is told about these things.
 async fn look_from_outside(caller: &Caller) -> Vec<String> {
     let list = a2ad::pb::ListTasksRequest {
@@ -209,7 +172,8 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     let key = &canaries["page token key"].text;
     let place = Place::new(&format!(
         "[server]\npage_token_key = \"{key}\"\n[database]\nurl = \"sqlite://a2ad.db\"\n\
-         [push]\nallow_loopback_webhooks = true\nbackoff_max_ms = 5\nbackoff_min_ms = 1\n"
+         [push]\nallow_loopback_webhooks = true\nbackoff_max_ms = 5\nbackoff_min_ms = 1\nrequest_timeout_ms = 100\n\
+         retry_span_s = 5\nbreaker_failures = 1000\nreport_interval_ms = 100\n"
     ));
     let running = start(&place).await;
     let caller = place.caller_at(running.port, "a").await;
@@ -218,7 +182,11 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     deliver_in_vain(&caller, &canaries).await;
     let outside = look_from_outside(&other).await;
     let read = |name: &str| std::fs::read(place.files.path(name)).unwrap();
-    eventually(async || read("audit.jsonl").windows(9).any(|bytes| bytes == b"not-there")).await;
+    let says = |name: &str, word: &str| String::from_utf8_lossy(&read(name)).contains(word);
+    eventually(async || says("audit.jsonl", "not-there") && says("audit.jsonl", "\"kind\":\"push\"")).await;
+    // The last of them: what failed for its whole span is given up, and counted.
+    eventually(async || says("stderr", "it is a dead letter now")).await;
+    eventually(async || says("stderr", "push notifications since the start")).await;
     let database = [read("a2ad.db"), read("a2ad.db-wal")].concat();
     let checked = place.run(&["config", "check", "--config", "a2ad.toml"]);
     assert!(checked.status.success());
@@ -260,6 +228,11 @@ async fn no_secret_of_callers_or_of_the_operator_shows() {
     for (name, word) in [
         ("log", "TRACE"),
         ("log", "not delivered; it is tried again"),
+        ("log", "the receiver answered with status 307"),
+        ("log", "it is a dead letter now"),
+        ("log", "push notifications since the start"),
+        ("log", "the receiver answered 410"),
+        ("audit file", "\"kind\":\"push\""),
         ("audit file", "not-there"),
         ("config check", "***"),
     ] {

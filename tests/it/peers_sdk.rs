@@ -1,4 +1,4 @@
-//! The official SDKs' clients, over each binding that they speak.
+//! The official SDKs' clients, over each binding that they speak, and a receiver of webhooks by their conventions.
 
 use crate::binary::Server;
 use crate::peers::{node_passes, python_passes};
@@ -60,6 +60,12 @@ const NODE_CHECKS: &[&str] = &[
     "error_content_type",
     "error_without_capabilities",
     "error_extension_required",
+];
+
+const RECEIVER_CHECKS: &[&str] = &[
+    "events_are_parsed_by_the_sdks_types",
+    "the_sdks_sender_sends_the_same",
+    "who_refuses_the_token_gets_it_again",
 ];
 
 /// Three servers: all capabilities, none, and a required extension.
@@ -129,4 +135,20 @@ fn node_over_json_rpc() {
 #[test]
 fn node_over_http_json() {
     node("HTTP+JSON");
+}
+
+#[test]
+fn a_receiver_by_the_conventions_of_the_python_sdk_takes_our_webhooks() {
+    let server = Server::start(&[
+        "--database",
+        "memory",
+        "--default-agent",
+        "conformance",
+        "--allow-loopback-webhooks",
+        "--set",
+        "push.backoff_min_ms=20",
+        "--set",
+        "push.backoff_max_ms=100",
+    ]);
+    python_passes("push_receiver.py", &[&server.url()], RECEIVER_CHECKS);
 }

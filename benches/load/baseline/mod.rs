@@ -1,9 +1,11 @@
-//! Bare servers: the same payload with nothing but the framework that a2ad stands on.
+//! Bare servers, and a bare sender: the same payload with nothing but the framework that a2ad stands on.
 
 mod axum;
+mod hyper;
 mod single_rows;
 mod tonic;
 
+pub use hyper::order as order_posts;
 pub use single_rows::{Commits, run as single_rows};
 
 use tokio::net::TcpListener;
@@ -20,6 +22,7 @@ pub fn serve(which: Baseline) -> Outcome {
         match which {
             Baseline::Tonic => tonic::serve(listener).await,
             Baseline::Axum => axum::serve(listener).await,
+            Baseline::Hyper => hyper::serve(listener).await,
         }
     })
 }

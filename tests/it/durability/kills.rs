@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use a2ad::fault;
-
 use crate::harness::kills::{self, Outcome, Sizes};
 use crate::harness::outage;
 use crate::harness::process::Program;
@@ -43,7 +41,7 @@ fn assert_sound(outcome: &Outcome, acknowledged_min: usize) {
     assert!(report.unknown_calls > 0 && report.ended > 0, "{report}");
 }
 
-/// A server that dies takes its streams along, leaves its tasks to the next one, and ends at every point that there is.
+/// A server that dies takes its streams along, leaves its tasks to the next one, and ends at every point that clients come by.
 fn assert_killed_everywhere(outcome: &Outcome) {
     let report = &outcome.report;
     assert!(report.resumed > 0, "{outcome}");
@@ -52,7 +50,7 @@ fn assert_killed_everywhere(outcome: &Outcome) {
         "{outcome}"
     );
     assert!(report.pruned > 0, "{outcome}");
-    for point in fault::POINTS {
+    for point in kills::points() {
         assert!(
             outcome.kills.contains_key(point),
             "nothing ended at {point}: {outcome}"

@@ -3,6 +3,7 @@
 mod delivered;
 mod endings;
 mod failing;
+mod proof;
 mod recorded;
 mod refused;
 mod restarts;

@@ -20,6 +20,19 @@ pub struct Received {
     pub path: String,
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    /// When it came, in steps of its receiver.
+    pub began: usize,
+    /// When it was over, if it is.
+    pub ended: Option<End>,
+}
+
+/// How a request ended, written down before the sender can know of it.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// In steps of the receiver.
+    pub at: usize,
+    /// Whether the answer was a success.
+    pub is_taken: bool,
 }
 
 impl Received {
@@ -56,6 +69,8 @@ pub enum Answer {
     With(u16, String),
     /// By 200, once the semaphore allows it.
     When(Arc<Semaphore>),
+    /// By 200 after a while, if the sender waits for so long.
+    After(Duration),
     /// Never, with the connection open.
     Never,
     /// Never: this side says that it has nothing more to say, and goes on to read.
@@ -84,6 +99,8 @@ struct State {
 #[derive(Default)]
 struct Seen {
     received: Vec<Received>,
+    /// Requests that came and requests that ended so far.
+    steps: usize,
     /// Connections that the sender closed before it had its answer.
     broken: usize,
 }
@@ -91,7 +108,15 @@ struct Seen {
 impl Webhook {
     /// Answers each request as `decide` says, which gets its number from 0.
     pub async fn new(decide: impl Fn(usize, &Received) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), decide).await
+    }
+
+    /// The same at an address.
+    pub async fn at(
+        address: SocketAddr,
+        decide: impl Fn(usize, &Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             decide: Box::new(decide),
@@ -161,20 +186,27 @@ impl State {
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
         let mut bytes = Vec::new();
         while let Some(received) = next(&mut stream, &mut bytes).await {
-            let answer = {
+            let (number, answer) = {
                 let mut seen = self.seen.lock().unwrap();
-                seen.received.push(received.clone());
-                (self.decide)(seen.received.len() - 1, &received)
+                let began = seen.step();
+                seen.received.push(Received {
+                    began,
+                    ..received.clone()
+                });
+                let number = seen.received.len() - 1;
+                (number, (self.decide)(number, &received))
             };
             self.news.notify_waiters();
-            if !self.answer(&mut stream, answer).await {
+            let goes_on = self.answer(&mut stream, number, answer).await;
+            self.end(number, false);
+            if !goes_on {
                 return;
             }
         }
     }
 
     /// Whether the connection goes on.
-    async fn answer(&self, stream: &mut TcpStream, answer: Answer) -> bool {
+    async fn answer(&self, stream: &mut TcpStream, number: usize, answer: Answer) -> bool {
         let (status, header) = match answer {
             Answer::Status(status) => (status, String::new()),
             Answer::With(status, header) => (status, format!("{header}\r\n")),
@@ -182,6 +214,17 @@ impl State {
                 let mut byte = [0; 1];
                 tokio::select! {
                     permit = go.acquire() => permit.unwrap().forget(),
+                    _ = stream.read(&mut byte) => {
+                        self.broken();
+                        return false;
+                    }
+                }
+                (200, String::new())
+            }
+            Answer::After(pause) => {
+                let mut byte = [0; 1];
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
                     _ = stream.read(&mut byte) => {
                         self.broken();
                         return false;
@@ -199,12 +242,14 @@ impl State {
                 return false;
             }
             Answer::HeadOnly => {
+                self.end(number, true);
                 let _ = stream
                     .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
                     .await;
                 return self.silent(stream).await;
             }
         };
+        self.end(number, (200..300).contains(&status));
         let text = format!("HTTP/1.1 {status} X\r\n{header}Content-Length: 0\r\n\r\n");
         stream.write_all(text.as_bytes()).await.is_ok()
     }
@@ -217,9 +262,25 @@ impl State {
         false
     }
 
+    /// Once for each request; what is said later of it counts no more.
+    fn end(&self, number: usize, is_taken: bool) {
+        let mut seen = self.seen.lock().unwrap();
+        if seen.received[number].ended.is_none() {
+            let at = seen.step();
+            seen.received[number].ended = Some(End { at, is_taken });
+        }
+    }
+
     fn broken(&self) {
         self.seen.lock().unwrap().broken += 1;
         self.news.notify_waiters();
+    }
+}
+
+impl Seen {
+    fn step(&mut self) -> usize {
+        self.steps += 1;
+        self.steps
     }
 }
 
@@ -251,7 +312,14 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
         .map_or(0, |text| text.parse().unwrap());
     let body = bytes.get(end + 4..end + 4 + length)?;
     let body = String::from_utf8(body.to_vec()).unwrap();
-    Some((Received { path, headers, body }, end + 4 + length))
+    let received = Received {
+        path,
+        headers,
+        body,
+        began: 0,
+        ended: None,
+    };
+    Some((received, end + 4 + length))
 }
 
 /// A while in which something that must not come would have come.
