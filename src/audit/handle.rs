@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{Before, Chain};
-use super::entry::{BadCertificate, Call, Entry, PushEnd, State, StateChange, Stranger, What};
+use super::entry::{BadCertificate, Call, Entry, PushEnd, Stranger, What};
 use super::error::OpenError;
 use super::file::Sink;
 use super::record::{Kind, Outcome};
@@ -201,23 +201,6 @@ impl Audit {
         }
     }
 
-    /// Takes places for the records of so many changes of a task's state, before they are committed.
-    ///
-    /// # Errors
-    /// UNAVAILABLE when they could not be recorded, and have to be.
-    pub fn places(&self, count: usize) -> Result<Places, Error> {
-        let mut places = Places {
-            places: Vec::with_capacity(count),
-            clock: None,
-        };
-        let Some(shared) = &self.0 else { return Ok(places) };
-        places.clock = Some(shared.clock.clone());
-        for _ in 0..count {
-            places.places.extend(shared.place()?);
-        }
-        Ok(places)
-    }
-
     /// Records that a push configuration is removed, because its receiver wants no more. It never fails: where there is no
     /// room the record is counted as lost.
     pub fn push_ended(&self, scope: &Scope, task_id: &Arc<str>, config_id: &Arc<str>) {
@@ -303,7 +286,7 @@ impl Shared {
         Ok(self.place_of_call()?.map(|place| (place, share)))
     }
 
-    fn place(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
+    pub(super) fn place(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
         match self.queue.clone().try_reserve_owned() {
             Ok(place) => Ok(Some(place)),
             Err(_) if self.is_required => Err(Error::unavailable(
@@ -371,39 +354,6 @@ impl Drop for CallRecord {
             } = open;
             let what = What::Call(call, Some(share));
             let at_ms = clock.now_ms();
-            place.send(Entry { at_ms, what });
-        }
-    }
-}
-
-/// Places for changes of a task's state; dropping them records nothing.
-#[must_use]
-pub struct Places {
-    places: Vec<OwnedPermit<Entry>>,
-    clock: Option<Clock>,
-}
-
-impl Places {
-    /// Records the changes of one task that are committed, or of which nobody knows.
-    pub(crate) fn record(
-        self,
-        scope: &Scope,
-        (task_id, context_id): (&Arc<str>, &Arc<str>),
-        changes: &[StateChange],
-        outcome: Outcome,
-    ) {
-        let Some(clock) = self.clock else { return };
-        let at_ms = clock.now_ms();
-        for (place, change) in self.places.into_iter().zip(changes) {
-            let state = State {
-                agent: scope.agent.clone(),
-                owner: scope.owner.clone(),
-                task_id: task_id.clone(),
-                context_id: context_id.clone(),
-                change: change.clone(),
-                outcome,
-            };
-            let what = What::State(Box::new(state));
             place.send(Entry { at_ms, what });
         }
     }

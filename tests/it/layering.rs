@@ -217,8 +217,8 @@ fn every_documented_room_has_a_level_and_is_there() {
 const BOUND: [(&str, &[&str]); 9] = [
     ("sea_orm::", &["src/repository/sea_orm/"]),
     ("sqlx::", &["src/repository/sea_orm/"]),
-    // ProtoJSON is a form of the messages themselves, as JSON is of tokens, key sets and what is signed; the command line prints JSON, audit records are lines of it; keys of
-    // TOML are quoted like JSON.
+    // ProtoJSON is a form of the messages themselves, as JSON is of tokens, key sets and what is signed; the command line
+    // prints JSON, audit records are lines of it; keys of TOML are quoted like JSON; a list is one value of a statement.
     (
         "serde_json",
         &[
@@ -229,6 +229,7 @@ const BOUND: [(&str, &[&str]); 9] = [
             "src/signature/",
             "src/audit/",
             "src/config/layers.rs",
+            "src/repository/sea_orm/push/sql.rs",
         ],
     ),
     (

@@ -385,10 +385,8 @@ pub async fn a_long_task_goes_with_its_dead_letters(both: Both) {
     assert_eq!(ok(both.tasks.prune(&prune).await).events, 0);
     both.give_up().await;
     let claimed = both.claim_one().await;
-    assert!(
-        both.settle(&claimed, &[2, 3, 4, 5, 6], Next::GiveUp(failure("no")))
-            .await
-    );
+    let gives_up = Next::GiveUp(failure("no"));
+    assert!(both.settle(&claimed, &[2, 3, 4, 5, 6], gives_up).await);
     assert_eq!(both.generations(DeliveryState::Dead).await, [1, 7]);
     let turn = ok(both.tasks.prune(&prune).await);
     assert_eq!((turn.tasks, turn.events, turn.more), (0, 2, true));
