@@ -2,7 +2,8 @@
 //!
 //! [`TaskRepository`] is what the SDKs call a TaskStore. Every read takes the caller's [`Scope`] first, so that a task
 //! of somebody else is found exactly as often as one that does not exist. Writes are conditional on the generation and
-//! the epoch that the writer believes in; a stale writer is refused by the store itself.
+//! the epoch that the writer believes in; a stale writer is refused by the store itself. [`PushRepository`] is the same
+//! store for whoever sends what tasks have to tell to webhooks.
 //!
 //! - [`memory`]: for tests, demos and benches; nothing survives the process.
 //! - [`sea_orm`]: SQLite and PostgreSQL through SeaORM, with group commit; the only room that knows SQL.

@@ -87,7 +87,7 @@ fn config(task: usize, push: usize, host: usize) -> a2ad::pb::TaskPushNotificati
 
 fn next(n: usize) -> Next {
     let failure = Failure {
-        status: (n % 2 == 0).then_some(503),
+        status: n.is_multiple_of(2).then_some(503),
         cause: "no".to_owned(),
     };
     match n {

@@ -15,6 +15,10 @@ use a2ad::task::TaskEvent;
 
 use super::faulty::FaultyRepository;
 
+/// Longer than a write is on its way that nobody waits for any more. One that created its task anew, which was removed in
+/// the meantime, would be no fault of the repository: no retention is as short as that.
+const ASTRAY: Duration = Duration::from_millis(500);
+
 /// Attempts before the database is taken to be gone for good.
 const ATTEMPTS_MAX: usize = 50;
 
@@ -70,13 +74,19 @@ impl TaskRepository for Insistent {
                 Err(Error::Unavailable(_)) => unknown = true,
                 // Refused because of an attempt of our own?
                 Err(refusal) if unknown => {
+                    tokio::time::sleep(ASTRAY).await;
                     return if self.has(&write).await? {
                         Ok(())
                     } else {
                         Err(refusal)
                     };
                 }
-                answer => return answer,
+                answer => {
+                    if unknown {
+                        tokio::time::sleep(ASTRAY).await;
+                    }
+                    return answer;
+                }
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
