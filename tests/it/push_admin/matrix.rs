@@ -93,12 +93,11 @@ fn callers(post: &Post) -> Vec<Caller> {
 
 /// What a call answers: its error, and how many deliveries it was about.
 async fn call(
-    post: &Post,
+    chief: &Operator,
     operator: &Operator,
     method: AdminMethod,
     target: Target,
 ) -> (Option<Kind>, usize) {
-    let chief = post.chief();
     let name = async |agent: &str| chief.all(of_agent(agent), None).await.unwrap()[0].name.clone();
     let (name, filter) = match target {
         Target::Everything => (String::new(), None),
@@ -147,6 +146,7 @@ async fn call(
 #[tokio::test]
 async fn every_operator_does_what_its_role_says_and_no_more() {
     let post = Post::new().await;
+    let chief = post.chief();
     let (mut cells, mut wrong) = (0, Vec::new());
     for caller in callers(&post) {
         for method in AdminMethod::ALL {
@@ -160,9 +160,8 @@ async fn every_operator_does_what_its_role_says_and_no_more() {
                 if !fits {
                     continue;
                 }
-                let chief = post.chief();
                 let before = chief.all(DeliveryFilter::default(), None).await.unwrap();
-                let (got, count) = call(&post, &caller.operator, method, target).await;
+                let (got, count) = call(&chief, &caller.operator, method, target).await;
                 let wanted = (caller.verdict)(method, target);
                 let elsewhere = caller.name.contains("another");
                 let is_served = wanted.is_none() && !elsewhere;
