@@ -62,26 +62,27 @@ async fn one_connection(address: SocketAddr, left: Arc<AtomicU64>) -> Outcome {
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
     let (mut send, connection) = http1::handshake(TokioIo::new(tcp)).await?;
-    let connection = tokio::spawn(connection);
     let body = Bytes::from(a2ad::pb::json::to_vec(&payload::tick(
         1,
         false,
         payload::PADDING,
     ))?);
     let take = |left: u64| left.checked_sub(1);
-    while left
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-        .is_ok()
-    {
-        send.ready().await?;
-        let answer = send.send_request(request(address, body.clone())?).await?;
-        if !answer.status().is_success() {
-            return Err(format!("the receiver answered {}", answer.status()).into());
+    let posts = async move {
+        while left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
+        {
+            send.ready().await?;
+            let answer = send.send_request(request(address, body.clone())?).await?;
+            if !answer.status().is_success() {
+                return Err(format!("the receiver answered {}", answer.status()).into());
+            }
+            answer.into_body().collect().await?;
         }
-        answer.into_body().collect().await?;
-    }
-    drop(send);
-    connection.await??;
+        Outcome::Ok(())
+    };
+    tokio::try_join!(posts, async { Ok(connection.await?) })?;
     Ok(())
 }
 
