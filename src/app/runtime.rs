@@ -74,7 +74,6 @@ impl Runtime {
             push: outbox,
             api_keys,
             records,
-            ..
         } = open_stores(&config, &shutdown).await?;
         let clock = Clock::system();
         let audit = audit::start(&config, records, &clock, &shutdown).await?;
@@ -106,15 +105,11 @@ impl Runtime {
             settings::execution(&config),
             audit,
         );
-        shutdown.spawn("leases", executions.clone().keep_leases());
-        let pause = Duration::from_millis(config.execution.sweep_interval_ms);
-        let sweeper = Sweeper::new(executions.clone(), agents.clone());
-        shutdown.spawn("sweeper", sweeper.run(pause));
-        let policy = RetentionPolicy::of(&config);
+        keep_up(&config, &executions, &agents, &shutdown);
         let retention = retention::keep(
             repository.clone(),
             outbox.clone(),
-            policy,
+            RetentionPolicy::of(&config),
             clock.clone(),
             shutdown.clone(),
         );
@@ -262,6 +257,14 @@ impl Runtime {
         }
         end(&shutdown, &executions, &repository).await;
     }
+}
+
+/// Keeps what this process holds, and takes up what others have let go.
+fn keep_up(config: &Config, executions: &Executions, agents: &Agents, shutdown: &Shutdown) {
+    shutdown.spawn("leases", executions.clone().keep_leases());
+    let pause = Duration::from_millis(config.execution.sweep_interval_ms);
+    let sweeper = Sweeper::new(executions.clone(), agents.clone());
+    shutdown.spawn("sweeper", sweeper.run(pause));
 }
 
 /// Stops what still runs, and lets others take it up; what was handed to the database is written before it closes.

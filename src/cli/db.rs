@@ -124,6 +124,10 @@ fn stats_text(stats: &Stats) -> String {
         ),
         format!("idempotency keys  {}", stats.idempotency_keys),
         format!("push configs      {}", stats.push_configs),
+        format!(
+            "deliveries        {} waiting, {} dead",
+            stats.push_waiting, stats.push_dead
+        ),
         format!("database          {} bytes", stats.database_bytes),
     ]);
     if let Some(bytes) = stats.wal_bytes {

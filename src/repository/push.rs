@@ -265,3 +265,34 @@ pub trait PushRepository: Send + Sync + 'static {
     /// When the database is away.
     async fn backlog(&self, limit: usize) -> Result<Backlog, Error>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_all_that_is_taken_of_a_url() {
+        for (url, host) in [
+            ("https://Example.ORG/hook?token=secret#x", "example.org:443"),
+            ("http://example.org", "example.org:80"),
+            ("https://user:secret@example.org:8443/", "example.org:8443"),
+            ("https://[2001:DB8::1]:8443/x", "[2001:db8::1]:8443"),
+            ("https://192.0.2.1/", "192.0.2.1:443"),
+            ("nothing of the kind", ""),
+            ("mailto:ada@example.org", ""),
+            ("unknown://example.org/", ""),
+            ("", ""),
+        ] {
+            assert_eq!(&*webhook_host(url), host, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_cause_is_cut_between_characters() {
+        let kept = |cause: String| Failure { status: None, cause }.kept_cause().len();
+        assert_eq!(kept("x".repeat(300)), 256);
+        assert_eq!(kept("ä".repeat(200)), 256);
+        assert_eq!(kept(format!("x{}", "ä".repeat(200))), 255);
+        assert_eq!(kept(String::new()), 0);
+    }
+}

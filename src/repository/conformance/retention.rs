@@ -17,16 +17,17 @@ fn completed(before_ms: i64, limit: usize) -> PruneQuery {
     }
 }
 
-/// Stores a task that ends in a state, with a key and a push configuration of its own.
+/// Stores a task that ends in a state, with a key and a push configuration of its own, for which nothing waits.
 async fn ended(repository: &Repository, id: &str, state: TaskState, at_ms: i64) -> Sketch {
     let mut sketch = Sketch::at(&scope("ada"), id, "c", at_ms);
     let create = TaskWrite {
         keys: vec![key(&format!("k-{id}"))],
-        push_configs: vec![push_config(id, "p", "https://example.org")],
         ..sketch.create()
     };
     ok(repository.commit(create).await);
     ok(repository.commit(sketch.go_at(state, at_ms)).await);
+    let config = push_config(id, "p", "https://example.org");
+    ok(repository.put_push_config(&sketch.scope, &config, 1).await);
     sketch
 }
 

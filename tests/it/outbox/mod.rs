@@ -1,5 +1,6 @@
 //! Push notifications that wait: the conformance suite on every backend, and what only databases can do wrong.
 
+mod model;
 mod shared;
 
 use std::sync::Arc;
@@ -31,21 +32,28 @@ mod memory {
 mod sqlite {
     use super::*;
 
-    a2ad::push_conformance!(async || {
+    a2ad::push_conformance!(fresh);
+
+    /// A database in a folder that goes away with the test.
+    pub async fn fresh() -> (Both, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let repository = open_sqlite(&folder.path().join("tasks.db")).await;
         (Both::of(Arc::new(repository)), folder)
-    });
+    }
 }
 
 mod postgres {
     use super::*;
+    use crate::support::postgres::Database;
 
-    a2ad::push_conformance!(async || {
+    a2ad::push_conformance!(fresh);
+
+    /// A database on the shared server that goes away with the test.
+    pub async fn fresh() -> (Both, Database) {
         let database = database();
         let repository = open_postgres(database.url()).await;
         (Both::of(Arc::new(repository)), database)
-    });
+    }
 }
 
 async fn open_sqlite(path: &std::path::Path) -> SeaOrmRepository {
