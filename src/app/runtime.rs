@@ -93,7 +93,13 @@ impl Runtime {
         )?;
         let api = Api::with_admin(
             service.clone(),
-            push_admin(&config, &service, outbox.clone(), &repository, &shutdown),
+            push_admin(
+                &config,
+                &service,
+                (outbox.clone(), pushes.clone()),
+                &repository,
+                &shutdown,
+            ),
             authenticator,
             settings::api(&config),
             shutdown.clone(),
@@ -233,12 +239,13 @@ impl Runtime {
 fn push_admin(
     config: &Config,
     service: &AgentService,
-    push: Arc<dyn PushRepository>,
+    (push, pushes): (Arc<dyn PushRepository>, Pushes),
     tasks: &Arc<dyn TaskRepository>,
     shutdown: &Shutdown,
 ) -> Option<PushAdmin> {
     let parts = PushAdminParts {
         push,
+        pushes,
         tasks: tasks.clone(),
         audit: service.audit().clone(),
         quotas: service.quotas().clone(),

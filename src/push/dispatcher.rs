@@ -144,7 +144,7 @@ impl Dispatcher {
             Some(due) if !due.is_zero() => return Ok(Look::Rest(due)),
             Some(_) => {}
         }
-        let count = self.claim(free).await?;
+        let count = self.claim(free.min(self.shares.step())).await?;
         let look = if count == 0 {
             Look::Rest(SECOND_LOOK)
         } else {

@@ -50,6 +50,13 @@ impl Shares {
         self.most.saturating_sub(self.lock().all)
     }
 
+    /// How many streams are claimed at once at most. All of them may be of one owner and for one host: half of a share is
+    /// what is free when it is claimed for, and what has no place is claimed for nothing.
+    pub(super) fn step(&self) -> usize {
+        let counts = self.lock();
+        (counts.owners.most.min(counts.hosts.most) / 2).max(1)
+    }
+
     /// How many are under way.
     pub(super) fn held(&self) -> usize {
         self.lock().all
@@ -169,6 +176,13 @@ mod tests {
         drop(places);
         assert_eq!((shares.held(), shares.full()), (0, (vec![], vec![])));
         assert!(shares.lock().owners.held.is_empty() && shares.lock().hosts.held.is_empty());
+    }
+
+    #[test]
+    fn a_claim_is_half_of_the_smaller_share() {
+        assert_eq!(shares(100, 8, 20).step(), 4);
+        assert_eq!(shares(100, 20, 6).step(), 3);
+        assert_eq!(shares(100, 1, 20).step(), 1);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::pb::admin::{
     ListDeliveriesResponse, RedeliverDeliveriesRequest, RedeliverDeliveriesResponse,
 };
 use crate::pb::inspect::{Inspect, InspectLimits};
+use crate::push::Pushes;
 use crate::quota::Quotas;
 use crate::repository::{self, DeliveryFilter, PushRepository, TaskRepository, Turn};
 use crate::shutdown::Shutdown;
@@ -37,6 +38,8 @@ pub struct PushAdminSettings {
 pub struct PushAdminParts {
     /// What waits to be sent.
     pub push: Arc<dyn PushRepository>,
+    /// Who sends it.
+    pub pushes: Pushes,
     /// The tasks that it is of.
     pub tasks: Arc<dyn TaskRepository>,
     /// Where calls are recorded.
@@ -136,8 +139,9 @@ impl PushAdmin {
         let turn = self.operate(call, method, &request, asked, |asked| async move {
             let filter = self.meant(call, method, &asked).await?;
             let push = &self.0.push;
-            let turn = push.redeliver(&filter, asked.after.as_ref(), asked.limit);
-            there(&asked, turn.await?)
+            let turn = push.redeliver(&filter, asked.after.as_ref(), asked.limit).await?;
+            self.0.pushes.ring();
+            there(&asked, turn)
         });
         turn.await.map(|turn| RedeliverDeliveriesResponse {
             count: i32::try_from(turn.count).unwrap_or(i32::MAX),
