@@ -186,6 +186,12 @@ impl Kind {
         if self.row().a2a { A2A_DOMAIN } else { A2AD_DOMAIN }
     }
 
+    /// The kind that a reason and its domain mean; `None` if it is none of ours.
+    pub fn of_reason(reason: &str, domain: &str) -> Option<Self> {
+        let is_it = |kind: &Self| kind.reason() == reason && kind.domain() == domain;
+        Self::ALL.into_iter().find(is_it)
+    }
+
     /// The HTTP status: it follows from the gRPC code, but for the three that HTTP itself is stricter about.
     pub fn http_status(self) -> u16 {
         match self {

@@ -82,6 +82,7 @@ fn issuer(name: &str, issuer: &config::Issuer) -> IssuerSettings {
                 .iter()
                 .filter_map(|text| text.parse().ok())
                 .collect(),
+            unrestricted: false,
         },
         principal_claim: issuer.principal_claim.clone(),
         scopes_claim: issuer.scopes_claim.clone(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use a2ad::client::{Address, Client, fetch_card};
 use a2ad::pb::{
     AgentCard, CancelTaskRequest, GetTaskRequest, ListTasksRequest, Message, Part, Role,
-    SendMessageConfiguration, SendMessageRequest, StreamResponse, SubscribeToTaskRequest, TaskState, part,
+    SendMessageConfiguration, SendMessageRequest, SubscribeToTaskRequest, TaskState, part,
     send_message_response,
 };
 use a2ad::signature::{self, Form, Forms, PublicKeys};
@@ -40,7 +40,7 @@ impl Server {
     async fn connect(&self) -> Result<Client, Box<dyn std::error::Error>> {
         let (address, tls) = self.tls()?;
         let credential = credential()?;
-        Ok(Client::connect_as(&address, tls.as_ref(), credential.as_ref()).await?)
+        Ok(Client::grpc(&address, tls.as_ref(), credential.as_ref()).await?)
     }
 }
 
@@ -130,7 +130,7 @@ pub struct Send {
 
 impl Send {
     pub async fn run(self) -> Outcome {
-        let mut client = self.server.connect().await?;
+        let client = self.server.connect().await?;
         let request = SendMessageRequest {
             tenant: self.server.tenant.clone(),
             message: Some(Message {
@@ -252,7 +252,7 @@ impl Task {
 
 /// All pages, one task at a time.
 async fn list(server: &Server, context_id: String, state: Option<TaskState>) -> Outcome {
-    let mut client = server.connect().await?;
+    let client = server.connect().await?;
     let mut request = ListTasksRequest {
         tenant: server.tenant.clone(),
         context_id,
@@ -272,7 +272,7 @@ async fn list(server: &Server, context_id: String, state: Option<TaskState>) -> 
     }
 }
 
-async fn follow(format: Format, mut events: tonic::Streaming<StreamResponse>) -> Outcome {
+async fn follow(format: Format, mut events: a2ad::client::EventStream) -> Outcome {
     while let Some(event) = events.message().await? {
         print(format, &event, |event| {
             event.payload.as_ref().map(output::event).unwrap_or_default()

@@ -93,7 +93,7 @@ where
 }
 
 fn unreachable(address: &Address, cause: &dyn std::fmt::Display) -> Error {
-    Error::Connect {
+    Error::Unreachable {
         address: address.to_string(),
         cause: cause.to_string(),
     }

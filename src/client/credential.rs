@@ -1,6 +1,6 @@
 //! What a client shows of itself beside its certificate.
 
-use tonic::metadata::AsciiMetadataValue;
+use http::{HeaderName, HeaderValue, header};
 
 use super::{Address, Error};
 use crate::config::Secret;
@@ -15,22 +15,22 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// The metadata that it is sent in.
+    /// The header, or gRPC metadata, that it is sent in.
     ///
     /// # Errors
     /// [`Error::Credential`] when it can't stand in a header, or would go to another machine in the clear.
-    pub(super) fn metadata(&self, address: &Address) -> Result<(&'static str, AsciiMetadataValue), Error> {
+    pub(super) fn header(&self, address: &Address) -> Result<(HeaderName, HeaderValue), Error> {
         if !address.is_tls() && !address.is_this_machine() {
             return Err(Error::Credential(
-                "it would go to another machine in the clear; use an https address",
+                "it would go to another machine in the clear; use an https address".to_owned(),
             ));
         }
         let (name, text) = match self {
-            Self::Token(token) => ("authorization", format!("Bearer {}", token.expose())),
-            Self::ApiKey(key) => ("x-api-key", key.expose().clone()),
+            Self::Token(token) => (header::AUTHORIZATION, format!("Bearer {}", token.expose())),
+            Self::ApiKey(key) => (HeaderName::from_static("x-api-key"), key.expose().clone()),
         };
-        let mut value = AsciiMetadataValue::try_from(text)
-            .map_err(|_| Error::Credential("it holds characters that no header can"))?;
+        let mut value = HeaderValue::try_from(text)
+            .map_err(|_| Error::Credential("it holds characters that no header can".to_owned()))?;
         // Neither logs nor the compression tables of HTTP/2 are the place for it.
         value.set_sensitive(true);
         Ok((name, value))
@@ -54,10 +54,10 @@ mod tests {
             ("localhost.example.com:8420", false),
         ] {
             let address = address.parse().unwrap();
-            assert_eq!(token.metadata(&address).is_ok(), is_sent, "{address}");
+            assert_eq!(token.header(&address).is_ok(), is_sent, "{address}");
         }
         let broken = Credential::ApiKey(Secret::new("a\nb".to_owned()));
-        let error = broken.metadata(&"127.0.0.1:1".parse().unwrap()).unwrap_err();
+        let error = broken.header(&"127.0.0.1:1".parse().unwrap()).unwrap_err();
         assert!(!error.to_string().contains("a\nb"), "{error}");
     }
 }

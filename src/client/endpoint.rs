@@ -18,6 +18,13 @@ pub struct Address {
 #[error("{0:?} is not an address; write host:port, http://host:port or https://host")]
 pub struct AddressError(String);
 
+impl AddressError {
+    /// About this text, of which it shows no more than the beginning.
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.chars().take(120).collect())
+    }
+}
+
 impl Address {
     /// True if the address asks for TLS.
     pub fn is_tls(&self) -> bool {
@@ -61,7 +68,7 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let error = || AddressError(text.chars().take(120).collect());
+        let error = || AddressError::of(text);
         let full = if text.contains("://") {
             text.to_owned()
         } else {

@@ -1,6 +1,14 @@
 //! A client of the operators' service, for `a2ad push --server`.
 
-use super::{Address, Credential, Error, Introduced, connected};
+use tonic::body::Body;
+use tonic::metadata::MetadataMap;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::{Request, Status};
+
+use super::transport::status;
+use super::{Address, AddressError, ClientSettings, Connections, Credential, Error};
+use crate::egress::{EgressChannel, EgressPolicy};
 use crate::pb::admin::client::PushServiceClient;
 use crate::pb::admin::{
     Delivery, DiscardDeliveriesRequest, DiscardDeliveriesResponse, GetDeliveryRequest, ListDeliveriesRequest,
@@ -8,27 +16,51 @@ use crate::pb::admin::{
 };
 use crate::tls::ClientTls;
 
-/// A connection to `a2ad.admin.v1.PushService` of one server.
+/// Shows a credential with every call.
 #[derive(Clone, Debug)]
+struct Introduce(MetadataMap);
+
+impl Interceptor for Introduce {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        *request.metadata_mut() = self.0.clone();
+        Ok(request)
+    }
+}
+
+/// `a2ad.admin.v1.PushService` of one server.
+#[derive(Clone)]
 pub struct PushAdminClient {
-    inner: PushServiceClient<Introduced>,
+    address: Address,
+    inner: PushServiceClient<InterceptedService<EgressChannel<Body>, Introduce>>,
 }
 
 impl PushAdminClient {
-    /// Connects, and shows a token or key with every call. An `https` address needs `tls`.
+    /// The service at `address`, which is shown a token or key with every call, and connected to with the first. An
+    /// `https` address needs `tls`.
     ///
     /// # Errors
-    /// When the address, the certificates or the server are not there; [`Error::Credential`] when the credential would go
-    /// to another machine in the clear.
-    pub async fn connect_as(
+    /// When the address or the certificates can't be used; [`Error::Credential`] when the credential would go to another
+    /// machine in the clear.
+    pub async fn new(
         address: &Address,
         tls: Option<&ClientTls>,
         credential: Option<&Credential>,
     ) -> Result<Self, Error> {
-        let channel = connected(address, tls, credential).await?;
+        let connections =
+            Connections::open(&ClientSettings::default(), tls, EgressPolicy::unrestricted()).await?;
+        let credential = credential.map(|one| one.header(address)).transpose()?;
+        let metadata = MetadataMap::from_headers(credential.into_iter().collect());
+        let url = address.url();
+        let origin = url.parse().map_err(|_| AddressError::of(&url))?;
+        let channel = InterceptedService::new(connections.http2, Introduce(metadata));
         Ok(Self {
-            inner: PushServiceClient::new(channel),
+            address: address.clone(),
+            inner: PushServiceClient::with_origin(channel, origin),
         })
+    }
+
+    fn error(&self, status: &Status) -> Error {
+        status::error(&self.address.url(), status)
     }
 
     /// One page of deliveries.
@@ -36,7 +68,8 @@ impl PushAdminClient {
     /// # Errors
     /// What the server answers.
     pub async fn list(&mut self, request: ListDeliveriesRequest) -> Result<ListDeliveriesResponse, Error> {
-        Ok(self.inner.list_deliveries(request).await?.into_inner())
+        let answer = self.inner.list_deliveries(request).await;
+        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
     }
 
     /// One delivery.
@@ -44,7 +77,8 @@ impl PushAdminClient {
     /// # Errors
     /// What the server answers.
     pub async fn get(&mut self, request: GetDeliveryRequest) -> Result<Delivery, Error> {
-        Ok(self.inner.get_delivery(request).await?.into_inner())
+        let answer = self.inner.get_delivery(request).await;
+        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
     }
 
     /// Makes deliveries due, one turn of them.
@@ -55,7 +89,8 @@ impl PushAdminClient {
         &mut self,
         request: RedeliverDeliveriesRequest,
     ) -> Result<RedeliverDeliveriesResponse, Error> {
-        Ok(self.inner.redeliver_deliveries(request).await?.into_inner())
+        let answer = self.inner.redeliver_deliveries(request).await;
+        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
     }
 
     /// Removes deliveries, one turn of them.
@@ -66,6 +101,7 @@ impl PushAdminClient {
         &mut self,
         request: DiscardDeliveriesRequest,
     ) -> Result<DiscardDeliveriesResponse, Error> {
-        Ok(self.inner.discard_deliveries(request).await?.into_inner())
+        let answer = self.inner.discard_deliveries(request).await;
+        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
     }
 }

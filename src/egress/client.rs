@@ -15,6 +15,7 @@ use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
+use super::channel::{ChannelBody, EgressChannel};
 use super::connector::{Connector, Way};
 use super::{Dial, EgressPolicy, EgressSettings, Error, Resolve, SystemResolver, TcpDial};
 use crate::shutdown::Shutdown;
@@ -33,7 +34,7 @@ const HEADERS_MAX: usize = 100;
 const BODY_WAIT: Duration = Duration::from_millis(250);
 
 /// What the connection says of itself is not the caller's to say.
-const OURS: [header::HeaderName; 7] = [
+pub(super) const OURS: [header::HeaderName; 7] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::HOST,
@@ -85,19 +86,62 @@ impl Egress {
         })
     }
 
+    /// The way out with TLS as `tls` says: which authorities count, and which certificate is shown. `egress.ca_file` of
+    /// the settings counts for nothing here.
+    pub fn with_tls(settings: EgressSettings, mut tls: ClientConfig, shutdown: &Shutdown) -> Self {
+        tls.alpn_protocols = alpn(&["h2", "http/1.1"]);
+        Self {
+            settings: Arc::new(settings),
+            tls: Arc::new(tls),
+            resolver: Arc::new(SystemResolver),
+            dialer: Arc::new(TcpDial),
+            shutdown: shutdown.clone(),
+        }
+    }
+
     /// A client for requests of one kind. No connection of it is used under another policy.
     pub fn client(&self, policy: EgressPolicy) -> EgressClient {
+        let connector = self.connector(&policy, self.tls.clone());
+        EgressClient {
+            policy: Arc::new(policy),
+            settings: self.settings.clone(),
+            client: self.builder().build(connector),
+        }
+    }
+
+    /// A client for exchanges whose bodies may be streams, by whatever version of HTTP the host speaks.
+    pub fn channel<B: ChannelBody>(&self, policy: EgressPolicy) -> EgressChannel<B> {
+        let connector = self.connector(&policy, self.tls.clone());
+        EgressChannel::new(policy, self.builder().build(connector))
+    }
+
+    /// The same by HTTP/2 only, as gRPC wants it; in the clear without asking first.
+    pub fn http2_channel<B: ChannelBody>(&self, policy: EgressPolicy) -> EgressChannel<B> {
+        let mut tls = (*self.tls).clone();
+        tls.alpn_protocols = alpn(&["h2"]);
+        let connector = self.connector(&policy, Arc::new(tls));
+        let mut builder = self.builder();
+        builder.http2_only(true);
+        EgressChannel::new(policy, builder.build(connector))
+    }
+
+    fn connector(&self, policy: &EgressPolicy, tls: Arc<ClientConfig>) -> Connector {
         let settings = &self.settings;
-        let connector = Connector(Arc::new(Way {
+        Connector(Arc::new(Way {
             policy: policy.clone(),
             resolver: self.resolver.clone(),
             dialer: self.dialer.clone(),
-            tls: TlsConnector::from(self.tls.clone()),
+            tls: TlsConnector::from(tls),
             timeout: settings.connect_timeout,
             addresses_max: settings.addresses_max,
             places: Arc::new(Semaphore::new(settings.connections_max)),
-        }));
-        let client = Client::builder(Background(self.shutdown.clone()))
+        }))
+    }
+
+    fn builder(&self) -> legacy::Builder {
+        let settings = &self.settings;
+        let mut builder = Client::builder(Background(self.shutdown.clone()));
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(settings.idle_timeout)
@@ -106,14 +150,13 @@ impl Egress {
             .http1_max_buf_size(WINDOW_BYTES as usize)
             .http2_max_header_list_size(HEAD_BYTES_MAX)
             .http2_initial_stream_window_size(WINDOW_BYTES)
-            .http2_initial_connection_window_size(WINDOW_BYTES)
-            .build(connector);
-        EgressClient {
-            policy: Arc::new(policy),
-            settings: settings.clone(),
-            client,
-        }
+            .http2_initial_connection_window_size(WINDOW_BYTES);
+        builder
     }
+}
+
+fn alpn(names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
 
 /// Runs what drives connections.
@@ -216,7 +259,7 @@ impl EgressClient {
 }
 
 /// What the connector said, if it was the connector; else the first cause of all.
-fn cause(error: &legacy::Error) -> Error {
+pub(super) fn cause(error: &legacy::Error) -> Error {
     let mut cause = error.source();
     let mut last = error.to_string();
     while let Some(inner) = cause {

@@ -19,6 +19,7 @@
 //! ```
 
 mod address;
+mod channel;
 mod client;
 mod connection;
 mod connector;
@@ -30,6 +31,7 @@ mod settings;
 mod url;
 
 pub use address::is_public;
+pub use channel::{ChannelBody, EgressChannel};
 pub use client::{Egress, EgressClient};
 pub use dial::{Dial, TcpDial};
 pub use error::{Error, Refusal};

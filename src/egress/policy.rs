@@ -16,9 +16,20 @@ pub struct EgressPolicy {
     /// Networks that may be reached although they are not public. Loopback, link-local and multicast addresses are
     /// none of theirs.
     pub allowed_networks: Vec<Network>,
+    /// Every address may be reached, by plain http as well. Only for URLs that the user of this program names, never for
+    /// those that a stranger does.
+    pub unrestricted: bool,
 }
 
 impl EgressPolicy {
+    /// For what the user of this program names: any address, by plain http as well.
+    pub fn unrestricted() -> Self {
+        Self {
+            unrestricted: true,
+            ..Self::default()
+        }
+    }
+
     /// Takes a URL in the form in which it is sent, or says what it must be. What its name resolves to is judged when it
     /// is connected to.
     ///
@@ -30,6 +41,9 @@ impl EgressPolicy {
 
     /// Whether an address may be connected to, in the clear or by TLS.
     pub fn admits(&self, address: IpAddr, is_tls: bool) -> bool {
+        if self.unrestricted {
+            return true;
+        }
         if let Some(inner) = embedded(address) {
             // A list may admit the form; what it leads to has to be admitted as well.
             return is_tls && self.lists(address) && (is_public(inner) || self.lists(inner));
@@ -51,7 +65,7 @@ impl EgressPolicy {
 
     /// Whether names that mean something within one network only may be tried; their addresses decide.
     pub(super) fn takes_local_names(&self) -> bool {
-        self.allow_loopback || !self.allowed_networks.is_empty()
+        self.unrestricted || self.allow_loopback || !self.allowed_networks.is_empty()
     }
 }
 
@@ -70,6 +84,7 @@ mod tests {
             allowed_networks: ["64:ff9b::/96", "2002::/16", "fd00::/8", "10.0.0.0/8"]
                 .map(|network| network.parse().unwrap())
                 .to_vec(),
+            unrestricted: false,
         };
         for (address, is_in) in [
             ("64:ff9b::808:808", true),
@@ -87,6 +102,35 @@ mod tests {
             assert_eq!(admits(&policy, address), [is_in, false], "{address}");
         }
         assert_eq!(admits(&EgressPolicy::default(), "64:ff9b::808:808"), [false; 2]);
+    }
+
+    #[test]
+    fn what_the_user_names_is_reached_wherever_it_is() {
+        let policy = EgressPolicy::unrestricted();
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.1.1",
+            "8.8.8.8",
+            "::1",
+            "fd00::1",
+        ] {
+            assert_eq!(admits(&policy, address), [true, true], "{address}");
+        }
+        for url in [
+            "http://agents.internal:8080/a",
+            "http://localhost/",
+            "http://10.0.0.1/",
+        ] {
+            assert!(policy.check(url).is_ok(), "{url}");
+        }
+        for url in [
+            "ftp://example.com/",
+            "http://a:b@example.com/",
+            "http://example.com:0/",
+        ] {
+            assert!(policy.check(url).is_err(), "{url}");
+        }
     }
 
     #[test]
@@ -109,6 +153,7 @@ mod tests {
         let listed = EgressPolicy {
             allow_loopback: false,
             allowed_networks: networks.map(|text| text.parse().unwrap()).to_vec(),
+            unrestricted: false,
         };
         assert_eq!(admits(&listed, "10.1.2.3"), [true, false]);
         assert_eq!(admits(&listed, "::ffff:10.1.2.3"), [true, false]);

@@ -26,7 +26,7 @@ pub(super) fn check(policy: &EgressPolicy, text: &str) -> Result<Uri, Refusal> {
     let is_loopback = is_loopback(&host);
     match url.scheme() {
         "https" => {}
-        "http" if is_loopback && policy.allow_loopback => {}
+        "http" if policy.unrestricted || (is_loopback && policy.allow_loopback) => {}
         _ => return Err(Refusal::Scheme),
     }
     if !takes_host(policy, &host, url.scheme() == "https") {
@@ -60,7 +60,7 @@ fn takes_host(policy: &EgressPolicy, host: &Host<&str>, is_tls: bool) -> bool {
     match host {
         Host::Ipv4(address) => policy.admits((*address).into(), is_tls),
         Host::Ipv6(address) => policy.admits((*address).into(), is_tls),
-        Host::Domain(name) if is_localhost(name) => policy.allow_loopback,
+        Host::Domain(name) if is_localhost(name) => policy.unrestricted || policy.allow_loopback,
         Host::Domain(name) if is_local(name) => policy.takes_local_names(),
         Host::Domain(_) => true,
     }
@@ -189,6 +189,7 @@ mod tests {
         let listed = EgressPolicy {
             allow_loopback: false,
             allowed_networks: vec!["10.1.0.0/16".parse().unwrap()],
+            unrestricted: false,
         };
         for text in [
             "https://hooks.internal/",

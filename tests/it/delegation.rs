@@ -46,7 +46,7 @@ impl Circle {
     async fn client(&self) -> Result<Client, AgentError> {
         let address = self.address.get().expect("it serves").to_string();
         let address = Address::from_str(&address)?;
-        Ok(Client::connect(&address, None).await?)
+        Ok(Client::grpc(&address, None, None).await?)
     }
 
     /// Hands the task on once; what became of it there.

@@ -2,15 +2,11 @@
 
 use std::path::Path;
 
-use a2ad::client::{Address, Client};
+use a2ad::client::{Address, Client, EventStream};
 use a2ad::pb::stream_response::Payload;
-use a2ad::pb::{
-    CancelTaskRequest, GetTaskRequest, Message, Part, Role, SendMessageRequest, StreamResponse, TaskState,
-    part,
-};
+use a2ad::pb::{CancelTaskRequest, GetTaskRequest, Message, Part, Role, SendMessageRequest, TaskState, part};
 use a2ad::tls::ClientTls;
 use a2ad::tls::dev::{DevCa, Issued, Names, Validity};
-use tonic::Streaming;
 
 use crate::binary::Server;
 use crate::mtls_sockets::Files;
@@ -39,11 +35,11 @@ async fn connect(server: &Server, files: &Files, client: &Issued) -> Result<Clie
         .parse()
         .unwrap();
     let tls: ClientTls = files.client_tls(Some(client));
-    soon("a connection", Client::connect(&address, Some(&tls))).await
+    Client::grpc(&address, Some(&tls), None).await
 }
 
 /// A stream on a task that stays WORKING, and the task's id.
-async fn stream(client: &mut Client) -> (Streaming<StreamResponse>, String) {
+async fn stream(client: &Client) -> (EventStream, String) {
     let message = Message {
         message_id: "1".to_owned(),
         role: Role::User.into(),
@@ -105,7 +101,7 @@ async fn a_partners_stream_ends_when_the_partner_is_revoked_and_the_task_goes_on
         issue(&files.ca, "spiffe://elsewhere.example/a"),
     ] {
         let refused = async {
-            let mut client = connect(&server, &files, &intruder).await?;
+            let client = connect(&server, &files, &intruder).await?;
             client.task(get("t")).await
         };
         let refused = refused.await.unwrap_err().to_string();
@@ -113,7 +109,7 @@ async fn a_partners_stream_ends_when_the_partner_is_revoked_and_the_task_goes_on
     }
 
     let mut members = connect(&server, &files, &member).await.unwrap();
-    let mut guests = connect(&server, &files, &guest).await.unwrap();
+    let guests = connect(&server, &files, &guest).await.unwrap();
     let (mut kept, kept_id) = stream(&mut members).await;
     let (mut lost, lost_id) = stream(&mut guests).await;
     revoke(&dir, &partner, std::slice::from_ref(&guest.serial));
@@ -121,7 +117,7 @@ async fn a_partners_stream_ends_when_the_partner_is_revoked_and_the_task_goes_on
     assert!(ended.is_err(), "{ended:?}");
 
     // The same caller by another certificate: its task has outlived the stream.
-    let mut guests = connect(&server, &files, &guest_again).await.unwrap();
+    let guests = connect(&server, &files, &guest_again).await.unwrap();
     let task = soon("the task", guests.task(get(&lost_id))).await.unwrap();
     assert_eq!(task.status.unwrap().state(), TaskState::Working);
     let foreign = soon("the task of another", guests.task(get(&kept_id))).await;

@@ -66,7 +66,7 @@ impl Desk {
         tls: Option<&ClientTls>,
         credential: Option<&Credential>,
     ) -> Answer<Self> {
-        let client = PushAdminClient::connect_as(address, tls, credential).await?;
+        let client = PushAdminClient::new(address, tls, credential).await?;
         Ok(Self::Server(Box::new(client)))
     }
 

@@ -1,0 +1,51 @@
+//! The connections of a client, all of them through the one way out.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use tonic::body::Body;
+
+use super::settings::ClientSettings;
+use crate::egress::{Egress, EgressChannel, EgressClient, EgressPolicy, EgressSettings};
+use crate::shutdown::Shutdown;
+use crate::tls::{self, ClientTls};
+
+/// Connections under one policy and with one certificate. Clones share them.
+#[derive(Clone)]
+pub struct Connections {
+    /// For calls by gRPC.
+    pub(super) http2: EgressChannel<Body>,
+    /// For calls by JSON-RPC and HTTP+JSON.
+    pub(super) http: EgressChannel<Full<Bytes>>,
+    /// For cards, keys and tokens: small documents, read whole.
+    pub(super) documents: EgressClient,
+}
+
+impl Connections {
+    /// Connections by the authorities and the certificate of `tls`, or by those of the system.
+    ///
+    /// # Errors
+    /// When a certificate file can't be used.
+    pub async fn open(
+        settings: &ClientSettings,
+        tls: Option<&ClientTls>,
+        policy: EgressPolicy,
+    ) -> Result<Self, tls::Error> {
+        let tls = match tls {
+            Some(files) => files.rustls(&[]).await?,
+            None => tls::web_client(None, &[]).await?,
+        };
+        let limits = EgressSettings {
+            connect_timeout: settings.connect_timeout,
+            timeout: settings.timeout,
+            response_bytes_max: settings.card_bytes_max,
+            connections_max: settings.connections_max,
+            ..EgressSettings::default()
+        };
+        let egress = Egress::with_tls(limits, tls, &Shutdown::new());
+        Ok(Self {
+            http2: egress.http2_channel(policy.clone()),
+            http: egress.channel(policy.clone()),
+            documents: egress.client(policy),
+        })
+    }
+}

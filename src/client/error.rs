@@ -1,0 +1,127 @@
+//! Why a call did not succeed, the same on every binding.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::AddressError;
+use crate::error::{Kind, Violation};
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is not one. Nothing was sent.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The certificate files can't be used. Nothing was sent.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::Error),
+    /// The agent can't be reached. Nothing was sent.
+    #[error("can't reach {address}: {cause}")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The connection broke. The agent may have got the request.
+    #[error("the connection to {address} broke: {cause}")]
+    Interrupted {
+        /// Where the agent is.
+        address: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// No answer came in time. The agent may have got the request.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The agent answered with an error.
+    #[error(transparent)]
+    Agent(Box<AgentError>),
+    /// The answer is not one of the protocol.
+    #[error("the agent's answer can't be read: {0}")]
+    Malformed(String),
+    /// The answer is larger than this client takes.
+    #[error("{what} is larger than {limit} bytes, the limit of this client")]
+    TooLarge {
+        /// What it is: an answer, an event, a card.
+        what: &'static str,
+        /// How many bytes are taken.
+        limit: usize,
+    },
+    /// The agent's card asks for a credential, and there is none for it. Nothing was sent.
+    #[error("{0}")]
+    CredentialMissing(String),
+    /// The token or key is not sent to this agent, or can't be. Nothing was sent.
+    #[error("the credential is not sent: {0}")]
+    Credential(String),
+    /// There is no card at the place where it should be.
+    #[error("no agent card: {0}")]
+    CardNotFound(String),
+    /// What is there is not a card, or not one that can be used.
+    #[error("the agent card can't be used: {0}")]
+    Card(String),
+    /// The agent's card says that the agent can't do this. Nothing was sent.
+    #[error("{0}")]
+    NotSupported(String),
+    /// The client holds the call back: too many are under way, or the agent has failed too often of late. Nothing was
+    /// sent.
+    #[error("the call is held back: {0}")]
+    HeldBack(String),
+}
+
+/// An error that an agent answered with (specification 3.3.2).
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{}: {message}", .kind.reason())]
+pub struct AgentError {
+    /// What went wrong, in the protocol's terms where it has one.
+    pub kind: Kind,
+    /// The code of the binding: `NOT_FOUND`, `-32001` or `404`.
+    pub code: String,
+    /// What the agent says.
+    pub message: String,
+    /// The fields of the request that are not valid.
+    pub violations: Vec<Violation>,
+    /// More context, such as the id of the request in the agent's log.
+    pub metadata: BTreeMap<String, String>,
+    /// When trying again makes sense.
+    pub retry_after: Option<Duration>,
+    /// How to authenticate, in the form of `WWW-Authenticate` (RFC 9110 section 11.6.1).
+    pub challenge: Option<String>,
+}
+
+impl Error {
+    /// The protocol's kind, if the agent answered.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Agent(error) => Some(error.kind),
+            _ => None,
+        }
+    }
+
+    /// Whether the agent can't have got the request.
+    pub fn is_unsent(&self) -> bool {
+        !matches!(
+            self,
+            Self::Interrupted { .. }
+                | Self::Timeout(_)
+                | Self::Agent(_)
+                | Self::Malformed(_)
+                | Self::TooLarge { .. }
+        )
+    }
+
+    /// Whether the same call may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Timeout(_) => true,
+            Self::Agent(error) => matches!(error.kind, Kind::Unavailable | Kind::ResourceExhausted),
+            _ => false,
+        }
+    }
+}
+
+impl From<AgentError> for Error {
+    fn from(error: AgentError) -> Self {
+        Self::Agent(Box::new(error))
+    }
+}

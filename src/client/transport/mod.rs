@@ -1,0 +1,25 @@
+//! The bindings: each makes HTTP requests out of calls, and replies out of what comes back.
+//!
+//! A transport is a [`tower::Service`] of one [`Target`]; layers go around it. No binding may behave differently from the
+//! others: what a caller sees of an error is its kind.
+
+mod grpc;
+pub(super) mod status;
+
+use tower::util::BoxCloneSyncService;
+
+use super::connections::Connections;
+use super::settings::ClientSettings;
+use super::{Call, Error, Reply, Target};
+use crate::context::Binding;
+
+/// Whatever makes calls: a binding, or one with layers around it.
+pub type Transport = BoxCloneSyncService<Call, Reply, Error>;
+
+/// The binding of a target.
+pub fn transport(target: &Target, connections: &Connections, settings: &ClientSettings) -> Transport {
+    match target.binding {
+        Binding::Grpc => BoxCloneSyncService::new(grpc::Grpc::new(target, connections, settings)),
+        Binding::JsonRpc | Binding::HttpJson => unreachable!("made by its own transport"),
+    }
+}
