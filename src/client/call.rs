@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::Error;
 use super::events::EventStream;
 use crate::access::Method;
+use crate::config::Secret;
 use crate::pb::{
     AgentCard, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
     GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
@@ -86,6 +87,8 @@ pub struct Call {
     /// Service parameters (specification 3.2.6): headers of HTTP, metadata of gRPC. Secrets among them are marked
     /// sensitive. What a connection says of itself is not theirs to say.
     pub parameters: HeaderMap,
+    /// What goes into the query of the HTTP bindings: an API key whose scheme says so (specification 4.5.2).
+    pub query: Vec<(String, Secret<String>)>,
 }
 
 impl Call {
@@ -99,7 +102,11 @@ impl Call {
         {
             parameters.insert(IDEMPOTENCY_KEY, key);
         }
-        Self { request, parameters }
+        Self {
+            request,
+            parameters,
+            query: Vec::new(),
+        }
     }
 
     /// The operation.

@@ -54,6 +54,7 @@ impl Grpc {
         let Call {
             request,
             mut parameters,
+            ..
         } = call;
         if let Ok(version) = HeaderValue::from_str(&self.target.version) {
             parameters.insert("a2a-version", version);
