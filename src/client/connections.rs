@@ -39,11 +39,13 @@ impl Connections {
             timeout: settings.timeout,
             response_bytes_max: settings.card_bytes_max,
             connections_max: settings.connections_max,
+            // Whoever makes many calls at once makes them again.
+            idle_per_host_max: settings.connections_max,
             ..EgressSettings::default()
         };
         let egress = Egress::with_tls(limits, tls, &Shutdown::new());
         Ok(Self {
-            http2: egress.http2_channel(policy.clone()),
+            http2: egress.http2_channel(policy.clone(), settings.ping_interval),
             http: egress.channel(policy.clone()),
             documents: egress.client(policy),
         })
