@@ -4,7 +4,9 @@
 //! what comes back is a [`Reply`] or an [`Error`], the same on every binding. All connections go through the egress guard.
 
 pub mod call;
+pub mod layers;
 pub mod receiver;
+pub mod streams;
 pub mod transport;
 
 mod card;
@@ -13,6 +15,7 @@ mod credential;
 mod endpoint;
 mod error;
 mod events;
+mod many;
 mod operations;
 mod push_admin;
 mod settings;
@@ -25,6 +28,7 @@ pub use credential::Credential;
 pub use endpoint::{Address, AddressError};
 pub use error::{AgentError, Error};
 pub use events::{Event, EventStream};
+pub use many::{at_once, discover_many, send_many};
 pub use operations::Client;
 pub use push_admin::PushAdminClient;
 pub use settings::ClientSettings;
