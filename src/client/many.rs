@@ -43,7 +43,10 @@ pub async fn send_many(
     sends: impl IntoIterator<Item = (Client, SendMessageRequest)>,
     limit: usize,
 ) -> Vec<Result<SendMessageResponse, Error>> {
-    at_once(sends, limit, |(client, request)| async move { client.send(request).await }).await
+    at_once(sends, limit, |(client, request)| async move {
+        client.send(request).await
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod bad_input;
 mod binary;
 mod canary;
 mod cards_signed;
+mod client_stack;
+mod client_streams;
 mod config_files;
 mod damage;
 mod db_commands;

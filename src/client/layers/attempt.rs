@@ -131,7 +131,9 @@ impl Member {
     /// whoever ends the call from outside would leave nothing to say.
     async fn in_time(&self, call: Call) -> Result<Reply, Error> {
         let began = Instant::now();
-        let own = is_read(call.method()).then(|| began.checked_add(self.attempt_timeout)).flatten();
+        let own = is_read(call.method())
+            .then(|| began.checked_add(self.attempt_timeout))
+            .flatten();
         let deadline = [call.deadline, own].into_iter().flatten().min();
         let answer = {
             let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,7 +192,11 @@ mod tests {
         };
         let received = script.received();
         let parsed = received.iter().map(|call| {
-            TraceContext::parse(&text(call, "traceparent").unwrap(), text(call, "tracestate").as_deref()).unwrap()
+            TraceContext::parse(
+                &text(call, "traceparent").unwrap(),
+                text(call, "tracestate").as_deref(),
+            )
+            .unwrap()
         });
         parsed.collect()
     }
@@ -201,8 +207,10 @@ mod tests {
         let member = member(&script, Vec::new());
         let mut call = get();
         let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        call.parameters.insert("traceparent", HeaderValue::from_static(parent));
-        call.parameters.insert("tracestate", HeaderValue::from_static("a=b"));
+        call.parameters
+            .insert("traceparent", HeaderValue::from_static(parent));
+        call.parameters
+            .insert("tracestate", HeaderValue::from_static("a=b"));
         for _ in 0..2 {
             member.make(call.clone()).await.unwrap();
         }
@@ -214,7 +222,8 @@ mod tests {
         assert_eq!(seen[0].tracestate.as_deref(), Some("a=b"));
 
         // What is no trace, and its state, go no further.
-        call.parameters.insert("traceparent", HeaderValue::from_static("00-0-0-00"));
+        call.parameters
+            .insert("traceparent", HeaderValue::from_static("00-0-0-00"));
         member.make(call).await.unwrap();
         member.make(get()).await.unwrap();
         let seen = traces(&script);
@@ -239,7 +248,8 @@ mod tests {
     impl Interceptor for Notes {
         fn before(&self, call: &mut Call, target: &Target) -> Result<(), Error> {
             self.note("before", call.method(), target);
-            call.parameters.append("x-note", HeaderValue::from_static(self.name));
+            call.parameters
+                .append("x-note", HeaderValue::from_static(self.name));
             if self.refuses {
                 return Err(Error::NotSupported("no".to_owned()));
             }
@@ -248,7 +258,9 @@ mod tests {
 
         fn after(&self, method: Method, reply: &mut Reply, target: &Target) {
             self.note("after", method, target);
-            reply.parameters.append("x-note", HeaderValue::from_static(self.name));
+            reply
+                .parameters
+                .append("x-note", HeaderValue::from_static(self.name));
         }
 
         fn on_error(&self, method: Method, error: &Error, target: &Target) {
@@ -275,21 +287,39 @@ mod tests {
         let reply = both.make(get()).await.unwrap();
         assert_eq!(
             taken(),
-            ["a before GetTask t", "b before GetTask t", "b after GetTask t", "a after GetTask t"]
+            [
+                "a before GetTask t",
+                "b before GetTask t",
+                "b after GetTask t",
+                "a after GetTask t"
+            ]
         );
-        assert_eq!(reply.parameters.get_all("x-note").iter().collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(
+            reply.parameters.get_all("x-note").iter().collect::<Vec<_>>(),
+            ["b", "a"]
+        );
         let sent = &script.received()[0].parameters;
         assert_eq!(sent.get_all("x-note").iter().collect::<Vec<_>>(), ["a", "b"]);
 
         assert!(both.make(send()).await.is_err());
-        assert_eq!(taken()[2..], ["b UNREACHABLE SendMessage t", "a UNREACHABLE SendMessage t"]);
+        assert_eq!(
+            taken()[2..],
+            ["b UNREACHABLE SendMessage t", "a UNREACHABLE SendMessage t"]
+        );
 
-        let refusing = member(&script, vec![notes("a", false), notes("b", true), notes("c", false)]);
+        let refusing = member(
+            &script,
+            vec![notes("a", false), notes("b", true), notes("c", false)],
+        );
         let error = refusing.make(get()).await.unwrap_err();
         assert!(matches!(error, Error::NotSupported(_)));
         assert_eq!(
             taken(),
-            ["a before GetTask t", "b before GetTask t", "a NOT_SUPPORTED GetTask t"]
+            [
+                "a before GetTask t",
+                "b before GetTask t",
+                "a NOT_SUPPORTED GetTask t"
+            ]
         );
         assert_eq!(script.calls(), 2, "a refused call is not made");
     }
@@ -305,6 +335,9 @@ mod tests {
         call.deadline = Some(Instant::now() + Duration::from_secs(300));
         assert!(matches!(member.make(call).await, Err(Error::Timeout(_))));
         assert_eq!(began.elapsed(), Duration::from_secs(330));
-        assert!(member.make(send()).await.is_ok(), "nobody said how long it may take");
+        assert!(
+            member.make(send()).await.is_ok(),
+            "nobody said how long it may take"
+        );
     }
 }

@@ -62,7 +62,9 @@ fn choose(members: &[Member], among: &[usize]) -> Result<(usize, Pass), Error> {
         }
         free.retain(|other| *other != index);
     }
-    let left = among.iter().filter_map(|index| members[*index].breaker.check().err());
+    let left = among
+        .iter()
+        .filter_map(|index| members[*index].breaker.check().err());
     Err(left_alone(members, left.min().unwrap_or_default()))
 }
 
@@ -179,7 +181,10 @@ mod tests {
             let error = balanced.oneshot(get()).await.unwrap_err();
             assert!(matches!(error, Error::HeldBack(_)), "{error}");
             assert!(error.to_string().contains("10000 ms"), "{error}");
-            assert!(scripts.iter().all(|script| script.calls() == 5), "each is asked once by a call");
+            assert!(
+                scripts.iter().all(|script| script.calls() == 5),
+                "each is asked once by a call"
+            );
         }
     }
 }

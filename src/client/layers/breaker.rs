@@ -195,7 +195,10 @@ mod tests {
 
         tokio::time::advance(Duration::from_millis(1)).await;
         let probe = breaker.enter().ok().unwrap();
-        assert!(breaker.enter().is_err() && breaker.check().is_err(), "one at a time");
+        assert!(
+            breaker.enter().is_err() && breaker.check().is_err(),
+            "one at a time"
+        );
         // A probe that came to nothing leaves its place to another one.
         drop(probe);
         breaker.enter().ok().unwrap().settle(true);

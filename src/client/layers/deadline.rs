@@ -15,7 +15,10 @@ pub(super) fn timed(inner: impl Step, limit: Duration) -> impl Step {
         async move {
             let began = Instant::now();
             // A limit beyond all time is none.
-            call.deadline = [call.deadline, began.checked_add(limit)].into_iter().flatten().min();
+            call.deadline = [call.deadline, began.checked_add(limit)]
+                .into_iter()
+                .flatten()
+                .min();
             let Some(deadline) = call.deadline else {
                 return inner.oneshot(call).await;
             };
@@ -40,7 +43,10 @@ mod tests {
             assert_eq!(answer.is_ok(), is_answered, "{takes}");
             assert!(began.elapsed() <= limit);
             if let Err(error) = answer {
-                assert!(matches!(error, Error::Timeout(after) if after == limit), "{error}");
+                assert!(
+                    matches!(error, Error::Timeout(after) if after == limit),
+                    "{error}"
+                );
                 assert_eq!(script.dropped(), 1, "nobody waits for it any more");
             }
         }
@@ -56,6 +62,11 @@ mod tests {
             let answer = timed(script.transport(), limit).oneshot(call).await;
             assert!(matches!(answer, Err(Error::Timeout(after)) if after == soon));
         }
-        assert!(timed(script.transport(), Duration::MAX).oneshot(get()).await.is_ok());
+        assert!(
+            timed(script.transport(), Duration::MAX)
+                .oneshot(get())
+                .await
+                .is_ok()
+        );
     }
 }

@@ -32,7 +32,9 @@ struct Hedge {
 impl Hedge {
     /// How late an answer has to be for a second call.
     fn delay(&self) -> Duration {
-        let HedgeSettings { delay, percentile, .. } = self.settings;
+        let HedgeSettings {
+            delay, percentile, ..
+        } = self.settings;
         let Some(percentile) = percentile else {
             return delay;
         };
@@ -89,7 +91,11 @@ async fn race<F: Future<Output = Result<Reply, Error>> + Unpin>(first: F, second
 }
 
 /// Makes reads twice that are late.
-pub(super) fn hedged(inner: impl Step, settings: &HedgeSettings, metrics: &ClientMetrics) -> impl Step {
+pub(super) fn hedged<S: Step>(
+    inner: S,
+    settings: &HedgeSettings,
+    metrics: &ClientMetrics,
+) -> impl Step + use<S> {
     let hedge = Arc::new(Hedge {
         budget: budget(settings.budget_ratio, settings.budget_per_second),
         settings: settings.clone(),

@@ -53,7 +53,7 @@ impl Gate {
 }
 
 /// Lets through what the settings allow at once.
-pub(super) fn limited(inner: impl Step, settings: &ConcurrencySettings) -> impl Step {
+pub(super) fn limited<S: Step>(inner: S, settings: &ConcurrencySettings) -> impl Step + use<S> {
     let gate = Arc::new(Gate {
         places: Arc::new(Semaphore::new(
             settings.calls_max.clamp(1, Semaphore::MAX_PERMITS),
@@ -91,7 +91,9 @@ mod tests {
         let answers = join_all((0..10).map(|_| limited.clone().oneshot(get()))).await;
         assert_eq!(began.elapsed(), Duration::from_secs(3));
         assert_eq!((script.calls(), script.most_at_once()), (7, 3));
-        let held = answers.iter().filter(|answer| matches!(answer, Err(Error::HeldBack(_))));
+        let held = answers
+            .iter()
+            .filter(|answer| matches!(answer, Err(Error::HeldBack(_))));
         assert_eq!(held.count(), 3);
         assert!(limited.oneshot(get()).await.is_ok(), "there is room again");
     }

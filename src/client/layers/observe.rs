@@ -10,7 +10,7 @@ use super::metrics::ClientMetrics;
 use crate::client::Call;
 
 /// Counts calls, and puts each into a span.
-pub(super) fn observed(inner: impl Step, metrics: &ClientMetrics) -> impl Step {
+pub(super) fn observed<S: Step>(inner: S, metrics: &ClientMetrics) -> impl Step + use<S> {
     let metrics = metrics.clone();
     service_fn(move |call: Call| {
         let (inner, metrics) = (inner.clone(), metrics.clone());

@@ -20,17 +20,21 @@ const BUDGET_SPAN: Duration = Duration::from_secs(10);
 
 /// A budget of so many more calls per call, and so many per second in any case.
 pub(super) fn budget(ratio: f32, per_second: u32) -> TpsBudget {
-    let ratio = if ratio.is_nan() { 0.0 } else { ratio.clamp(0.0, 1.0) };
+    let ratio = if ratio.is_nan() {
+        0.0
+    } else {
+        ratio.clamp(0.0, 1.0)
+    };
     TpsBudget::new(BUDGET_SPAN, per_second.min(1_000_000), ratio)
 }
 
 /// Repeats calls; sends as well if the agent is known to run each of them once.
-pub(super) fn retried(
-    inner: impl Step,
+pub(super) fn retried<S: Step>(
+    inner: S,
     settings: &RetrySettings,
     sends_once: bool,
     metrics: &ClientMetrics,
-) -> impl Step {
+) -> impl Step + use<S> {
     let shared = Shared {
         budget: budget(settings.budget_ratio, settings.budget_per_second),
         settings: settings.clone(),
@@ -141,7 +145,12 @@ mod tests {
 
     fn over(script: &Script, sends_once: bool) -> (impl Step, ClientMetrics) {
         let metrics = ClientMetrics::default();
-        let step = retried(script.transport(), &RetrySettings::default(), sends_once, &metrics);
+        let step = retried(
+            script.transport(),
+            &RetrySettings::default(),
+            sends_once,
+            &metrics,
+        );
         (step, metrics)
     }
 
@@ -157,23 +166,38 @@ mod tests {
         assert_eq!((script.calls(), metrics.report().retries), (4, 3));
         // 100, 200 and 400 ms at most, and a millisecond each at least.
         let took = began.elapsed();
-        assert!(took >= Duration::from_millis(3) && took <= Duration::from_millis(702), "{took:?}");
+        assert!(
+            took >= Duration::from_millis(3) && took <= Duration::from_millis(702),
+            "{took:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_gives_up_after_the_last_attempt() {
         let script = failing(unreachable);
         let (retried, metrics) = over(&script, false);
-        assert!(matches!(retried.oneshot(send()).await, Err(Error::Unreachable { .. })));
+        assert!(matches!(
+            retried.oneshot(send()).await,
+            Err(Error::Unreachable { .. })
+        ));
         assert_eq!((script.calls(), metrics.report().retries), (4, 3));
     }
 
     /// What is made again: (call, error, agent runs each send once) and how often it is made in all.
     #[tokio::test(start_paused = true)]
     async fn only_what_is_harmless_twice_is_made_again() {
-        let create = || Call::new(Request::CreateTaskPushNotificationConfig(TaskPushNotificationConfig::default()));
+        let create = || {
+            Call::new(Request::CreateTaskPushNotificationConfig(
+                TaskPushNotificationConfig::default(),
+            ))
+        };
         let cancel = || Call::new(Request::CancelTask(CancelTaskRequest::default()));
-        let subscribe = || Call::new(Request::SubscribeToTask(SubscribeToTaskRequest::default(), Some(3)));
+        let subscribe = || {
+            Call::new(Request::SubscribeToTask(
+                SubscribeToTaskRequest::default(),
+                Some(3),
+            ))
+        };
         let unavailable = || refused(Kind::Unavailable, None);
         let nameless = || {
             let mut call = send();
@@ -212,7 +236,11 @@ mod tests {
         assert!(retried.oneshot(call).await.is_err());
         let received = script.received();
         assert_eq!(received.len(), 4);
-        assert!(received.iter().all(|call| call.parameters[IDEMPOTENCY_KEY] == key));
+        assert!(
+            received
+                .iter()
+                .all(|call| call.parameters[IDEMPOTENCY_KEY] == key)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -232,7 +260,10 @@ mod tests {
         let (retried, metrics) = over(&script, false);
         let began = Instant::now();
         let answer = timed(retried, Duration::from_secs(30)).oneshot(get()).await;
-        assert!(matches!(answer, Err(Error::Agent(_))), "the agent's own error, not that of the clock");
+        assert!(
+            matches!(answer, Err(Error::Agent(_))),
+            "the agent's own error, not that of the clock"
+        );
         assert_eq!((script.calls(), metrics.report().retries), (2, 1));
         assert_eq!(began.elapsed(), Duration::from_secs(20));
     }

@@ -36,7 +36,9 @@ impl Accumulator {
     /// [`Error::TooLarge`] when that would be too much; [`Error::Malformed`] when the event is empty or of another task.
     /// What was there stays.
     pub fn add(&mut self, event: StreamResponse) -> Result<(), Error> {
-        let payload = event.payload.ok_or_else(|| malformed("an event without content"))?;
+        let payload = event
+            .payload
+            .ok_or_else(|| malformed("an event without content"))?;
         let before = match payload {
             Payload::Task(_) | Payload::Message(_) => 0,
             Payload::StatusUpdate(_) | Payload::ArtifactUpdate(_) => self.bytes,
@@ -135,101 +137,21 @@ fn malformed(what: &str) -> Error {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pb::{Part, TaskStatus, part};
-
-    pub(in crate::client::streams) fn part(text: &str) -> Part {
-        Part {
-            content: Some(part::Content::Text(text.to_owned())),
-            ..Part::default()
-        }
-    }
-
-    pub(in crate::client::streams) fn task(id: &str) -> StreamResponse {
-        let task = Task {
-            id: id.to_owned(),
-            context_id: "c".to_owned(),
-            status: Some(TaskStatus {
-                state: TaskState::Submitted.into(),
-                ..TaskStatus::default()
-            }),
-            ..Task::default()
-        };
-        StreamResponse {
-            payload: Some(Payload::Task(task)),
-        }
-    }
-
-    pub(in crate::client::streams) fn status(state: TaskState, said: Option<&str>) -> StreamResponse {
-        let message = said.map(|id| Message {
-            message_id: id.to_owned(),
-            ..Message::default()
-        });
-        let update = TaskStatusUpdateEvent {
-            task_id: "t".to_owned(),
-            context_id: "c".to_owned(),
-            status: Some(TaskStatus {
-                state: state.into(),
-                message,
-                timestamp: None,
-            }),
-            ..TaskStatusUpdateEvent::default()
-        };
-        StreamResponse {
-            payload: Some(Payload::StatusUpdate(update)),
-        }
-    }
-
-    pub(in crate::client::streams) fn chunk(id: &str, texts: &[&str], append: bool) -> StreamResponse {
-        let update = TaskArtifactUpdateEvent {
-            task_id: "t".to_owned(),
-            context_id: "c".to_owned(),
-            artifact: Some(Artifact {
-                artifact_id: id.to_owned(),
-                parts: texts.iter().map(|text| part(text)).collect(),
-                ..Artifact::default()
-            }),
-            append,
-            ..TaskArtifactUpdateEvent::default()
-        };
-        StreamResponse {
-            payload: Some(Payload::ArtifactUpdate(update)),
-        }
-    }
-
-    pub(in crate::client::streams) fn sum(events: &[StreamResponse]) -> Task {
-        let mut all = Accumulator::new(usize::MAX);
-        for event in events {
-            all.add(event.clone()).unwrap();
-        }
-        all.into_task().unwrap()
-    }
-
-    /// Any run of a task, as agents may send it.
-    pub(in crate::client::streams) fn run() -> impl Strategy<Value = Vec<StreamResponse>> {
-        let update = prop_oneof![
-            (any::<bool>(), "[a-z]{1,3}").prop_map(|(says, id)| status(TaskState::Working, says.then_some(id.as_str()))),
-            ("[xyz]", proptest::collection::vec("[a-z]{0,4}", 1..3), any::<bool>()).prop_map(|(id, texts, append)| {
-                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-                chunk(&id, &texts, append)
-            }),
-        ];
-        proptest::collection::vec(update, 0..20).prop_map(|updates| {
-            let mut events = vec![task("t")];
-            events.extend(updates);
-            events.push(status(TaskState::Completed, None));
-            events
-        })
-    }
+    use crate::client::streams::tests::{chunk, run, status, sum, task};
 
     #[test]
     fn an_agent_need_not_send_the_task_first() {
         let task = sum(&[status(TaskState::Working, None), chunk("x", &["1"], true)]);
         assert_eq!((task.id.as_str(), task.context_id.as_str()), ("t", "c"));
-        assert_eq!(task.artifacts.len(), 1, "a chunk of an unknown artifact begins it");
+        assert_eq!(
+            task.artifacts.len(),
+            1,
+            "a chunk of an unknown artifact begins it"
+        );
     }
 
     #[test]
@@ -260,7 +182,9 @@ pub(super) mod tests {
         }
         let long = chunk("x", &["1234567890"; 20], false);
         assert!(matches!(all.add(long), Err(Error::TooLarge { limit: 200, .. })));
-        let few = (0..1_000).take_while(|_| all.add(chunk("x", &["1"], true)).is_ok()).count();
+        let few = (0..1_000)
+            .take_while(|_| all.add(chunk("x", &["1"], true)).is_ok())
+            .count();
         assert!((2..20).contains(&few), "{few}");
     }
 
@@ -272,13 +196,13 @@ pub(super) mod tests {
             let mut taken = Vec::new();
             for event in events {
                 let payload = event.payload.clone().unwrap();
-                match &mut expected {
-                    None => {
-                        let Payload::Task(task) = payload else { unreachable!() };
-                        expected = Some(task);
-                    }
-                    Some(task) if crate::task::apply(task, payload, usize::MAX).is_err() => continue,
-                    Some(_) => {}
+                let is_taken = match (&mut expected, payload) {
+                    (None, Payload::Task(task)) => expected.replace(task).is_none(),
+                    (Some(task), payload) => crate::task::apply(task, payload, usize::MAX).is_ok(),
+                    (None, _) => false,
+                };
+                if !is_taken {
+                    continue;
                 }
                 taken.push(event);
             }

@@ -4,6 +4,8 @@
 mod accumulate;
 mod reconcile;
 mod resume;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use accumulate::Accumulator;

@@ -8,7 +8,8 @@ use prost::Message as _;
 
 use crate::pb::stream_response::Payload;
 use crate::pb::{
-    Artifact, Part, StreamResponse, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus, TaskStatusUpdateEvent,
+    Artifact, Part, StreamResponse, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus,
+    TaskStatusUpdateEvent,
 };
 use crate::task::is_terminal;
 
@@ -159,8 +160,8 @@ impl Seen {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::accumulate::tests::{chunk, run, status, sum, task};
     use super::*;
+    use crate::client::streams::tests::{chunk, run, status, sum, task};
 
     proptest! {
         /// Wherever the stream broke: what was seen and what is told as missed add up to the task, and no part that was

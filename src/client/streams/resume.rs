@@ -66,7 +66,13 @@ pub(in crate::client) fn resumed(
         async move {
             let reply = inner.oneshot(call).await?;
             match (more, reply) {
-                (Some(more), Reply { answer: Answer::Events(events), parameters }) => Ok(Reply {
+                (
+                    Some(more),
+                    Reply {
+                        answer: Answer::Events(events),
+                        parameters,
+                    },
+                ) => Ok(Reply {
                     answer: Answer::Events(more.over(events)),
                     parameters,
                 }),
@@ -96,7 +102,13 @@ struct Resumption<S> {
 }
 
 impl<S: Step> Resumption<S> {
-    fn new(call: &Call, inner: S, settings: &ResumeSettings, sends_once: bool, metrics: &ClientMetrics) -> Self {
+    fn new(
+        call: &Call,
+        inner: S,
+        settings: &ResumeSettings,
+        sends_once: bool,
+        metrics: &ClientMetrics,
+    ) -> Self {
         let mut call = call.clone();
         let (task_id, generation, is_harmless) = match &call.request {
             Request::SubscribeToTask(request, generation) => (request.id.clone(), *generation, true),
@@ -142,12 +154,10 @@ impl<S: Step> Resumption<S> {
                 return Some(Ok(event));
             }
             let broke = match self.events.as_mut()?.next().await {
-                Some(Ok(event)) => {
-                    match self.take(event) {
-                        Some(event) => return Some(Ok(event)),
-                        None => continue,
-                    }
-                }
+                Some(Ok(event)) => match self.take(event) {
+                    Some(event) => return Some(Ok(event)),
+                    None => continue,
+                },
                 Some(Err(error)) => Some(error),
                 None => None,
             };

@@ -8,8 +8,8 @@ use super::Accumulator;
 use crate::client::{Client, Error, EventStream};
 use crate::error::Kind;
 use crate::pb::send_message_response::Payload;
-use crate::pb::{GetTaskRequest, Message, SendMessageConfiguration, SendMessageRequest, SendMessageResponse, Task};
-use crate::task::is_settled;
+use crate::pb::{GetTaskRequest, Message, SendMessageConfiguration, SendMessageRequest, Task};
+use crate::task::{is_interrupted, is_settled};
 
 /// How to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,12 +80,10 @@ impl Client {
     /// See [`WaitError`].
     pub async fn send_and_wait(&self, request: SendMessageRequest, wait: &Wait) -> Result<Waited, WaitError> {
         let mut task_id = request.message.as_ref().map(|message| message.task_id.clone());
-        within(wait, &mut task_id, async |task_id| {
-            match wait.mode {
-                WaitMode::Blocking => self.send_until(request, false, wait, task_id).await,
-                WaitMode::Polling => self.send_until(request, true, wait, task_id).await,
-                WaitMode::Streaming => self.stream_until(request, wait, task_id).await,
-            }
+        within(wait, &mut task_id, async |task_id| match wait.mode {
+            WaitMode::Blocking => self.send_until(request, false, wait, task_id).await,
+            WaitMode::Polling => self.send_until(request, true, wait, task_id).await,
+            WaitMode::Streaming => self.stream_until(request, wait, task_id).await,
         })
         .await
     }
@@ -114,31 +112,25 @@ impl Client {
         wait: &Wait,
         task_id: &mut Option<String>,
     ) -> Result<Waited, Error> {
-        let ask = asking(&request);
-        let configuration = request.configuration.get_or_insert_with(SendMessageConfiguration::default);
+        let (ask, continues) = (asking(&request), continues(&request));
+        let configuration = request
+            .configuration
+            .get_or_insert_with(SendMessageConfiguration::default);
         configuration.return_immediately = at_once;
-        let answer = self.send(request).await?;
-        self.settled(answer, ask, wait, task_id).await
-    }
-
-    async fn settled(
-        &self,
-        answer: SendMessageResponse,
-        ask: GetTaskRequest,
-        wait: &Wait,
-        task_id: &mut Option<String>,
-    ) -> Result<Waited, Error> {
-        match answer.payload {
+        match self.send(request).await?.payload {
             Some(Payload::Message(message)) => Ok(Waited::Message(message)),
             Some(Payload::Task(task)) => {
                 *task_id = Some(task.id.clone());
-                if has_settled(&task) {
+                let is_stale = continues && at_once && is_waiting(&task);
+                if has_settled(&task) && !is_stale {
                     return Ok(Waited::Task(task));
                 }
                 let ask = GetTaskRequest { id: task.id, ..ask };
                 self.poll(ask, wait).await.map(Waited::Task)
             }
-            None => Err(Error::Malformed("it holds neither a task nor a message".to_owned())),
+            None => Err(Error::Malformed(
+                "it holds neither a task nor a message".to_owned(),
+            )),
         }
     }
 
@@ -152,10 +144,13 @@ impl Client {
         let events = match self.send_streaming(request.clone()).await {
             Ok(events) => events,
             // The message was not taken, so it may be sent in another way.
-            Err(error) if can_not_stream(&error) => return self.send_until(request, true, wait, task_id).await,
+            Err(error) if can_not_stream(&error) => {
+                return self.send_until(request, true, wait, task_id).await;
+            }
             Err(error) => return Err(error),
         };
-        let error = match added_up(events, wait, task_id).await {
+        let added_up = added_up(events, continues(&request), wait.bytes_max, task_id).await;
+        let error = match added_up {
             Ok(Some(waited)) => return Ok(waited),
             Ok(None) => Error::Malformed("the stream ended without a task".to_owned()),
             Err(error) => error,
@@ -195,15 +190,18 @@ impl Client {
 /// What a stream adds up to, if it comes to an end of the task.
 async fn added_up(
     mut events: EventStream,
-    wait: &Wait,
+    continues: bool,
+    bytes_max: usize,
     task_id: &mut Option<String>,
 ) -> Result<Option<Waited>, Error> {
-    let mut all = Accumulator::new(wait.bytes_max);
+    let mut all = Accumulator::new(bytes_max);
+    let mut may_be_stale = continues;
     while let Some(event) = events.message().await? {
         all.add(event)?;
         if let Some(task) = all.task() {
             *task_id = Some(task.id.clone());
-            if has_settled(task) {
+            let is_stale = std::mem::take(&mut may_be_stale) && is_waiting(task);
+            if has_settled(task) && !is_stale {
                 break;
             }
         }
@@ -234,12 +232,31 @@ async fn within<T>(
 
 /// UNSPECIFIED is neither an end nor a question: what an agent has not said may still come.
 fn has_settled(task: &Task) -> bool {
-    task.status.as_ref().is_some_and(|status| is_settled(status.state()))
+    task.status
+        .as_ref()
+        .is_some_and(|status| is_settled(status.state()))
+}
+
+/// Whether the task waits for its caller. Right behind a message that continues it, that may be the state in which the
+/// message found it.
+fn is_waiting(task: &Task) -> bool {
+    task.status
+        .as_ref()
+        .is_some_and(|status| is_interrupted(status.state()))
+}
+
+/// Whether the message is for a task that is there already.
+fn continues(request: &SendMessageRequest) -> bool {
+    let message = request.message.as_ref();
+    message.is_some_and(|message| !message.task_id.is_empty())
 }
 
 fn can_not_stream(error: &Error) -> bool {
     matches!(error, Error::NotSupported(_))
-        || matches!(error.kind(), Some(Kind::UnsupportedOperation | Kind::MethodNotFound))
+        || matches!(
+            error.kind(),
+            Some(Kind::UnsupportedOperation | Kind::MethodNotFound)
+        )
 }
 
 /// The question for the task of a send, but for its id.
