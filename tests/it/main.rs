@@ -6,6 +6,8 @@ mod binary;
 mod canary;
 mod cards_signed;
 mod client;
+mod client_stack;
+mod client_streams;
 mod config_files;
 mod damage;
 mod db_commands;
