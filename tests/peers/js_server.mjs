@@ -90,7 +90,7 @@ const grpcPort = await new Promise((resolve, reject) => service.bindAsync('127.0
 const known = card(http.address().port, grpcPort);
 const pushes = new InMemoryPushNotificationStore();
 const requestHandler = new DefaultRequestHandler(known, new InMemoryTaskStore(), new Scripted(), undefined, pushes,
-  new DefaultPushNotificationSender(pushes), extended(known));
+  new DefaultPushNotificationSender(pushes), () => extended(known));
 const options = { requestHandler, userBuilder: UserBuilder.noAuthentication };
 service.addService(A2AService, grpcService(options));
 app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler }));
