@@ -2,6 +2,7 @@
 //! and what it has shown.
 
 mod baseline;
+mod callers;
 mod client;
 mod cost;
 mod hostile;
@@ -88,6 +89,9 @@ fn run(options: &Options) -> Outcome {
         }
         if wanted(What::Push) {
             push::run(options).await?;
+        }
+        if wanted(What::Client) {
+            callers::run(options).await?;
         }
         Ok(())
     })

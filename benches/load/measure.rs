@@ -53,12 +53,21 @@ impl Gauge {
 
     /// Lets the running load warm up, then watches it and its server for a while.
     pub async fn watch(&self, server: &Server, options: &Options) -> Outcome<Sample> {
+        self.watch_cpu(|| server.cpu(), options).await
+    }
+
+    /// The same with the processor time of something else.
+    pub async fn watch_cpu(
+        &self,
+        used: impl Fn() -> Outcome<Duration>,
+        options: &Options,
+    ) -> Outcome<Sample> {
         tokio::time::sleep(options.warm_up).await;
-        let (cpu, start) = (server.cpu()?, Instant::now());
+        let (cpu, start) = (used()?, Instant::now());
         self.open.store(true, Ordering::Relaxed);
         tokio::time::sleep(options.seconds).await;
         self.open.store(false, Ordering::Relaxed);
-        let (elapsed, cpu) = (start.elapsed(), server.cpu()?.saturating_sub(cpu));
+        let (elapsed, cpu) = (start.elapsed(), used()?.saturating_sub(cpu));
         if let Some(failure) = self.failure.lock().expect("nobody panics with it").take() {
             return Err(failure.into());
         }
@@ -80,7 +89,7 @@ impl Gauge {
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     pub per_second: f64,
-    /// Server CPU for one unit of work.
+    /// CPU for one unit of work: the server's, or of `client` the caller's.
     pub cpu_us: f64,
     pub p50_us: f64,
     pub p99_us: f64,

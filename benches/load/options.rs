@@ -18,6 +18,7 @@ WHAT
   secure     what a JWT, roles, quotas and audit cost a unary call over mutual TLS
   hostile    latency of healthy callers, and memory, without and with each of a dozen attacks
   push       deliveries to webhooks per second and their cost, and what callers notice of them
+  client     what a call costs this library's client, by every binding
   all        all of these
 
 OPTIONS
@@ -44,6 +45,7 @@ pub enum What {
     Secure,
     Hostile,
     Push,
+    Client,
     All,
     Help,
     /// Commits single rows for a while.
@@ -128,6 +130,7 @@ impl Options {
                 "secure" => options.what = What::Secure,
                 "hostile" => options.what = What::Hostile,
                 "push" => options.what = What::Push,
+                "client" => options.what = What::Client,
                 machine::TOUCH_MEMORY => options.what = What::TouchMemory,
                 "--single-rows" => options.what = What::SingleRows,
                 "all" => options.what = What::All,

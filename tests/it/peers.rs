@@ -56,7 +56,7 @@ fn run(mut command: Command) -> Output {
 }
 
 /// The interpreter, and proof that the packages for it are there.
-fn node() -> PathBuf {
+pub fn node() -> PathBuf {
     let packages = root().join("target/peers/node/node_modules");
     assert!(
         packages.exists(),

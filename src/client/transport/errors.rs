@@ -22,6 +22,8 @@ use crate::error::{A2A_DOMAIN, Kind, Violation};
 pub(super) const BYTES_MAX: usize = 64 << 10;
 /// The most bytes of each text in it.
 const TEXT_BYTES_MAX: usize = 4 << 10;
+/// Characters of it that stand in a sentence of ours.
+const QUOTED_CHARS_MAX: usize = 200;
 /// The most details, and the most entries of each.
 pub(super) const DETAILS_MAX: usize = 64;
 
@@ -223,6 +225,11 @@ impl Details {
 fn delay(value: &Value) -> Option<Duration> {
     let seconds: f64 = value.as_str()?.strip_suffix('s')?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// As much of what a stranger has written as stands in a sentence of ours.
+pub(super) fn brief(text: &str) -> String {
+    text.chars().take(QUOTED_CHARS_MAX).collect()
 }
 
 /// As much of a text as is kept.

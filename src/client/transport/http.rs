@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use super::stream::Events;
 use super::{errors, message};
@@ -29,9 +29,6 @@ const VERSION: HeaderName = HeaderName::from_static("a2a-version");
 
 /// What streams come as.
 const EVENT_STREAM: &str = "text/event-stream";
-
-/// Characters of a stranger's header that are shown.
-const SHOWN_CHARS_MAX: usize = 200;
 
 /// How answers stand in their binding's envelope.
 pub(super) trait Envelope: Clone + Send + Sync + 'static {
@@ -92,9 +89,19 @@ impl Http {
         outgoing: Outgoing,
         envelope: impl Envelope,
     ) -> Result<Reply, Error> {
-        let deadline = Instant::now() + self.settings.timeout;
+        let limit = self.settings.timeout;
+        let answered = timeout(limit, self.exchange(method, outgoing, envelope)).await;
+        answered.unwrap_or(Err(Error::Timeout(limit)))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        outgoing: Outgoing,
+        envelope: impl Envelope,
+    ) -> Result<Reply, Error> {
         let accept = outgoing.accept;
-        let (head, body) = self.head(self.request(outgoing), deadline).await?;
+        let (head, body) = self.head(self.request(outgoing)).await?;
         if method.is_streaming()
             && head.status.is_success()
             && is_media(&head.headers, |kind| kind == EVENT_STREAM)
@@ -109,9 +116,9 @@ impl Http {
             true => self.settings.answer_bytes_max,
             false => errors::BYTES_MAX.min(self.settings.answer_bytes_max),
         };
-        let body = match self.whole(body, limit, deadline).await {
+        let body = match self.whole(body, limit).await {
             // What is wrong is in the status already.
-            Err(Error::TooLarge { .. }) if !head.status.is_success() => Bytes::new(),
+            Err(_) if !head.status.is_success() => Bytes::new(),
             other => other?,
         };
         let json = envelope.open(&head, &body)?;
@@ -156,13 +163,8 @@ impl Http {
     }
 
     /// Sends a request for the head of its answer.
-    async fn head(
-        &self,
-        request: http::Request<Full<Bytes>>,
-        deadline: Instant,
-    ) -> Result<(Parts, Incoming), Error> {
-        let answered = timeout_at(deadline, self.channel.exchange(request)).await;
-        let response = answered.map_err(|_| self.late())?;
+    async fn head(&self, request: http::Request<Full<Bytes>>) -> Result<(Parts, Incoming), Error> {
+        let response = self.channel.exchange(request).await;
         let response = response.map_err(|error| errors::of_egress(&self.target.origin(), &error))?;
         let (head, body) = response.into_parts();
         if let Some(redirect) = redirect(&head) {
@@ -180,7 +182,7 @@ impl Http {
     }
 
     /// Reads a body to its end.
-    async fn whole(&self, mut body: Incoming, limit: usize, deadline: Instant) -> Result<Bytes, Error> {
+    async fn whole(&self, mut body: Incoming, limit: usize) -> Result<Bytes, Error> {
         let too_large = || Error::TooLarge {
             what: "the answer",
             limit,
@@ -190,11 +192,7 @@ impl Http {
         }
         let mut first = Bytes::new();
         let mut joined = Vec::new();
-        loop {
-            let frame = timeout_at(deadline, body.frame()).await;
-            let Some(frame) = frame.map_err(|_| self.late())? else {
-                break;
-            };
+        while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| errors::broken(&self.target.origin(), &error))?;
             let Ok(data) = frame.into_data() else { continue };
             if first.len().max(joined.len()) + data.len() > limit {
@@ -210,10 +208,6 @@ impl Http {
             joined.extend_from_slice(&data);
         }
         Ok(if joined.is_empty() { first } else { joined.into() })
-    }
-
-    fn late(&self) -> Error {
-        Error::Timeout(self.settings.timeout)
     }
 }
 
@@ -295,9 +289,5 @@ pub(super) fn redirect(head: &Parts) -> Option<String> {
 /// A header of a stranger, for people.
 pub(super) fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
     let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
-    let text: String = String::from_utf8_lossy(value)
-        .chars()
-        .take(SHOWN_CHARS_MAX)
-        .collect();
-    format!("{text:?}")
+    format!("{:?}", errors::brief(&String::from_utf8_lossy(value)))
 }

@@ -93,7 +93,8 @@ impl Envelope for JsonRpcEnvelope {
             Ok(response) => response,
             Err(_) if !is_success => return Err(errors::bare(head).into()),
             Err(error) => {
-                return Err(Error::Malformed(format!("it is no JSON-RPC response: {error}")));
+                let why = errors::brief(&error.to_string());
+                return Err(Error::Malformed(format!("it is no JSON-RPC response: {why}")));
             }
         };
         if let Some(error) = response.error {

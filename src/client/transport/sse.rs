@@ -155,3 +155,148 @@ fn short(value: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(value).ok()?;
     (text.len() <= FIELD_BYTES_MAX).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All events of a stream that comes in these pieces; whether it ends between two of them.
+    fn decode(pieces: &[&[u8]], bytes_max: usize) -> Result<(Vec<SseEvent>, bool), TooLarge> {
+        let mut decoder = Decoder::new(bytes_max);
+        let mut events = Vec::new();
+        for piece in pieces {
+            let mut input = Bytes::copy_from_slice(piece);
+            while let Some(event) = decoder.decode(&mut input)? {
+                events.push(event);
+            }
+            assert!(input.is_empty());
+        }
+        Ok((events, decoder.is_between()))
+    }
+
+    fn event(id: Option<&str>, name: &str, data: &str) -> SseEvent {
+        SseEvent {
+            id: id.map(str::to_owned),
+            name: name.to_owned(),
+            data: data.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_grammar_of_the_standard() {
+        for (text, events) in [
+            ("", vec![]),
+            ("data: a\n\n", vec![event(None, "", "a")]),
+            ("\u{feff}data: a\n\n", vec![event(None, "", "a")]),
+            ("\u{feff}: a\n\ndata:b\n\n", vec![event(None, "", "b")]),
+            (
+                "data: a\r\rdata:b\r\n\r\ndata\ndata:  c\n\n",
+                vec![
+                    event(None, "", "a"),
+                    event(None, "", "b"),
+                    event(None, "", "\n c"),
+                ],
+            ),
+            (
+                "id: 7\nevent: e\ndata: {\ndata: }\n\ndata: x\n\n",
+                vec![event(Some("7"), "e", "{\n}"), event(None, "", "x")],
+            ),
+            (": c\n: data: c\nretry: 5\nunknown: x\nid\n\n", vec![]),
+            ("event: gone\n\ndata: a\n\n", vec![event(None, "", "a")]),
+            ("data:\n\n", vec![]),
+            ("id: a\u{0}b\ndata: a\n\n", vec![event(None, "", "a")]),
+            ("data: cut", vec![]),
+        ] {
+            let (found, is_between) = decode(&[text.as_bytes()], 100).unwrap();
+            assert_eq!(found, events, "{text:?}");
+            assert_eq!(is_between, !text.ends_with("cut"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_has_its_limit_and_comments_need_no_room() {
+        let fits = format!("data: {}\n\n", "x".repeat(100));
+        assert_eq!(decode(&[fits.as_bytes()], 100).unwrap().0.len(), 1);
+        for endless in ["data: xx", "x", "data:\n", "id: 1\ndata: 1\n", "event: xxxxxx"] {
+            let piece = endless.repeat(20);
+            assert_eq!(decode(&[piece.as_bytes(); 4], 100), Err(TooLarge), "{endless}");
+        }
+        let mut decoder = Decoder::new(100);
+        for _ in 0..10_000 {
+            for piece in [":", " a comment that has no end, and one that has\n: ", "id: 1\n"] {
+                let mut input = Bytes::from_static(piece.as_bytes());
+                assert_eq!(decoder.decode(&mut input), Ok(None));
+            }
+        }
+        assert!(decoder.line.capacity() + decoder.event.data.capacity() <= 4 * FIELD_BYTES_MAX);
+    }
+
+    /// A line break of any of the three kinds.
+    fn line_break() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["\n", "\r\n", "\r"])
+    }
+
+    /// Events as text, with comments between their lines.
+    fn written() -> impl Strategy<Value = (String, Vec<SseEvent>)> {
+        let line = "[^\r\n]{1,20}";
+        let one = (
+            prop::option::of(0..u64::MAX),
+            "[a-z]{0,8}",
+            prop::collection::vec(line, 1..4),
+            prop::option::of(line),
+            line_break(),
+        );
+        prop::collection::vec(one, 0..6).prop_map(|all| {
+            let (mut text, mut events) = (String::new(), Vec::new());
+            for (id, name, lines, comment, end) in all {
+                // A line feed behind a return of the event before would be taken for the same break.
+                text.push_str(":\n");
+                let mut field = |name: &str, value: &str| text.push_str(&format!("{name}: {value}{end}"));
+                if let Some(id) = id {
+                    field("id", &id.to_string());
+                }
+                field("event", &name);
+                if let Some(comment) = comment {
+                    field("", &comment);
+                }
+                for line in &lines {
+                    field("data", line);
+                }
+                text.push_str(end);
+                events.push(SseEvent {
+                    id: id.map(|id| id.to_string()),
+                    name,
+                    data: lines.join("\n").into_bytes(),
+                });
+            }
+            (text, events)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_however_it_is_cut(
+            (text, events) in written(),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let bytes = text.as_bytes();
+            let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            at.extend([0, bytes.len()]);
+            at.sort_unstable();
+            let pieces: Vec<&[u8]> = at.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(decode(&pieces, 1_000), Ok((events, true)));
+        }
+
+        #[test]
+        fn any_bytes_are_read_within_the_limit(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+            for piece in [1, 7, 500] {
+                let pieces: Vec<&[u8]> = bytes.chunks(piece).collect();
+                if let Ok((events, _)) = decode(&pieces, 64) {
+                    prop_assert!(events.iter().all(|event| event.data.len() <= 64 + NAME_BYTES));
+                }
+            }
+        }
+    }
+}

@@ -55,10 +55,10 @@ pub(in crate::client) fn error(address: &str, status: &Status, limit: (&'static 
             what: limit.0,
             limit: limit.1,
         },
-        Some((.., Own::Malformed)) => Error::Malformed(status.message().to_owned()),
+        Some((.., Own::Malformed)) => Error::Malformed(errors::brief(status.message())),
         Some((.., Own::Interrupted)) => Error::Interrupted {
             address: address.to_owned(),
-            cause: status.message().to_owned(),
+            cause: errors::brief(status.message()),
         },
     }
 }

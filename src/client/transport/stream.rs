@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use super::errors;
 use super::sse::{Decoder, SseEvent};
@@ -96,25 +96,25 @@ where
 
     /// Waits for more bytes; false at the end.
     async fn more(&mut self) -> Result<bool, Error> {
-        let deadline = Instant::now() + self.idle_timeout;
-        loop {
-            let Ok(frame) = timeout_at(deadline, self.body.frame()).await else {
-                let silent = self.idle_timeout;
-                return Err(self.interrupted(format!("the stream was silent for {silent:?}")));
-            };
-            match frame {
-                None => return Ok(false),
-                Some(Err(error)) => return Err(errors::broken(&self.origin, &error)),
-                // Frames without bytes are no sign of life.
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => {
-                        self.chunk = data;
-                        return Ok(true);
-                    }
-                    _ => {}
-                },
+        let silent = self.idle_timeout;
+        match timeout(silent, self.bytes()).await {
+            Ok(bytes) => bytes,
+            Err(_) => Err(self.interrupted(format!("the stream was silent for {silent:?}"))),
+        }
+    }
+
+    async fn bytes(&mut self) -> Result<bool, Error> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| errors::broken(&self.origin, &error))?;
+            // Frames without bytes are no sign of life.
+            if let Ok(data) = frame.into_data()
+                && !data.is_empty()
+            {
+                self.chunk = data;
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     fn interrupted(&self, cause: String) -> Error {

@@ -2,5 +2,9 @@
 
 mod calls;
 mod harness;
+mod hostile;
+mod hostile_grpc;
+mod official;
+mod raw_host;
 mod refusals;
 mod script;
