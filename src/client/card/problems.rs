@@ -103,9 +103,9 @@ fn check_interface(found: &mut Found, at: &str, interface: &AgentInterface) {
     );
     let version = &interface.protocol_version;
     let numbers: Vec<&str> = version.split('.').collect();
-    let are_numbers = numbers.iter().all(|part| part.parse::<u16>().is_ok());
+    let is_version = numbers.len() == 2 && numbers.iter().all(|part| part.parse::<u16>().is_ok());
     found.add_if(
-        !version.is_empty() && !(numbers.len() == 2 && are_numbers),
+        !(version.is_empty() || is_version),
         &format!("{at}.protocolVersion"),
         "is not of the form Major.Minor, like 1.0",
     );
