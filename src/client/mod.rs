@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod instance;
 mod operations;
+mod pool;
 mod push_admin;
 mod settings;
 mod target;

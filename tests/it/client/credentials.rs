@@ -174,6 +174,19 @@ async fn a_card_that_leads_elsewhere_gets_no_secret() {
         assert!(!error.to_string().contains(SECRET));
         refused += 1;
     }
+    // Nor one that a caller puts into a call of its own.
+    let site = Site::of(card("x", &elsewhere.url(""), json!({})).to_string()).await;
+    let client = grpc().connect(site.address.to_string().as_str()).await.unwrap();
+    for name in ["authorization", "cookie", "x-api-key", "x-own"] {
+        let request = a2ad::client::Request::ListTasks(ListTasksRequest::default());
+        let mut call = a2ad::client::Call::new(request);
+        let mut value: http::HeaderValue = SECRET.parse().unwrap();
+        value.set_sensitive(name == "x-own");
+        call.parameters.insert(HeaderName::from_static(name), value);
+        let error = client.call(call).await.unwrap_err();
+        assert!(matches!(error, Error::Credential(_)), "{name}: {error}");
+        refused += 1;
+    }
     assert_eq!(elsewhere.asked().len(), 0);
 
     // By its name given, it is another matter. It is no agent, but it has been asked.
@@ -189,7 +202,7 @@ async fn a_card_that_leads_elsewhere_gets_no_secret() {
         Some(format!("Bearer {SECRET}").as_str())
     );
     assert!(site.asked().iter().all(|one| !one.holds(SECRET)));
-    println!("{refused} cards that lead elsewhere: none had the secret");
+    println!("{refused} secrets for a card that leads elsewhere: none arrived");
 }
 
 #[tokio::test]
