@@ -7,11 +7,11 @@ use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 
 use super::card::{
-    CardReference, CardStore, Documents, MemoryCards, ReferenceError, ResolvedCard, Resolver, Verification,
-    choose,
+    CardReference, CardStore, Documents, MemoryCards, ResolvedCard, Resolver, Verification, choose, place_of,
 };
 use super::credential::{Authorize, Given, Plan, Showing};
 use super::layers::{Interceptor, LayerSettings, stack};
+use super::pool::{Configs, Pool};
 use super::transport::{Transport, transport};
 use super::{Client, ClientSettings, Connections, Error, Instance, Target};
 use crate::context::Binding;
@@ -50,13 +50,6 @@ pub struct ClientBuilder {
     interceptors: Vec<Arc<dyn Interceptor>>,
     /// Made of the files once.
     configs: Arc<OnceCell<Configs>>,
-}
-
-/// TLS with the client's certificate and without; the same where there is none.
-#[derive(Clone)]
-struct Configs {
-    with_certificate: ClientConfig,
-    without: ClientConfig,
 }
 
 impl Default for ClientBuilder {
@@ -226,11 +219,8 @@ impl ClientBuilder {
     /// As [`ClientBuilder::client`].
     pub async fn instances(&self, resolved: &ResolvedCard) -> Result<Vec<Instance>, Error> {
         let chosen = choose(&resolved.card, &self.prefer)?;
-        let mut connections = Pool {
-            configs: self.configs().await?.clone(),
-            has_certificate: self.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some()),
-            open: Vec::new(),
-        };
+        let has_certificate = self.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
+        let mut pool = Pool::new(self.configs().await?.clone());
         let linked = self.linked_policy();
         let (mut instances, mut failed) = (Vec::<Instance>::new(), None);
         for interface in chosen {
@@ -241,10 +231,14 @@ impl ClientBuilder {
             {
                 break;
             }
+            if instances.len() >= self.settings.instances_max {
+                break;
+            }
             let Some(binding) = binding else { continue };
+            let place = place_of(interface, &resolved.card, &resolved.source);
             let made = resolved
                 .source
-                .policy(&interface.url, &self.policy, &linked)
+                .policy(&place, &self.policy, &linked)
                 .and_then(|(policy, url)| {
                     let target = Target {
                         binding,
@@ -253,7 +247,9 @@ impl ClientBuilder {
                         version: self.version.clone(),
                         card: Some(resolved.card.clone()),
                     };
-                    self.instance(target, policy, resolved, &mut connections)
+                    let shows_certificate = has_certificate && may_show(&target, resolved);
+                    let connections = pool.of(&self.settings, policy, shows_certificate);
+                    self.instance(target, resolved, connections, shows_certificate)
                 });
             match made {
                 Ok(instance) => instances.push(instance),
@@ -269,21 +265,17 @@ impl ClientBuilder {
     fn instance(
         &self,
         target: Target,
-        policy: &EgressPolicy,
         resolved: &ResolvedCard,
-        connections: &mut Pool,
+        connections: &Connections,
+        has_certificate: bool,
     ) -> Result<Instance, Error> {
-        let shows_certificate = connections.has_certificate
-            && target.url.scheme_str() == Some("https")
-            && Given::is_named(&target.url, resolved.named_origin.as_deref());
         let showing = Showing {
             given: &self.credentials,
             named: resolved.named_origin.as_deref(),
             allowed_headers: &self.allowed_headers,
-            has_certificate: shows_certificate,
+            has_certificate,
         };
         let plan = Plan::of(&target, showing)?;
-        let connections = connections.of(&self.settings, policy, shows_certificate);
         let binding = transport(&target, connections, &self.settings);
         Ok(Instance {
             target: Arc::new(target),
@@ -292,13 +284,13 @@ impl ClientBuilder {
     }
 
     /// A client for small documents under this builder's policy and authorities, which shows no certificate: for
-    /// authorization servers.
+    /// authorization servers. It checks theirs in any case.
     ///
     /// # Errors
     /// [`Error::Tls`] when a certificate file can't be used.
     pub async fn web(&self) -> Result<EgressClient, Error> {
         let ca_file = self.tls.as_ref().map(|tls| tls.ca_file.as_path());
-        let tls = self.hardened(tls::web_client(ca_file, &[]).await?);
+        let tls = tls::web_client(ca_file, &[]).await?;
         Ok(self.egress(tls).client(self.policy.clone()))
     }
 
@@ -311,13 +303,13 @@ impl ClientBuilder {
         };
         // The certificate is for the agent that the user names, and so is its card.
         let named = self.egress(configs.with_certificate.clone());
-        let linked = self.egress(configs.without.clone());
-        let documents = Documents::new(
+        let other = self.egress(configs.without.clone());
+        let clients = [
             named.client(self.policy.clone()),
-            linked.client(self.linked_policy()),
-            store,
-            self.settings.clone(),
-        );
+            other.client(self.policy.clone()),
+            other.client(self.linked_policy()),
+        ];
+        let documents = Documents::new(clients, store, self.settings.clone());
         Ok(Resolver::new(documents, self.verification.clone()))
     }
 
@@ -331,39 +323,8 @@ impl ClientBuilder {
     }
 
     async fn configs(&self) -> Result<&Configs, Error> {
-        self.configs
-            .get_or_try_init(|| async {
-                let with_certificate = match &self.tls {
-                    Some(files) => files.rustls(&[]).await?,
-                    None => tls::web_client(None, &[]).await?,
-                };
-                let without = match &self.tls {
-                    Some(files) if files.cert_file.is_some() => {
-                        let anonymous = ClientTls {
-                            ca_file: files.ca_file.clone(),
-                            cert_file: None,
-                            key_file: None,
-                        };
-                        anonymous.rustls(&[]).await?
-                    }
-                    _ => with_certificate.clone(),
-                };
-                Ok(Configs {
-                    with_certificate: self.hardened(with_certificate),
-                    without: self.hardened(without),
-                })
-            })
-            .await
-    }
-
-    fn hardened(&self, config: ClientConfig) -> ClientConfig {
-        if !self.is_insecure {
-            return config;
-        }
-        tracing::warn!(
-            "certificates of servers are not checked: anybody in between can read and change everything"
-        );
-        tls::without_verification(config)
+        let read = || Configs::read(self.tls.as_ref(), self.is_insecure);
+        Ok(self.configs.get_or_try_init(read).await?)
     }
 
     fn egress(&self, tls: ClientConfig) -> Egress {
@@ -378,49 +339,10 @@ impl ClientBuilder {
     }
 }
 
-/// Connections of one client: one set for each policy, with the certificate and without.
-struct Pool {
-    configs: Configs,
-    has_certificate: bool,
-    open: Vec<(EgressPolicy, bool, Connections)>,
-}
-
-impl Pool {
-    fn of(
-        &mut self,
-        settings: &ClientSettings,
-        policy: &EgressPolicy,
-        shows_certificate: bool,
-    ) -> &Connections {
-        let same = |(other, shown, _): &(EgressPolicy, bool, Connections)| {
-            other == policy && *shown == shows_certificate
-        };
-        let index = self.open.iter().position(same).unwrap_or_else(|| {
-            let tls = if shows_certificate {
-                &self.configs.with_certificate
-            } else {
-                &self.configs.without
-            };
-            let connections = Connections::with_tls(settings, tls.clone(), policy.clone());
-            self.open.push((policy.clone(), shows_certificate, connections));
-            self.open.len() - 1
-        });
-        &self.open[index].2
-    }
-}
-
-impl TryFrom<&str> for CardReference {
-    type Error = ReferenceError;
-
-    fn try_from(text: &str) -> Result<Self, ReferenceError> {
-        text.parse()
-    }
-}
-
-impl From<&CardReference> for CardReference {
-    fn from(reference: &CardReference) -> Self {
-        reference.clone()
-    }
+/// Whether the client's certificate is for this interface.
+fn may_show(target: &Target, resolved: &ResolvedCard) -> bool {
+    let is_named = Given::is_named(&target.url, resolved.named_origin.as_deref());
+    target.url.scheme_str() == Some("https") && is_named
 }
 
 /// The value of `A2A-Extensions`.

@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod many;
 mod operations;
+mod pool;
 mod push_admin;
 mod settings;
 mod target;

@@ -26,6 +26,8 @@ pub struct ClientSettings {
     pub card_fresh_max: Duration,
     /// The most bytes of cards that are kept in memory.
     pub card_cache_bytes_max: usize,
+    /// The most interfaces of one agent that calls are spread over.
+    pub instances_max: usize,
     /// The most entries of a catalog.
     pub catalog_entries_max: usize,
     /// Connections at once of each kind: of gRPC, of the JSON bindings. More wait for `connect_timeout`.
@@ -45,6 +47,7 @@ impl Default for ClientSettings {
             card_timeout: Duration::from_secs(15),
             card_fresh_max: Duration::from_secs(24 * 3_600),
             card_cache_bytes_max: 16 << 20,
+            instances_max: 16,
             catalog_entries_max: 1_000,
             connections_max: 64,
         }

@@ -15,8 +15,10 @@ use crate::egress::{self, EgressClient, EgressPolicy};
 /// What fetches documents. Clones share its connections and what it keeps.
 #[derive(Clone)]
 pub(in crate::client) struct Documents {
-    /// For what the user names.
+    /// For what the user names: the client shows its certificate.
     named: EgressClient,
+    /// For what is trusted beyond that, without the certificate.
+    beside: EgressClient,
     /// For what a stranger's document names.
     linked: EgressClient,
     store: Arc<dyn CardStore>,
@@ -25,15 +27,16 @@ pub(in crate::client) struct Documents {
 }
 
 impl Documents {
-    /// What the user names is fetched by `named`, what strangers name by `linked`.
+    /// What the user names is fetched by the first client, what else is trusted by the second, what strangers name by the
+    /// third.
     pub(in crate::client) fn new(
-        named: EgressClient,
-        linked: EgressClient,
+        [named, beside, linked]: [EgressClient; 3],
         store: Arc<dyn CardStore>,
         settings: Arc<ClientSettings>,
     ) -> Self {
         Self {
             named,
+            beside,
             linked,
             store,
             settings,
@@ -59,6 +62,11 @@ impl Documents {
     /// A document that the user named; `None` where there is none.
     pub(super) async fn named(&self, url: &str) -> Result<Option<Arc<StoredDocument>>, Error> {
         self.get(&self.named, url).await
+    }
+
+    /// A document that a trusted document named.
+    pub(super) async fn beside(&self, url: &str) -> Result<Option<Arc<StoredDocument>>, Error> {
+        self.get(&self.beside, url).await
     }
 
     /// A document that another document named, under the policy for those.

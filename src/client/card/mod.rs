@@ -10,6 +10,7 @@ mod choice;
 mod document;
 mod fetch;
 mod legacy;
+mod place;
 mod problems;
 mod reference;
 mod resolve;
@@ -27,4 +28,5 @@ pub use source::CardSource;
 pub use store::{CardStore, MemoryCards, StoredDocument};
 
 pub(in crate::client) use document::Documents;
+pub(in crate::client) use place::place_of;
 pub(in crate::client) use source::origin_of;

@@ -1,7 +1,9 @@
 //! What is wrong with a card: against the schema, and in what it means.
 
+use serde_json::Value;
 use url::Url;
 
+use super::place::is_bare;
 use crate::client::Target;
 use crate::error::Violation;
 use crate::pb::inspect::{InspectLimits, inspect};
@@ -9,13 +11,20 @@ use crate::pb::o_auth_flows::Flow;
 use crate::pb::security_scheme::Scheme;
 use crate::pb::{AgentCard, AgentInterface, OAuthFlows, SecurityRequirement, json};
 
+/// What is said of a required field that is empty or not there.
+const REQUIRED: &str = "is required";
+
 /// How many problems are listed.
 const PROBLEMS_MAX: usize = 64;
 
 /// What is wrong with a card in JSON, each with the place where it is.
 pub fn problems_of_document(json: &[u8]) -> Vec<Violation> {
     match json::from_slice::<AgentCard>(json) {
-        Ok(card) => problems(&card),
+        Ok(card) => absent(json)
+            .into_iter()
+            .chain(problems(&card))
+            .take(PROBLEMS_MAX)
+            .collect(),
         Err(error) => vec![Violation {
             field: error.path,
             description: error.message,
@@ -27,6 +36,13 @@ pub fn problems_of_document(json: &[u8]) -> Vec<Violation> {
 /// problems are listed.
 pub fn problems(card: &AgentCard) -> Vec<Violation> {
     let mut found = Found(inspect(card, &InspectLimits::default()).err().unwrap_or_default());
+    for (name, is_empty) in [
+        ("name", card.name.is_empty()),
+        ("version", card.version.is_empty()),
+        ("supportedInterfaces", card.supported_interfaces.is_empty()),
+    ] {
+        found.add_if(is_empty, name, REQUIRED);
+    }
     for (index, interface) in card.supported_interfaces.iter().enumerate() {
         check_interface(&mut found, &format!("supportedInterfaces[{index}]"), interface);
     }
@@ -46,6 +62,8 @@ pub fn problems(card: &AgentCard) -> Vec<Violation> {
             &format!("{at}.securityRequirements"),
             &skill.security_requirements,
         );
+        found.add_if(skill.id.is_empty(), &format!("{at}.id"), REQUIRED);
+        found.add_if(skill.name.is_empty(), &format!("{at}.name"), REQUIRED);
         let is_again = card.skills[..index].iter().any(|other| other.id == skill.id);
         found.add_if(
             is_again && !skill.id.is_empty(),
@@ -54,6 +72,32 @@ pub fn problems(card: &AgentCard) -> Vec<Violation> {
         );
     }
     found.0.truncate(PROBLEMS_MAX);
+    found.0
+}
+
+/// Required members that may be empty and are not there at all, which the message does not show.
+fn absent(json: &[u8]) -> Vec<Violation> {
+    let value: Value = serde_json::from_slice(json).unwrap_or_default();
+    let mut found = Found(Vec::new());
+    for (name, also) in [
+        ("description", "description"),
+        ("defaultInputModes", "default_input_modes"),
+        ("defaultOutputModes", "default_output_modes"),
+        ("skills", "skills"),
+    ] {
+        let is_absent = value.get(name).or(value.get(also)).is_none();
+        found.add_if(is_absent, name, REQUIRED);
+    }
+    let skills = value.get("skills").and_then(Value::as_array);
+    for (index, skill) in skills.into_iter().flatten().enumerate() {
+        for name in ["description", "tags"] {
+            found.add_if(
+                skill.get(name).is_none(),
+                &format!("skills[{index}].{name}"),
+                REQUIRED,
+            );
+        }
+    }
     found.0
 }
 
@@ -90,7 +134,18 @@ impl Found {
 }
 
 fn check_interface(found: &mut Found, at: &str, interface: &AgentInterface) {
-    found.check_url(&interface.url, &format!("{at}.url"));
+    let place = match is_bare(interface) {
+        true => format!("https://{}", interface.url),
+        false => interface.url.clone(),
+    };
+    found.check_url(&place, &format!("{at}.url"));
+    for (name, value) in [
+        ("url", &interface.url),
+        ("protocolBinding", &interface.protocol_binding),
+        ("protocolVersion", &interface.protocol_version),
+    ] {
+        found.add_if(value.is_empty(), &format!("{at}.{name}"), REQUIRED);
+    }
     let has_user =
         Url::parse(&interface.url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some());
     found.add_if(has_user, &format!("{at}.url"), "carries credentials");
@@ -103,9 +158,9 @@ fn check_interface(found: &mut Found, at: &str, interface: &AgentInterface) {
     );
     let version = &interface.protocol_version;
     let numbers: Vec<&str> = version.split('.').collect();
-    let are_numbers = numbers.iter().all(|part| part.parse::<u16>().is_ok());
+    let is_version = numbers.len() == 2 && numbers.iter().all(|part| part.parse::<u16>().is_ok());
     found.add_if(
-        !version.is_empty() && !(numbers.len() == 2 && are_numbers),
+        !(version.is_empty() || is_version),
         &format!("{at}.protocolVersion"),
         "is not of the form Major.Minor, like 1.0",
     );
@@ -230,7 +285,7 @@ mod tests {
     fn each_problem_is_named_with_its_place() {
         for (good, bad, place) in [
             (r#""name": "A", "#, "", "name"),
-            ("https://a.example", "a.example", "supportedInterfaces[0].url"),
+            ("https://a.example", "a.example/x", "supportedInterfaces[0].url"),
             (
                 "https://a.example",
                 "https://u:p@a.example",
@@ -277,6 +332,8 @@ mod tests {
             ),
             (r#""capabilities": {}"#, r#""capabilities": []"#, "capabilities"),
             (r#""id": "s", "#, "", "skills[0].id"),
+            (r#", "tags": ["t"]"#, "", "skills[0].tags"),
+            (r#""description": "d", "version""#, r#""version""#, "description"),
         ] {
             let text = GOOD.replacen(good, bad, 1);
             assert_ne!(text, GOOD, "{good}");

@@ -127,6 +127,20 @@ impl CardReference {
     }
 }
 
+impl TryFrom<&str> for CardReference {
+    type Error = ReferenceError;
+
+    fn try_from(text: &str) -> Result<Self, ReferenceError> {
+        text.parse()
+    }
+}
+
+impl From<&CardReference> for CardReference {
+    fn from(reference: &CardReference) -> Self {
+        reference.clone()
+    }
+}
+
 /// Whether a text without a scheme is a path and no host: it says so at its beginning, or ends in `.json` behind what
 /// can't be a host of the web.
 fn is_path(text: &str) -> bool {

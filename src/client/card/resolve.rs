@@ -84,7 +84,12 @@ impl Resolver {
         }
         let urls = reference.urls();
         for url in &urls {
-            if let Some(found) = self.documents.named(url).await? {
+            let found = match self.documents.named(url).await {
+                // What is no place for cards may answer anything; the well-known paths behind it may be ones.
+                Err(Error::CardNotFound(_)) if !url.contains("/.well-known/") && urls.len() > 1 => None,
+                answered => answered?,
+            };
+            if let Some(found) = found {
                 // The page of somebody's site stands where a card might.
                 let is_last = urls.last() == Some(url);
                 if is_last || found.text.trim_start().starts_with(['{', '[']) {
@@ -127,8 +132,11 @@ impl Resolver {
             .to_string();
         let (named, linked) = (self.documents.named_policy(), self.documents.linked_policy());
         let (policy, _) = catalog.policy(&url, named, linked)?;
-        let found = if std::ptr::eq(policy, named) {
+        let source = CardSource::Url(url.clone());
+        let found = if source.origin() == catalog.origin() {
             self.documents.named(&url).await?
+        } else if std::ptr::eq(policy, named) {
+            self.documents.beside(&url).await?
         } else {
             self.documents.linked(&url).await?
         };
@@ -137,7 +145,6 @@ impl Resolver {
                 "there is nothing at {url}, where the catalog {catalog} says it is"
             )));
         };
-        let source = CardSource::Url(url);
         self.judged(read(&found.text, &source)?, source, found.text.as_str().into())
     }
 

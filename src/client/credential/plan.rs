@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, Uri};
+use http::{HeaderName, Uri, header};
 
 use super::given::is_this_machine;
 use super::placement::Placement;
@@ -24,6 +24,14 @@ pub(in crate::client) struct Showing<'a> {
     pub(in crate::client) has_certificate: bool,
 }
 
+/// Headers that hold secrets, whoever filled them in.
+const SECRET_HEADERS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+];
+
 /// One credential and its place.
 #[derive(Clone, Debug)]
 pub(super) struct Attachment {
@@ -38,6 +46,8 @@ pub(in crate::client) struct Plan {
     pub(super) attachments: Vec<Attachment>,
     /// Why the agent's demands are not met, and the headers by which a caller may meet them in a call of its own.
     missing: Option<(String, Vec<HeaderName>)>,
+    /// Why no secret goes there, those that a caller puts into a call of its own included.
+    closed: Option<String>,
     /// Whether the card advertises any scheme; without one the extended card is asked for with nothing
     /// (a2a-cli specification 12.4).
     pub(super) is_advertised: bool,
@@ -49,12 +59,21 @@ impl Plan {
     /// # Errors
     /// [`Error::Credential`] when what the user gave must not go there, or can't.
     pub(in crate::client) fn of(target: &Target, showing: Showing<'_>) -> Result<Self, Error> {
-        let usable = usable(&target.url, showing)?;
+        let closed = closed(&target.url, showing);
+        if let Some(why) = closed.as_ref().filter(|_| !showing.given.is_empty()) {
+            return Err(Error::Credential(why.clone()));
+        }
+        let usable: Vec<&Given> = showing
+            .given
+            .iter()
+            .filter(|given| given.is_for(&target.url, showing.named))
+            .collect();
         let card = target.card.as_deref();
         let schemes = card.is_some_and(|card| !card.security_schemes.is_empty());
         let mut plan = Self {
             attachments: usable.iter().filter_map(own_header).collect(),
             missing: None,
+            closed,
             is_advertised: schemes || card.is_none(),
         };
         let requirements = card.map_or(&[][..], |card| &card.security_requirements);
@@ -95,8 +114,16 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::CredentialMissing`] when the card asks for what there is not, unless the caller has put a header in that
-    /// may be it.
+    /// may be it; [`Error::Credential`] when the caller has put a secret in that must not go there.
     pub(super) fn check(&self, call: &Call) -> Result<(), Error> {
+        if let Some(why) = &self.closed
+            && call
+                .parameters
+                .iter()
+                .any(|(name, value)| value.is_sensitive() || SECRET_HEADERS.contains(name))
+        {
+            return Err(Error::Credential(why.clone()));
+        }
         match &self.missing {
             Some((why, headers)) if !headers.iter().any(|name| call.parameters.contains_key(name)) => {
                 Err(Error::CredentialMissing(why.clone()))
@@ -144,27 +171,20 @@ fn own_header(given: &&Given) -> Option<Attachment> {
     }
 }
 
-/// What may be shown to this interface.
-fn usable<'a>(url: &Uri, showing: Showing<'a>) -> Result<Vec<&'a Given>, Error> {
-    let (fit, other): (Vec<_>, Vec<_>) = showing
-        .given
-        .iter()
-        .partition(|given| given.is_for(url, showing.named));
+/// Why no secret goes to this interface; `None` if some may.
+fn closed(url: &Uri, showing: Showing<'_>) -> Option<String> {
     let origin = crate::client::card::origin_of(url);
-    if fit.is_empty() && !other.is_empty() {
-        return Err(Error::Credential(format!(
+    let is_fit = |given: &Given| given.is_for(url, showing.named);
+    let is_open = Given::is_named(url, showing.named) && showing.given.is_empty();
+    if !is_open && !showing.given.iter().any(is_fit) {
+        return Some(format!(
             "the agent's card leads to {origin}, and the credential was given for {}; if that is the agent's, give it for \
              {origin}",
             showing.named.unwrap_or("other origins")
-        )));
+        ));
     }
     let is_clear = url.scheme_str() != Some("https") && !is_this_machine(url);
-    if !fit.is_empty() && is_clear {
-        return Err(Error::Credential(format!(
-            "it would go to another machine in the clear ({origin}); use an https address"
-        )));
-    }
-    Ok(fit)
+    is_clear.then(|| format!("it would go to another machine in the clear ({origin}); use an https address"))
 }
 
 /// What meets a requirement; `None` when nothing meets one of its schemes.
@@ -267,9 +287,9 @@ fn headers(card: Option<&AgentCard>, requirements: &[SecurityRequirement]) -> Ve
             Scheme::ApiKeySecurityScheme(key) if key.location == "header" => {
                 HeaderName::try_from(&key.name).ok()
             }
-            Scheme::ApiKeySecurityScheme(key) if key.location == "cookie" => Some(http::header::COOKIE),
+            Scheme::ApiKeySecurityScheme(key) if key.location == "cookie" => Some(header::COOKIE),
             Scheme::ApiKeySecurityScheme(_) | Scheme::MtlsSecurityScheme(_) => None,
-            _ => Some(http::header::AUTHORIZATION),
+            _ => Some(header::AUTHORIZATION),
         })
         .collect()
 }

@@ -122,7 +122,7 @@ fn rich_card() -> AgentCard {
     json::from_str(text).unwrap()
 }
 
-fn signed(card: &AgentCard, key: &SigningKey) -> AgentCard {
+pub fn signed(card: &AgentCard, key: &SigningKey) -> AgentCard {
     AgentCard {
         signatures: vec![sign(card, key).unwrap()],
         ..card.clone()

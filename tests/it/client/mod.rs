@@ -1,10 +1,14 @@
-//! The client library against servers: ours, those of the official SDKs, and hostile ones.
+//! The client library against servers: ours, those of the official SDKs, and hostile ones; its cards and credentials.
 
 mod calls;
+mod cards;
+mod credentials;
 mod harness;
 mod hostile;
 mod hostile_grpc;
+mod oauth;
 mod official;
 mod raw_host;
 mod refusals;
 mod script;
+mod site;
