@@ -1,7 +1,8 @@
 //! The other side of the wire: calls to agents, by any binding, and a [`receiver`] of webhooks.
 //!
-//! A call goes from [`Client`] through layers to a binding ([`transport`]), each of them a `tower::Service` of [`Call`]s;
+//! A call goes from [`Client`] through [`layers`] to a binding ([`transport`]), each of them a `tower::Service` of [`Call`]s;
 //! what comes back is a [`Reply`] or an [`Error`], the same on every binding. All connections go through the egress guard.
+//! [`streams`] is what outlives one connection.
 
 pub mod call;
 pub mod layers;
@@ -15,6 +16,7 @@ mod credential;
 mod endpoint;
 mod error;
 mod events;
+mod instance;
 mod many;
 mod operations;
 mod push_admin;
@@ -28,6 +30,7 @@ pub use credential::Credential;
 pub use endpoint::{Address, AddressError};
 pub use error::{AgentError, Error};
 pub use events::{Event, EventStream};
+pub use instance::Instance;
 pub use many::{at_once, discover_many, send_many};
 pub use operations::Client;
 pub use push_admin::PushAdminClient;

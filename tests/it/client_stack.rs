@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use a2ad::access::Method;
-use a2ad::client::layers::{Instance, Interceptor, LayerSettings, stack};
-use a2ad::client::{Call, Client, Error, Reply, Target, discover_many, fetch_card, send_many};
+use a2ad::client::layers::{Interceptor, LayerSettings, stack};
+use a2ad::client::{Call, Client, Error, Instance, Reply, Target, discover_many, fetch_card, send_many};
 use a2ad::error::Kind;
 use a2ad::pb::{ListTasksRequest, SendMessageRequest, TaskState};
 use http::HeaderValue;
