@@ -33,7 +33,7 @@ async fn every_way_comes_to_the_same_end() {
             let waited = soon("an end", writer.send_and_wait(request, &by(mode)))
                 .await
                 .unwrap();
-            let Waited::Task(mut task) = waited else {
+            let Waited::Task(task) = waited else {
                 panic!("a task")
             };
             assert_eq!(state(&task), TaskState::Completed, "{mode:?}");
