@@ -87,7 +87,7 @@ mod tests {
                 peak.set(peak.get().max(under_way.get()));
                 tokio::time::sleep(Duration::from_millis(wait)).await;
                 under_way.set(under_way.get() - 1);
-                if wait % 3 == 0 { Err(Error::HeldBack(String::new())) } else { Ok(wait) }
+                if wait.is_multiple_of(3) { Err(Error::HeldBack(String::new())) } else { Ok(wait) }
             };
             let found = runtime.block_on(discover_many(waits.clone(), limit, work));
             let found: Vec<Option<u64>> = found.into_iter().map(Result::ok).collect();

@@ -1,7 +1,8 @@
 //! The other side of the wire: calls to agents, by any binding, and a [`receiver`] of webhooks.
 //!
-//! A call goes from [`Client`] through layers to a binding ([`transport`]), each of them a `tower::Service` of [`Call`]s;
+//! A call goes from [`Client`] through [`layers`] to a binding ([`transport`]), each of them a `tower::Service` of [`Call`]s;
 //! what comes back is a [`Reply`] or an [`Error`], the same on every binding. All connections go through the egress guard.
+//! [`streams`] is what outlives one connection.
 
 pub mod call;
 pub mod card;

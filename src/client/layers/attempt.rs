@@ -14,10 +14,10 @@ use tracing::field::Empty;
 use super::backoff::random;
 use super::breaker::Breaker;
 use super::interceptor::Interceptor;
+use super::is_read;
 use super::settings::LayerSettings;
-use super::{Instance, is_read};
 use crate::client::transport::Transport;
-use crate::client::{Call, Error, Reply, Target};
+use crate::client::{Call, Error, Instance, Reply, Target};
 use crate::context::TraceContext;
 
 /// One instance, with its breaker and its load.

@@ -103,8 +103,9 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::client::Instance;
+    use crate::client::layers::LayerSettings;
     use crate::client::layers::scripted::{Script, get, interrupted, send, target, unreachable};
-    use crate::client::layers::{Instance, LayerSettings};
 
     fn over(scripts: &[Script], settings: &LayerSettings) -> impl Step {
         let member = |script: &Script| {

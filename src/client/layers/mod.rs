@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tower::Service;
 
 use super::transport::Transport;
-use super::{Call, Error, Reply, Target, streams};
+use super::{Call, Error, Instance, Reply, Target, streams};
 use crate::access::Method;
 use crate::service::IDEMPOTENCY_EXTENSION;
 
@@ -38,15 +38,6 @@ pub(super) use backoff::{pause, random};
 pub(super) use metrics::Count;
 
 use attempt::Member;
-
-/// One place where an agent answers: one of its interfaces, or one of several servers behind the same.
-#[derive(Clone, Debug)]
-pub struct Instance {
-    /// The interface.
-    pub target: Arc<Target>,
-    /// How calls go there.
-    pub transport: Transport,
-}
 
 /// What makes calls and can be shared. It is boxed once, with everything inside.
 pub(super) trait Step:

@@ -204,7 +204,8 @@ mod tests {
             call.parameters.clear();
             call
         };
-        let cases: [(Call, fn() -> Error, bool, usize); 13] = [
+        type Case = (Call, fn() -> Error, bool, usize);
+        let cases: [Case; 13] = [
             (send(), interrupted, true, 4),
             (send(), interrupted, false, 1),
             (nameless(), interrupted, true, 1),

@@ -19,6 +19,7 @@ use crate::client::{Answer, Call, Error, Event, EventStream, Reply, Request};
 use crate::error::Kind;
 use crate::pb::stream_response::Payload;
 use crate::pb::{GetTaskRequest, StreamResponse, SubscribeToTaskRequest, Task};
+use crate::task::is_settled;
 
 /// How a stream that broke goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +99,10 @@ struct Resumption<S> {
     /// The next event is the first one since the stream was taken up again.
     is_resumed: bool,
     missed: VecDeque<Event>,
+    /// Since the last event that was new.
     attempts: u32,
+    /// What went wrong since then, if anything did.
+    broke: Option<Error>,
 }
 
 impl<S: Step> Resumption<S> {
@@ -134,6 +138,7 @@ impl<S: Step> Resumption<S> {
             is_resumed: false,
             missed: VecDeque::new(),
             attempts: 0,
+            broke: None,
         }
     }
 
@@ -153,30 +158,33 @@ impl<S: Step> Resumption<S> {
             if let Some(event) = self.missed.pop_front() {
                 return Some(Ok(event));
             }
-            let broke = match self.events.as_mut()?.next().await {
+            let is_clean = match self.events.as_mut()?.next().await {
                 Some(Ok(event)) => match self.take(event) {
                     Some(event) => return Some(Ok(event)),
                     None => continue,
                 },
-                Some(Err(error)) => Some(error),
-                None => None,
+                Some(Err(error)) => {
+                    self.broke = Some(error);
+                    false
+                }
+                None => true,
             };
             self.events = None;
-            if self.is_at_end(broke.as_ref()) {
+            if self.is_at_end(is_clean) {
                 return None;
             }
-            if let Err(error) = self.go_on(broke).await {
-                return error.map(Err);
+            if let Err(why) = self.go_on().await {
+                return why.map(Err);
             }
         }
     }
 
     /// Whether a stream that ended or broke here has nothing more to say. One that ends while the task waits for its caller
-    /// has been ended by the agent (specification 10.5.2).
-    fn is_at_end(&self, broke: Option<&Error>) -> bool {
-        let is_settled = crate::task::is_settled(self.seen.state());
+    /// has been ended by the agent (specification 11.7).
+    fn is_at_end(&self, is_clean: bool) -> bool {
+        let is_settled = is_settled(self.seen.state());
         let is_unknown = self.seen.task_id.is_empty();
-        self.seen.is_over() || (broke.is_none() && (is_settled || is_unknown))
+        self.seen.is_over() || (is_clean && (is_settled || is_unknown))
     }
 
     /// The event, unless the reader has seen it.
@@ -186,7 +194,6 @@ impl<S: Step> Resumption<S> {
         if is_old {
             return None;
         }
-        self.attempts = 0;
         self.opening = None;
         match event.response.payload {
             Some(Payload::Task(task)) if is_first => {
@@ -194,6 +201,7 @@ impl<S: Step> Resumption<S> {
                 None
             }
             _ => {
+                self.progress();
                 self.seen.note(&event.response);
                 self.generation = event.generation.or(self.generation);
                 Some(event)
@@ -205,6 +213,9 @@ impl<S: Step> Resumption<S> {
     /// behind it has seen all of them.
     fn catch_up(&mut self, task: Task, generation: Option<u64>) {
         let missed = self.seen.missed(task);
+        if !missed.is_empty() {
+            self.progress();
+        }
         let last = missed.len().saturating_sub(1);
         for (index, response) in missed.into_iter().enumerate() {
             self.seen.note(&response);
@@ -216,21 +227,23 @@ impl<S: Step> Resumption<S> {
         self.generation = generation.or(self.generation);
     }
 
+    fn progress(&mut self) {
+        self.attempts = 0;
+        self.broke = None;
+    }
+
     /// Takes the stream up again, after a pause and as often as may be.
     ///
     /// # Errors
-    /// With what the stream ends: why it broke or can't be taken up, or nothing if the agent had just ended it.
-    async fn go_on(&mut self, broke: Option<Error>) -> Result<(), Option<Error>> {
-        let mut why = broke;
+    /// With what the stream ends: why it broke or can't be taken up, or nothing if the agent just ends it.
+    async fn go_on(&mut self) -> Result<(), Option<Error>> {
         loop {
-            if why.as_ref().is_some_and(|error| !may_pass(error)) || !self.can_go_on() {
-                return Err(why);
-            }
-            if self.attempts >= self.settings.attempts_max {
-                return Err(why);
+            let is_final = self.broke.as_ref().is_some_and(|error| !may_pass(error));
+            if is_final || !self.can_go_on() || self.attempts >= self.settings.attempts_max {
+                return Err(self.broke.take());
             }
             self.attempts += 1;
-            let asked = match &why {
+            let asked = match &self.broke {
                 Some(Error::Agent(error)) => error.retry_after,
                 _ => None,
             };
@@ -242,7 +255,7 @@ impl<S: Step> Resumption<S> {
                     self.metrics.count(Count::Resumed);
                     return Ok(());
                 }
-                Err(error) => why = Some(error),
+                Err(error) => self.broke = Some(error),
             }
         }
     }
@@ -269,13 +282,14 @@ impl<S: Step> Resumption<S> {
                 self.is_resumed = true;
                 Ok(())
             }
-            // A task that has ended can't be subscribed to (specification 3.1.6), but looked at.
+            // A task that has ended can't be subscribed to (specification 3.1.6), but looked at; so can one whose agent takes
+            // up no streams.
             Err(Error::Agent(error)) if error.kind == Kind::UnsupportedOperation => self.look().await,
             Err(error) => Err(error),
         }
     }
 
-    /// Ends with the task as it is.
+    /// Looks at the task as it is.
     async fn look(&mut self) -> Result<(), Error> {
         let request = GetTaskRequest {
             tenant: self.tenant.clone(),

@@ -5,10 +5,10 @@ mod waiting;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use a2ad::client::layers::{Instance, LayerSettings, stack};
+use a2ad::client::layers::{LayerSettings, stack};
 use a2ad::client::streams::Accumulator;
 use a2ad::client::transport::Transport;
-use a2ad::client::{Answer, Call, Client, Event, EventStream, Reply, Request};
+use a2ad::client::{Answer, Call, Client, Event, EventStream, Instance, Reply, Request};
 use a2ad::error::Kind;
 use a2ad::pb::Task;
 use a2ad::pb::stream_response::Payload;

@@ -1,8 +1,9 @@
 //! Sending and waiting in every way, over a wire that breaks and over one that does not.
 
+use std::time::Duration;
+
 use a2ad::client::streams::{Wait, WaitMode, Waited};
 use a2ad::pb::TaskState;
-use std::time::Duration;
 
 use super::client;
 use crate::sockets::soon;
@@ -32,7 +33,7 @@ async fn every_way_comes_to_the_same_end() {
             let waited = soon("an end", writer.send_and_wait(request, &by(mode)))
                 .await
                 .unwrap();
-            let Waited::Task(mut task) = waited else {
+            let Waited::Task(task) = waited else {
                 panic!("a task")
             };
             assert_eq!(state(&task), TaskState::Completed, "{mode:?}");
@@ -42,7 +43,6 @@ async fn every_way_comes_to_the_same_end() {
                 parts.collect::<Vec<_>>()
             };
             ends.push((texts(&task), task.history.len()));
-            task.history.clear();
         }
         assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:?}");
     }
@@ -70,11 +70,6 @@ async fn a_question_is_an_end_and_its_answer_goes_on() {
                 panic!("a task")
             };
             assert_eq!(state(&task), TaskState::Completed, "{mode:?}");
-            let direct = send("conformance", "m", "tck-message-response");
-            let waited = soon("a message", agent.send_and_wait(direct, &by(mode)))
-                .await
-                .unwrap();
-            assert!(matches!(waited, Waited::Message(_)), "{mode:?}");
         }
     }
 }

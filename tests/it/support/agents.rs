@@ -2,16 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use a2ad::agent::{AgentError, AgentExecutor, RequestContext, TaskUpdater};
 use a2ad::app::HostedAgent;
-use a2ad::client::layers::{Instance, LayerSettings};
+use a2ad::client::layers::LayerSettings;
 use a2ad::client::transport::transport;
-use a2ad::client::{ClientSettings, Connections, Target, fetch_card};
+use a2ad::client::{ClientSettings, Connections, Instance, Target, fetch_card};
 use a2ad::context::Binding;
 use a2ad::egress::EgressPolicy;
 use a2ad::pb::{AgentCapabilities, AgentCard, Artifact, TaskState};
-use std::time::Duration;
 
 use super::messages::text;
 use super::random::Random;
@@ -21,9 +21,10 @@ pub const BINDINGS: [Binding; 1] = [Binding::Grpc];
 
 /// An agent at an address, with its card.
 pub async fn instance(address: SocketAddr, binding: Binding, agent: &str) -> Instance {
-    let card = fetch_card(&address.to_string().parse().unwrap(), None, Some(agent));
+    let server = address.to_string().parse().unwrap();
+    let card = fetch_card(&server, None, Some(agent)).await.unwrap();
     let target = Target {
-        card: Some(Arc::new(card.await.unwrap())),
+        card: Some(Arc::new(card)),
         ..target(address, binding, agent)
     };
     connect(target).await

@@ -53,7 +53,10 @@ impl Agent {
             .filter(|call| call.method() != Method::GetTask)
             .count();
         state.calls.push(call.clone());
-        if let Some(refuses) = self.refuses.filter(|_| streams > 0) {
+        if let Some(refuses) = self
+            .refuses
+            .filter(|_| streams > 0 && call.method() != Method::GetTask)
+        {
             return Err(refuses());
         }
         let whole = |happened: usize| StreamResponse {
@@ -202,6 +205,34 @@ async fn it_does_not_try_for_ever() {
     assert!(matches!(error, Some(Error::Interrupted { .. })));
     assert_eq!(agent.state.lock().unwrap().calls.len(), 1 + 8);
     assert_eq!(metrics.report().resumptions, 8);
+}
+
+/// An agent that takes up no streams, or only to end them, is not asked for ever what has become of a silent task.
+#[tokio::test(start_paused = true)]
+async fn looking_at_a_task_has_an_end() {
+    for is_end in [false, true] {
+        let agent = Arc::new(Agent {
+            refuses: Some(|| refused(Kind::UnsupportedOperation, None)),
+            cuts: vec![(2, is_end, 0)],
+            ..broken_after(2)
+        });
+        let (seen, error) = all(agent.resumed(false).0, send()).await;
+        assert_eq!((seen.len(), error.is_none()), (2, is_end));
+        assert_eq!(agent.state.lock().unwrap().calls.len(), 1 + 2 * 8);
+    }
+    let agent = Arc::new(Agent {
+        cuts: std::iter::once((2, false, 0))
+            .chain([(0, true, 0); 100])
+            .collect(),
+        ..broken_after(2)
+    });
+    let (seen, error) = all(agent.resumed(false).0, send()).await;
+    assert_eq!(seen.len(), 2);
+    assert!(
+        matches!(error, Some(Error::Interrupted { .. })),
+        "why it broke at first"
+    );
+    assert_eq!(agent.state.lock().unwrap().calls.len(), 1 + 8);
 }
 
 #[tokio::test(start_paused = true)]
