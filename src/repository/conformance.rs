@@ -141,6 +141,7 @@ macro_rules! push_conformance {
             claimers_at_once_get_different_streams,
             a_claim_that_ran_out_settles_nothing,
             claims_are_settled_together,
+            a_stale_settlement_hides_none,
             a_failed_attempt_is_counted,
             a_claim_is_kept,
             what_is_postponed_is_not_due,

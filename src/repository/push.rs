@@ -218,7 +218,7 @@ pub trait PushRepository: Send + Sync + 'static {
     async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error>;
 
     /// Writes down what became of claims, those of one task in one transaction; for each whether it still held. Of one
-    /// that did not, nothing is written; of several for one stream, the first counts.
+    /// that did not, nothing is written; of several for one claim, the first counts.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it is unknown whether they are written; they may be repeated.

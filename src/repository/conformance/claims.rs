@@ -177,6 +177,32 @@ pub async fn claims_are_settled_together(both: Both) {
     assert_eq!(both.push.settle(&[]).await, Ok(Vec::new()));
 }
 
+/// Of several settlements for one stream, those of older claims are in nobody's way, whichever comes first.
+pub async fn a_stale_settlement_hides_none(both: Both) {
+    for (id, next) in [
+        ("a", Next::Retry(HOUR, failure("no"))),
+        ("b", Next::GiveUp(failure("no"))),
+        ("c", Next::End),
+    ] {
+        both.waiting(id, 2).await;
+        let old = ok(both.push.claim(&query(Duration::ZERO)).await).remove(0);
+        let new = both.claim_one().await;
+        let (stale, valid) = (settlement(&old, &[], Next::Release), settlement(&new, &[1], next));
+        let settled = both.push.settle(&[stale.clone(), valid, stale]).await;
+        assert_eq!(settled, Ok(vec![false, true, false]), "{id}");
+        assert_eq!(both.claim().await, [], "{id}");
+    }
+    let left = both.deliveries(&DeliveryFilter::default()).await;
+    let left: Vec<(&str, u64, u32)> = left
+        .iter()
+        .map(|delivery| {
+            let key = &delivery.key;
+            (&*key.stream.task_id, key.generation, delivery.attempts)
+        })
+        .collect();
+    assert_eq!(left, [("a", 2, 1), ("b", 2, 1)]);
+}
+
 /// A failed attempt is counted on the first delivery that waits, with what an operator wants to know.
 pub async fn a_failed_attempt_is_counted(both: Both) {
     both.waiting("t", 3).await;

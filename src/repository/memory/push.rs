@@ -103,9 +103,10 @@ impl PushRepository for MemoryRepository {
         let now_ms = self.clock.now_ms();
         let mut outbox = self.outbox();
         let mut seen = BTreeSet::new();
-        let settled = settlements
-            .iter()
-            .map(|settlement| seen.insert(&settlement.stream) && outbox.settle(settlement, now_ms));
+        let settled = settlements.iter().map(|settlement| {
+            // By claim, and not by stream alone: a stale one must not stand for the one that holds.
+            seen.insert((&settlement.stream, settlement.claim)) && outbox.settle(settlement, now_ms)
+        });
         Ok(settled.collect())
     }
 
