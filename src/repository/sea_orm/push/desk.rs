@@ -98,15 +98,23 @@ pub(super) async fn deliveries(
     connection: &impl ConnectionTrait,
     wanted: &Wanted,
 ) -> Result<Vec<Delivery>, Error> {
-    find(connection, wanted).await.map_err(unavailable)
+    find(connection, wanted, None).await.map_err(unavailable)
 }
 
-async fn find(connection: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<Delivery>, DbErr> {
+/// The wanted deliveries: those up to `through`, or the limit of them.
+async fn find(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted,
+    through: Option<&DeliveryKey>,
+) -> Result<Vec<Delivery>, DbErr> {
     let (mut conditions, mut values) = conditions(&wanted.filter);
-    if let Some(DeliveryKey { stream, generation }) = &wanted.after {
+    for (bound, key) in [(">", wanted.after.as_ref()), ("<=", through)] {
+        let Some(DeliveryKey { stream, generation }) = key else {
+            continue;
+        };
         let n = values.len();
         conditions.push(format!(
-            "(o.task_id, o.config_id, o.generation) > (${}, ${}, ${})",
+            "(o.task_id, o.config_id, o.generation) {bound} (${}, ${}, ${})",
             n + 1,
             n + 2,
             n + 3
@@ -114,12 +122,14 @@ async fn find(connection: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<
         values.extend(stream_row(stream));
         values.push(number(*generation));
     }
-    values.push(number(wanted.limit as u64));
-    let sql = format!(
-        "{DELIVERIES}{} ORDER BY o.task_id, o.config_id, o.generation LIMIT ${}",
-        conditions.join(" AND "),
-        values.len()
+    let mut sql = format!(
+        "{DELIVERIES}{} ORDER BY o.task_id, o.config_id, o.generation",
+        conditions.join(" AND ")
     );
+    if through.is_none() {
+        values.push(number(wanted.limit as u64));
+        sql.push_str(&format!(" LIMIT ${}", values.len()));
+    }
     let rows = connection
         .query_all_raw(statement(connection, &sql, values))
         .await?;
@@ -243,7 +253,7 @@ async fn locked(
     transaction: &DatabaseTransaction,
     wanted: &Wanted,
 ) -> Result<(Vec<Delivery>, Option<DeliveryKey>), DbErr> {
-    let found = find(transaction, wanted).await?;
+    let found = find(transaction, wanted, None).await?;
     let streams: BTreeSet<&PushStream> = found.iter().map(|delivery| &delivery.key.stream).collect();
     let streams = streams.into_iter().flat_map(stream_row).collect();
     for lock in LOCK.statements(transaction.get_database_backend(), streams) {
@@ -252,7 +262,8 @@ async fn locked(
     let more = found.len() >= wanted.limit;
     let next = found.last().filter(|_| more).map(|delivery| delivery.key.clone());
     let seen: HashSet<DeliveryKey> = found.into_iter().map(|delivery| delivery.key).collect();
-    let mut still = find(transaction, wanted).await?;
+    // Up to the last of them, and not as many: what has come in front of them meanwhile would push the last ones off.
+    let mut still = find(transaction, wanted, seen.iter().max()).await?;
     still.retain(|delivery| seen.contains(&delivery.key));
     Ok((still, next))
 }
