@@ -137,21 +137,27 @@ async fn a_reopened_database_has_its_outbox_and_no_claims() {
     assert!(again[0].claim > claimed[2].claim);
 }
 
-/// What can't be opened rests and is told, and nobody else waits for it.
+/// What can't be opened rests and is told, and takes nobody's place.
 #[tokio::test]
 async fn a_configuration_that_cant_be_opened_rests() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tasks.db");
     let repository = open_sqlite(&path).await;
-    for id in ["a", "b"] {
+    for id in ["a", "b", "c"] {
         task(&repository, id).await;
     }
     let raw = Raw::open(&path).await;
-    raw.execute("UPDATE push_config SET config = x'00' WHERE task_id = 'a'")
+    raw.execute("UPDATE push_config SET config = x'00' WHERE task_id <> 'c'")
         .await;
-    let claimed = repository.claim(&all(HOUR)).await.unwrap();
+    raw.execute("UPDATE push_config SET due_ms = due_ms - 1000 WHERE task_id <> 'c'")
+        .await;
+    let one = ClaimQuery {
+        limit: 1,
+        ..all(HOUR)
+    };
+    let claimed = repository.claim(&one).await.unwrap();
     assert_eq!(claimed.len(), 1);
-    assert_eq!(&*claimed[0].stream.task_id, "b");
+    assert_eq!(&*claimed[0].stream.task_id, "c");
     let settled = [settlement(&claimed[0], &[1], Next::Release)];
     assert_eq!(repository.settle(&settled).await, Ok(vec![true]));
     let until = repository.next_due().await.unwrap().unwrap();
@@ -160,7 +166,7 @@ async fn a_configuration_that_cant_be_opened_rests() {
         .deliveries(&DeliveryFilter::default(), None, 9)
         .await
         .unwrap();
-    assert_eq!((left.len(), left[0].attempts), (1, 0));
+    assert_eq!((left.len(), left[0].attempts), (2, 0));
 }
 
 /// Whatever breaks a commit off: there is neither the event nor anything to send.

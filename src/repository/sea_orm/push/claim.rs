@@ -43,22 +43,33 @@ const NEXT_CLAIM_OVER: &str = "SELECT MIN(claimed_until_ms) - {now} AS wait_ms F
 const END_ALL: &str =
     "UPDATE push_config SET claimed_until_ms = 0 WHERE due_ms IS NOT NULL AND claimed_until_ms > 0";
 
+/// How often a claim looks again when it has found nothing but streams whose configurations can't be opened. Others wait
+/// behind them.
+const ROUNDS_MAX: usize = 16;
+
 /// Claims streams that are due, with what waits in them.
 pub(super) async fn claim(
     connection: &DatabaseConnection,
     sealing: &Sealing,
     query: &ClaimQuery,
 ) -> Result<Vec<Claimed>, Error> {
-    let transaction = transaction::begin(connection).await.map_err(unavailable)?;
-    let claimed = take(&transaction, sealing, query).await.map_err(Failure::from);
-    Ok(transaction::end(connection, transaction, claimed).await?)
+    for _ in 0..ROUNDS_MAX {
+        let transaction = transaction::begin(connection).await.map_err(unavailable)?;
+        let taken = take(&transaction, sealing, query).await.map_err(Failure::from);
+        let (claimed, left) = transaction::end(connection, transaction, taken).await?;
+        if !claimed.is_empty() || left == 0 {
+            return Ok(claimed);
+        }
+    }
+    Ok(Vec::new())
 }
 
+/// One round: what is claimed, and how many streams were put to rest instead.
 async fn take(
     transaction: &DatabaseTransaction,
     sealing: &Sealing,
     query: &ClaimQuery,
-) -> Result<Vec<Claimed>, DbErr> {
+) -> Result<(Vec<Claimed>, usize), DbErr> {
     let rows = transaction.query_all_raw(claiming(transaction, query)).await?;
     let mut rows = rows.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
     rows.sort_unstable_by(|a, b| (a.due_ms, &a.stream).cmp(&(b.due_ms, &b.stream)));
@@ -94,7 +105,7 @@ async fn take(
         revokes: false,
     });
     leave(transaction, resting).await?;
-    Ok(claimed)
+    Ok((claimed, left.len()))
 }
 
 fn claiming(connection: &impl ConnectionTrait, query: &ClaimQuery) -> Statement {
