@@ -83,6 +83,7 @@ impl Lane {
     }
 
     async fn deliver(&self) {
+        let _turn = self.sending.turn().await;
         let deliveries = &self.claimed.deliveries;
         for (index, waiting) in deliveries.iter().enumerate() {
             let step = self.step(waiting).await;

@@ -6,6 +6,7 @@
 //! the oldest first. Whoever sends claims streams for a while, and settles what became of them; a claim that ran out, or
 //! whose configuration was replaced or removed, settles nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -185,6 +186,8 @@ pub struct Turn {
     pub count: u64,
     /// Behind which one to go on, as there may be more; `None` when there are none.
     pub next: Option<DeliveryKey>,
+    /// The streams whose claims settle nothing any more.
+    pub revoked: BTreeSet<PushStream>,
 }
 
 /// How much waits.

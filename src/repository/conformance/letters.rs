@@ -1,5 +1,6 @@
 //! Configurations that change while something waits for them, dead letters, and what retention leaves alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::outbox::{Both, HOUR, failure, numbers, to};
@@ -131,7 +132,11 @@ pub async fn a_dead_letter_is_sent_anew(both: Both) {
     both.give_up().await;
     both.give_up().await;
     let claimed = both.claim_one().await;
-    assert_eq!(both.push.redeliver(&DEAD, None, 1).await.map(count), Ok(1));
+    let turn = ok(both.push.redeliver(&DEAD, None, 1).await);
+    assert_eq!(
+        (turn.count, turn.revoked),
+        (1, BTreeSet::from([claimed.stream.clone()]))
+    );
     assert!(
         !both.settle(&claimed, &[], Next::GiveUp(failure("no"))).await,
         "it was not the first any more"
@@ -176,7 +181,8 @@ pub async fn deliveries_are_discarded(both: Both) {
     both.waiting("t", 4).await;
     both.give_up().await;
     let claimed = both.claim_one().await;
-    assert_eq!(both.push.discard(&DEAD, None, 9).await.map(count), Ok(1));
+    let turn = ok(both.push.discard(&DEAD, None, 9).await);
+    assert_eq!((turn.count, turn.revoked), (1, BTreeSet::new()));
     assert!(
         both.settle(&claimed, &[2], Next::Keep(HOUR)).await,
         "nothing of the claim went"
@@ -185,7 +191,11 @@ pub async fn deliveries_are_discarded(both: Both) {
         generation: Some(3),
         ..ALL
     };
-    assert_eq!(both.push.discard(&first, None, 9).await.map(count), Ok(1));
+    let turn = ok(both.push.discard(&first, None, 9).await);
+    assert_eq!(
+        (turn.count, turn.revoked),
+        (1, BTreeSet::from([claimed.stream.clone()]))
+    );
     assert!(
         !both.settle(&claimed, &[], Next::GiveUp(failure("no"))).await,
         "it was not this one"

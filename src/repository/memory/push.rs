@@ -63,11 +63,17 @@ impl Outbox {
     }
 }
 
-fn turn(found: &[Delivery], limit: usize) -> Turn {
+/// What became of those that were found, whose streams were all revoked but those that only lost dead letters.
+fn turn(found: &[Delivery], limit: usize, is_revoked: impl Fn(&Delivery) -> bool) -> Turn {
     let last = found.last().filter(|_| found.len() >= limit);
     Turn {
         count: found.len() as u64,
         next: last.map(|delivery| delivery.key.clone()),
+        revoked: found
+            .iter()
+            .filter(|delivery| is_revoked(delivery))
+            .map(|delivery| delivery.key.stream.clone())
+            .collect(),
     }
 }
 
@@ -169,7 +175,7 @@ impl PushRepository for MemoryRepository {
             outbox.revoke(&key.stream);
             outbox.rest(&key.stream, Some(now_ms));
         }
-        Ok(turn(&found, limit))
+        Ok(turn(&found, limit, |_| true))
     }
 
     async fn discard(
@@ -181,14 +187,16 @@ impl PushRepository for MemoryRepository {
         self.open()?;
         let mut outbox = self.outbox();
         let found: Vec<Delivery> = outbox.find(filter, after).take(limit).collect();
-        for Delivery { key, state, .. } in &found {
+        let waited = |delivery: &Delivery| delivery.state == DeliveryState::Waiting;
+        for delivery in &found {
+            let key = &delivery.key;
             outbox.remove_delivery(key);
-            if *state == DeliveryState::Waiting {
+            if waited(delivery) {
                 outbox.revoke(&key.stream);
                 outbox.rest(&key.stream, None);
             }
         }
-        Ok(turn(&found, limit))
+        Ok(turn(&found, limit, waited))
     }
 
     async fn forget_dead(&self, before_ms: i64, limit: usize) -> Result<u64, Error> {

@@ -357,3 +357,31 @@ async fn every_call_has_its_record() {
     .map(|(method, filter, outcome)| (method.to_owned(), filter.to_owned(), outcome.to_owned()));
     assert_eq!(told, expected);
 }
+
+/// A state that nobody knows means none, and by no means all.
+#[tokio::test]
+async fn an_unknown_state_is_refused() {
+    let post = Post::new().await;
+    let chief = post.chief();
+    let names = async || {
+        let all = chief.all(DeliveryFilter::default(), None).await.unwrap();
+        all.into_iter().map(|one| one.name).collect::<Vec<_>>()
+    };
+    let before = names().await;
+    for state in [3, -1, i32::MAX] {
+        let of_state = DeliveryFilter {
+            state,
+            ..of_agent("echo")
+        };
+        let filter = Some(of_state.clone());
+        let refused = chief.all(of_state, None).await.err();
+        refused.unwrap().is(Kind::InvalidParams);
+        let discard = DiscardDeliveriesRequest {
+            filter,
+            ..DiscardDeliveriesRequest::default()
+        };
+        let refused = chief.discard(discard).await.err();
+        refused.unwrap().is(Kind::InvalidParams);
+    }
+    assert_eq!(names().await, before);
+}

@@ -212,15 +212,15 @@ pub(super) async fn redeliver(connection: &DatabaseConnection, wanted: &Wanted) 
 async fn begin_anew(transaction: &DatabaseTransaction, wanted: &Wanted) -> Result<Turn, DbErr> {
     let (found, next) = locked(transaction, wanted).await?;
     let count = run(transaction, &BEGIN_ANEW, key_rows(&found)).await?;
-    let streams: BTreeSet<&PushStream> = found.iter().map(|delivery| &delivery.key.stream).collect();
-    let rest = streams.into_iter().map(|stream| Rest {
+    let revoked: BTreeSet<PushStream> = found.into_iter().map(|delivery| delivery.key.stream).collect();
+    let rest = revoked.iter().map(|stream| Rest {
         stream,
         due: Some(Duration::ZERO),
         claimed: Duration::ZERO,
         revokes: true,
     });
     leave(transaction, rest).await?;
-    Ok(Turn { count, next })
+    Ok(Turn { count, next, revoked })
 }
 
 /// Removes deliveries.
@@ -235,17 +235,17 @@ async fn remove(transaction: &DatabaseTransaction, wanted: &Wanted) -> Result<Tu
     let (found, next) = locked(transaction, wanted).await?;
     let count = run(transaction, &DELETE, key_rows(&found)).await?;
     let waiting = found
-        .iter()
+        .into_iter()
         .filter(|delivery| delivery.state == DeliveryState::Waiting);
-    let streams: BTreeSet<&PushStream> = waiting.map(|delivery| &delivery.key.stream).collect();
-    let rest = streams.into_iter().map(|stream| Rest {
+    let revoked: BTreeSet<PushStream> = waiting.map(|delivery| delivery.key.stream).collect();
+    let rest = revoked.iter().map(|stream| Rest {
         stream,
         due: None,
         claimed: Duration::ZERO,
         revokes: true,
     });
     leave(transaction, rest).await?;
-    Ok(Turn { count, next })
+    Ok(Turn { count, next, revoked })
 }
 
 /// The wanted deliveries, as they are once their streams are locked, and where there may be more.
