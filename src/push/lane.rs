@@ -139,7 +139,7 @@ impl Lane {
     async fn step(&self, waiting: &Waiting) -> Step {
         let event = match self.event(waiting.generation).await {
             Ok(Some(event)) => event,
-            Ok(None) => return Step::Done,
+            Ok(None) => return self.missing(waiting).await,
             Err(repository::Error::Unavailable(why)) => {
                 tracing::debug!(why, "the event of a push notification can't be read now");
                 return self.postpone(self.engine.settings.backoff_min);
@@ -262,7 +262,29 @@ impl Lane {
         self.engine.pushes.0.metrics.count(what);
     }
 
-    /// An event of the log; `None` when its task is gone.
+    /// The log has no such event. With its task it is gone for good; without it that is a fault, which an operator may
+    /// mend: nothing is given up for it.
+    async fn missing(&self, waiting: &Waiting) -> Step {
+        let Claimed { stream, scope, .. } = &self.claimed;
+        let settings = &self.engine.settings;
+        match self.engine.tasks.get(scope, &stream.task_id).await {
+            Ok(None) => Step::Done,
+            Err(repository::Error::Unavailable(why)) => {
+                tracing::debug!(why, "the task of a push notification can't be read now");
+                self.postpone(settings.backoff_min)
+            }
+            Ok(Some(_)) | Err(_) => {
+                let rests = settings.backoff_max;
+                tracing::error!(
+                    generation = waiting.generation,
+                    "the event of a push notification is not in the log of its task; what waits behind it rests for {rests:?}"
+                );
+                self.postpone(rests)
+            }
+        }
+    }
+
+    /// An event of the log; `None` when it is not there.
     async fn event(&self, generation: u64) -> Result<Option<Payload>, repository::Error> {
         let Claimed { stream, scope, .. } = &self.claimed;
         let before = generation.saturating_sub(1);
@@ -271,9 +293,8 @@ impl Lane {
             .tasks
             .events(scope, &stream.task_id, before, 1)
             .await?;
-        let Some(event) = events.first() else {
-            return Ok(None);
-        };
+        let event = events.first().filter(|event| event.generation == generation);
+        let Some(event) = event else { return Ok(None) };
         let damaged = |cause: String| repository::Error::Corrupt {
             task_id: stream.task_id.to_string(),
             generation: Some(generation),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::repository::{
-    self, Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, PushRepository, Settlement,
-    Turn,
+    self, Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Except, PushRepository,
+    Settlement, Turn,
 };
 
 /// An outbox that counts, and can be worse than the one in it.
@@ -22,17 +22,35 @@ pub(super) struct Watched {
     pub(super) largest: AtomicUsize,
     /// Claims so far.
     pub(super) claims: AtomicUsize,
+    /// Looks at what is due so far, and how long each takes.
+    pub(super) looks: AtomicUsize,
+    look_takes: Duration,
 }
 
 impl Watched {
     pub(super) fn new(inner: Arc<dyn PushRepository>) -> Arc<Self> {
+        Self::slow(inner, Duration::ZERO)
+    }
+
+    /// One in which a look at what is due takes so long.
+    pub(super) fn slow(inner: Arc<dyn PushRepository>, look_takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             inner,
             is_away: AtomicBool::new(false),
             is_hostless: AtomicBool::new(false),
             largest: AtomicUsize::new(0),
             claims: AtomicUsize::new(0),
+            looks: AtomicUsize::new(0),
+            look_takes,
         })
+    }
+
+    fn except(&self, except: &Except) -> Except {
+        let mut except = except.clone();
+        if self.is_hostless.load(Ordering::Acquire) {
+            except.hosts.clear();
+        }
+        except
     }
 
     fn there(&self) -> Result<(), repository::Error> {
@@ -50,9 +68,7 @@ impl PushRepository for Watched {
         // On a clock that stands still a loop without end would be a test without end.
         assert!(self.claims.fetch_add(1, Ordering::AcqRel) < 10_000, "a busy loop");
         let mut query = query.clone();
-        if self.is_hostless.load(Ordering::Acquire) {
-            query.except_hosts.clear();
-        }
+        query.except = self.except(&query.except);
         self.inner.claim(&query).await
     }
 
@@ -62,9 +78,11 @@ impl PushRepository for Watched {
         self.inner.settle(settlements).await
     }
 
-    async fn next_due(&self) -> Result<Option<Duration>, repository::Error> {
+    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, repository::Error> {
         self.there()?;
-        self.inner.next_due().await
+        self.looks.fetch_add(1, Ordering::AcqRel);
+        tokio::time::sleep(self.look_takes).await;
+        self.inner.next_due(&self.except(except)).await
     }
 
     async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), repository::Error> {

@@ -10,7 +10,7 @@ use super::outbox::{Both, HOUR, failure, numbers, query, settlement, to};
 use super::{NOW_MS, ok, scope};
 use crate::pb::TaskState;
 use crate::repository::{
-    ClaimQuery, Claimed, DeliveryFilter, DeliveryState, Error, Next, PushStream, TaskWrite, Waiting,
+    ClaimQuery, Claimed, DeliveryFilter, DeliveryState, Error, Except, Next, PushStream, TaskWrite, Waiting,
 };
 
 /// Every event waits for each configuration that its task has by then, those that come with it among them, in order.
@@ -76,21 +76,21 @@ pub async fn a_refused_write_leaves_no_deliveries(both: Both) {
 
 /// What is claimed is nobody else's; what comes later waits until the claim is over.
 pub async fn a_stream_is_claimed_by_one(both: Both) {
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
     let mut sketch = both.waiting("t", 2).await;
-    assert_eq!(both.push.next_due().await, Ok(Some(Duration::ZERO)));
+    assert_eq!(both.next_due().await, Ok(Some(Duration::ZERO)));
     let claimed = both.claim_one().await;
     assert_eq!(numbers(&claimed), [1, 2]);
     ok(both.tasks.commit(sketch.chunks(&["x"])).await);
     assert_eq!(both.claim().await, []);
-    let until = ok(both.push.next_due().await).unwrap_or_default();
+    let until = ok(both.next_due().await).unwrap_or_default();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
     assert!(both.settle(&claimed, &[1, 2], Next::Release).await);
     let next = both.claim_one().await;
     assert_eq!(numbers(&next), [3]);
     assert!(next.claim > claimed.claim);
     assert!(both.settle(&next, &[3], Next::Release).await);
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
     assert_eq!(both.deliveries(&DeliveryFilter::default()).await, []);
 }
 
@@ -110,7 +110,7 @@ pub async fn claimers_at_once_get_different_streams(both: Both) {
             let more = ok(both.push.claim(&few).await);
             assert!(more.len() <= 2);
             // Others may have had their hands on all that is due at this moment.
-            if more.is_empty() && ok(both.push.next_due().await) != Some(Duration::ZERO) {
+            if more.is_empty() && ok(both.next_due().await) != Some(Duration::ZERO) {
                 return claimed;
             }
             claimed.extend(more);
@@ -234,7 +234,7 @@ pub async fn a_failed_attempt_is_counted(both: Both) {
     let seen = both.deliveries(&DeliveryFilter::default()).await.remove(0);
     assert_eq!((seen.attempts, seen.failure), (2, Some(unheard)));
     assert_eq!(both.claim().await, []);
-    let until = ok(both.push.next_due().await).unwrap_or_default();
+    let until = ok(both.next_due().await).unwrap_or_default();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
 }
 
@@ -245,7 +245,7 @@ pub async fn a_claim_is_kept(both: Both) {
     assert!(both.settle(&claimed, &[1], Next::Keep(HOUR)).await);
     assert_eq!(both.claim().await, []);
     assert!(both.settle(&claimed, &[2], Next::Keep(HOUR)).await);
-    assert_eq!(both.push.next_due().await, Ok(None), "nothing waits");
+    assert_eq!(both.next_due().await, Ok(None), "nothing waits");
     ok(both.tasks.commit(sketch.chunks(&["x"])).await);
     assert_eq!(both.claim().await, [], "it is claimed still");
     assert!(both.settle(&claimed, &[], Next::Release).await);
@@ -264,7 +264,7 @@ pub async fn what_is_postponed_is_not_due(both: Both) {
     // Never sooner than it was.
     ok(both.push.postpone_host("two.org:443", Duration::ZERO).await);
     assert_eq!(both.claim().await, []);
-    let until = ok(both.push.next_due().await).unwrap_or_default();
+    let until = ok(both.next_due().await).unwrap_or_default();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
     let attempts = both.deliveries(&DeliveryFilter::default()).await;
     assert!(attempts.iter().all(|delivery| delivery.attempts == 0));
@@ -282,18 +282,32 @@ pub async fn claims_are_bounded_and_leave_out(both: Both) {
         let mut sketch = both.task(owner, id, &[("p", host)]).await;
         ok(both.tasks.commit(sketch.chunks(&["x", "y"])).await);
     }
+    let (one, two, three) = ("one.org:443", "two.org:443", "three.org:443");
     let except = ClaimQuery {
         deliveries_max: 2,
-        except_owners: vec![scope("ada").owner, scope("cy").owner],
-        except_hosts: vec![Arc::from("two.org:443"), Arc::from("three.org:443")],
+        except: Except {
+            owners: vec![scope("ada").owner],
+            hosts: vec![Arc::from(two), Arc::from(three)],
+            pairs: vec![
+                (scope("cy").owner, Arc::from(one)),
+                (scope("bob").owner, Arc::from(three)),
+            ],
+        },
         ..query(HOUR)
     };
+    assert_eq!(both.push.next_due(&except.except).await, Ok(Some(Duration::ZERO)));
     let claimed = ok(both.push.claim(&except).await);
     assert_eq!(claimed.len(), 1);
     assert_eq!(
         (&*claimed[0].stream.task_id, numbers(&claimed[0])),
         ("b", vec![1, 2])
     );
+    // Nothing is due but what is left alone; what is claimed is there again later.
+    let until = ok(both.push.next_due(&except.except).await).unwrap_or_default();
+    assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
+    let mut nobody = except.except.clone();
+    nobody.owners.push(scope("bob").owner);
+    assert_eq!(both.push.next_due(&nobody).await, Ok(None));
     let one = ClaimQuery {
         limit: 1,
         ..query(HOUR)
@@ -316,7 +330,7 @@ pub async fn a_stream_ends(both: Both) {
     );
     ok(both.tasks.commit(sketch.go(TaskState::Completed)).await);
     assert_eq!(both.deliveries(&DeliveryFilter::default()).await, []);
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
     assert!(!both.settle(&claimed, &[], Next::Release).await);
 }
 

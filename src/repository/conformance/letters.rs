@@ -58,7 +58,7 @@ pub async fn what_waits_goes_where_its_configuration_says(both: Both) {
     // Nothing waits for one that is replaced when all is sent.
     ok(both.push.discard(&ALL, None, 9).await);
     ok(both.tasks.put_push_config(&sketch.scope, &back, 9).await);
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
 }
 
 /// With its configuration goes what waits for it, dead or not; one of the same name begins anew.
@@ -149,7 +149,7 @@ pub async fn a_dead_letter_is_sent_anew(both: Both) {
         "its time is counted from now"
     );
     assert!(both.settle(&claimed, &[1, 3], Next::Release).await);
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
     // A stream that is idle is woken.
     assert_eq!(both.push.redeliver(&DEAD, None, 9).await.map(count), Ok(1));
     let claimed = both.claim_one().await;
@@ -203,7 +203,7 @@ pub async fn deliveries_are_discarded(both: Both) {
     assert_eq!(numbers(&both.claim_one().await), [4]);
     assert_eq!(both.push.discard(&ALL, None, 0).await.map(count), Ok(0));
     assert_eq!(both.push.discard(&ALL, None, 9).await.map(count), Ok(1));
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
 }
 
 /// Deliveries are found by all that is known of them, a page at a time.

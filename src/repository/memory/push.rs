@@ -11,7 +11,7 @@ use super::MemoryRepository;
 use super::outbox::{Letter, Outbox, Stream};
 use crate::repository::types::millis;
 use crate::repository::{
-    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error,
+    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Except,
     PushRepository, PushStream, Settlement, Turn,
 };
 
@@ -116,7 +116,7 @@ impl PushRepository for MemoryRepository {
         Ok(settled.collect())
     }
 
-    async fn next_due(&self) -> Result<Option<Duration>, Error> {
+    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error> {
         let now_ms = self.clock.now_ms();
         let outbox = self.outbox();
         let mut next: Option<i64> = None;
@@ -124,11 +124,11 @@ impl PushRepository for MemoryRepository {
             if next.is_some_and(|next| next <= *due_ms) {
                 break;
             }
-            let claimed_until_ms = outbox
-                .streams
-                .get(place)
-                .map_or(0, |stream| stream.claimed_until_ms);
-            let free_ms = claimed_until_ms.max(*due_ms);
+            let stream = outbox.streams.get(place);
+            let Some(stream) = stream.filter(|stream| !except.has(&stream.scope.owner, &stream.host)) else {
+                continue;
+            };
+            let free_ms = stream.claimed_until_ms.max(*due_ms);
             next = Some(next.map_or(free_ms, |next| next.min(free_ms)));
         }
         let wait_ms = next.map(|next| next.saturating_sub(now_ms).max(0).unsigned_abs());

@@ -11,7 +11,7 @@ use a2ad::repository::conformance::{Both, Sketch, push_config, scope};
 use a2ad::repository::memory::MemoryRepository;
 use a2ad::repository::sea_orm::{DatabaseSettings, Maintenance, SeaOrmRepository};
 use a2ad::repository::{
-    ClaimQuery, Claimed, DeliveryFilter, Error, Failure, Next, PushRepository as _, Settlement,
+    ClaimQuery, Claimed, DeliveryFilter, Error, Except, Failure, Next, PushRepository as _, Settlement,
     TaskRepository as _, TaskWrite,
 };
 use a2ad::shutdown::Shutdown;
@@ -73,8 +73,7 @@ fn all(ttl: Duration) -> ClaimQuery {
         limit: 100,
         deliveries_max: 100,
         ttl,
-        except_owners: Vec::new(),
-        except_hosts: Vec::new(),
+        except: Except::default(),
     }
 }
 
@@ -160,7 +159,7 @@ async fn a_configuration_that_cant_be_opened_rests() {
     assert_eq!(&*claimed[0].stream.task_id, "c");
     let settled = [settlement(&claimed[0], &[1], Next::Release)];
     assert_eq!(repository.settle(&settled).await, Ok(vec![true]));
-    let until = repository.next_due().await.unwrap().unwrap();
+    let until = repository.next_due(&Except::default()).await.unwrap().unwrap();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
     let left = repository
         .deliveries(&DeliveryFilter::default(), None, 9)
@@ -192,7 +191,7 @@ async fn what_breaks_off_leaves_neither_event_nor_delivery() {
         repository.deliveries(&DeliveryFilter::default(), None, 9).await,
         Ok(Vec::new())
     );
-    assert_eq!(repository.next_due().await, Ok(None));
+    assert_eq!(repository.next_due(&Except::default()).await, Ok(None));
 
     database.sql("DROP TRIGGER cut ON push_outbox");
     assert_eq!(repository.commit(write).await, Ok(()));

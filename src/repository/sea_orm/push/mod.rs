@@ -31,8 +31,8 @@ use super::committer::{Change, Done};
 use super::link::Link;
 use super::sealing::Sealing;
 use crate::repository::{
-    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, PushRepository, Settlement,
-    Turn,
+    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, Except, PushRepository,
+    Settlement, Turn,
 };
 
 /// What the outbox wants of a committer.
@@ -108,9 +108,10 @@ impl PushRepository for SeaOrmRepository {
         Ok(held.into_values().collect())
     }
 
-    async fn next_due(&self) -> Result<Option<Duration>, Error> {
+    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error> {
+        let except = except.clone();
         self.readers
-            .run(|pool| async move { claim::next_due(&pool).await })
+            .run(move |pool| async move { claim::next_due(&pool, &except).await })
             .await
     }
 
