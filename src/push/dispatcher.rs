@@ -145,12 +145,11 @@ impl Dispatcher {
 
     /// Whose streams are left alone now.
     fn except(&self) -> Except {
-        let (owners, mut hosts) = self.shares.full();
-        hosts.extend(self.engine.breakers.shut());
+        let (owners, hosts) = self.shares.full();
         Except {
             owners,
             hosts,
-            pairs: Vec::new(),
+            pairs: self.engine.breakers.shut(),
         }
     }
 

@@ -122,15 +122,17 @@ impl Lane {
         held
     }
 
-    /// Other nodes leave the host alone too.
+    /// Other nodes leave the host alone too, for the same owner.
     async fn leave_host_alone(&self) {
         let pause = self.engine.settings.breaker_pause;
         tracing::warn!(
             host = &*self.host,
             ?pause,
-            "a webhook host is away and is left alone"
+            "a webhook host is away and is left alone for the owner of the task"
         );
-        if let Err(error) = self.engine.outbox.postpone_host(&self.host, pause).await {
+        let owner = &self.claimed.scope.owner;
+        let postponed = self.engine.outbox.postpone_host(owner, &self.host, pause);
+        if let Err(error) = postponed.await {
             tracing::debug!(%error, "what waits for the host could not be put off");
         }
     }
@@ -158,9 +160,9 @@ impl Lane {
             Ok(request) => request,
             Err(cause) => return self.give_up(waiting, failure(cause)),
         };
-        match self.engine.breakers.enter(&self.host) {
+        match self.engine.breakers.enter(&self.claimed.scope.owner, &self.host) {
             Ok(pass) => self.send(waiting, pass, request).await,
-            Err(left) => self.postpone(left),
+            Err(left) => self.postpone(backoff::shortly_after(left, random())),
         }
     }
 
@@ -190,7 +192,7 @@ impl Lane {
         };
         let opens = match pass {
             Some(pass) if failed.is_away => pass.failed(),
-            Some(pass) if !failed.is_refused => {
+            Some(pass) if failed.is_answered => {
                 pass.answered();
                 false
             }

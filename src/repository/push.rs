@@ -256,11 +256,11 @@ pub trait PushRepository: Send + Sync + 'static {
     /// When the database is away.
     async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error>;
 
-    /// Makes all streams to a host wait at least so long from now: it was found to be away.
+    /// Makes all streams of an owner to a host wait at least so long from now: it was found to be away.
     ///
     /// # Errors
     /// When the database is away.
-    async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), Error>;
+    async fn postpone_host(&self, owner: &Principal, host: &str, by: Duration) -> Result<(), Error>;
 
     /// At most `limit` deliveries behind `after`, in the order of their keys.
     ///

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::context::Principal;
 use crate::repository::{
     self, Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Except, PushRepository,
     Settlement, Turn,
@@ -85,9 +86,14 @@ impl PushRepository for Watched {
         self.inner.next_due(&self.except(except)).await
     }
 
-    async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), repository::Error> {
+    async fn postpone_host(
+        &self,
+        owner: &Principal,
+        host: &str,
+        by: Duration,
+    ) -> Result<(), repository::Error> {
         self.there()?;
-        self.inner.postpone_host(host, by).await
+        self.inner.postpone_host(owner, host, by).await
     }
 
     async fn deliveries(

@@ -252,17 +252,32 @@ pub async fn a_claim_is_kept(both: Both) {
     assert_eq!(numbers(&both.claim_one().await), [3]);
 }
 
-/// Streams rest one by one, or all to one host.
+/// Streams rest one by one, or all of an owner to one host.
 pub async fn what_is_postponed_is_not_due(both: Both) {
-    for (id, host) in [("a", "one.org"), ("b", "one.org"), ("c", "two.org")] {
-        both.task("ada", id, &[("p", host)]).await;
+    let ada = scope("ada").owner;
+    for (id, owner, host) in [
+        ("a", "ada", "one.org"),
+        ("b", "ada", "one.org"),
+        ("c", "ada", "two.org"),
+        ("d", "bob", "one.org"),
+    ] {
+        both.task(owner, id, &[("p", host)]).await;
     }
-    ok(both.push.postpone_host("one.org:443", HOUR).await);
-    let claimed = both.claim_one().await;
+    ok(both.push.postpone_host(&ada, "one.org:443", HOUR).await);
+    let mut claimed = both.claim().await;
+    claimed.sort_by(|a, b| a.stream.cmp(&b.stream));
+    let other = claimed.remove(1);
+    assert_eq!(
+        other.scope.owner,
+        scope("bob").owner,
+        "a host is away for one owner"
+    );
+    assert!(both.settle(&other, &[1], Next::Release).await);
+    let claimed = claimed.remove(0);
     assert_eq!(&*claimed.stream.task_id, "c");
     assert!(both.settle(&claimed, &[], Next::Postpone(2 * HOUR)).await);
     // Never sooner than it was.
-    ok(both.push.postpone_host("two.org:443", Duration::ZERO).await);
+    ok(both.push.postpone_host(&ada, "two.org:443", Duration::ZERO).await);
     assert_eq!(both.claim().await, []);
     let until = ok(both.next_due().await).unwrap_or_default();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use super::MemoryRepository;
 use super::outbox::{Letter, Outbox, Stream};
+use crate::context::Principal;
 use crate::repository::types::millis;
 use crate::repository::{
     Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Except,
@@ -135,14 +136,14 @@ impl PushRepository for MemoryRepository {
         Ok(wait_ms.map(Duration::from_millis))
     }
 
-    async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), Error> {
+    async fn postpone_host(&self, owner: &Principal, host: &str, by: Duration) -> Result<(), Error> {
         self.open()?;
         let until_ms = self.clock.now_ms().saturating_add(millis(by));
         let mut outbox = self.outbox();
         let early = outbox.due.iter().take_while(|(due_ms, _)| *due_ms < until_ms);
         let of_host = early.filter(|(_, place)| {
             let stream = outbox.streams.get(place);
-            stream.is_some_and(|stream| *stream.host == *host)
+            stream.is_some_and(|stream| *stream.host == *host && stream.scope.owner == *owner)
         });
         let places: Vec<PushStream> = of_host.map(|(_, place)| place.clone()).collect();
         for place in &places {

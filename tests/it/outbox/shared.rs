@@ -107,7 +107,7 @@ async fn keep_house(repository: &SeaOrmRepository, over: &AtomicBool) -> (usize,
         repository.discard(&dead, None, 5).await.unwrap();
         repository.forget_dead(NOW_MS, 2).await.unwrap();
         repository
-            .postpone_host("two.org:443", Duration::ZERO)
+            .postpone_host(&scope("ada").owner, "two.org:443", Duration::ZERO)
             .await
             .unwrap();
     }

@@ -24,7 +24,7 @@ const POSTPONED_AT_ONCE: u64 = 1_000;
 const NOW: &str = "SELECT {now} AS now_ms";
 
 const POSTPONE: &str = "WITH early AS MATERIALIZED (SELECT task_id, id FROM push_config \
-     WHERE due_ms IS NOT NULL AND due_ms < $2 AND host = $1 ORDER BY task_id, id LIMIT $3{locked}) \
+     WHERE due_ms IS NOT NULL AND due_ms < $2 AND host = $1 AND owner = $4 ORDER BY task_id, id LIMIT $3{locked}) \
      UPDATE push_config SET due_ms = $2 WHERE (task_id, id) IN (SELECT task_id, id FROM early)";
 
 const DELIVERIES: &str = "SELECT o.task_id, o.config_id, o.generation, o.since_ms, o.attempts, o.status, o.cause, \
@@ -51,9 +51,10 @@ const COUNT_WAITING: [&str; 2] = [
 const COUNT_DEAD: &str = "SELECT COUNT(*) AS found FROM (SELECT 1 AS one FROM push_outbox \
      WHERE dead_ms IS NOT NULL LIMIT $1) AS counted";
 
-/// Postpones the streams to a host.
+/// Postpones the streams of an owner to a host.
 pub(super) async fn postpone_host(
     connection: &DatabaseConnection,
+    owner: &Principal,
     host: &str,
     by: Duration,
 ) -> Result<(), Error> {
@@ -65,6 +66,7 @@ pub(super) async fn postpone_host(
             Value::from(host),
             Value::from(now_ms.saturating_add(pause(by))),
             number(POSTPONED_AT_ONCE),
+            Value::from(owner.as_str()),
         ];
         let postponed = connection
             .execute_raw(statement(connection, POSTPONE, values))
@@ -320,6 +322,7 @@ pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, 
         Value::from("one.org:443"),
         Value::from(2_i64),
         number(POSTPONED_AT_ONCE),
+        Value::from("ada"),
     ];
     vec![
         ("postpone the streams to a host", own(POSTPONE, &host)),
