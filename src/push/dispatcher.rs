@@ -135,9 +135,10 @@ impl Dispatcher {
                 () = self.engine.pushes.0.bell.notified(), if failures == 0 => {}
                 () = tokio::time::sleep(rest) => {}
             }
-            let least = match except.is_empty() {
-                true => GATHER,
-                false => GATHER.max((looked - began) * LOOK_SHARE),
+            let least = if except.is_empty() {
+                GATHER
+            } else {
+                GATHER.max((looked - began) * LOOK_SHARE)
             };
             tokio::time::sleep_until(looked + least.min(self.engine.settings.poll)).await;
         }

@@ -228,5 +228,11 @@ fn postgres_is_looked_after_as_well() {
             .unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(String::from_utf8(output.stdout).unwrap(), printed);
+        let hint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            hint.contains("push.poll_ms"),
+            arguments[0] == "redeliver",
+            "{hint}"
+        );
     }
 }

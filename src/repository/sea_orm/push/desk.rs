@@ -124,14 +124,17 @@ async fn find(
         values.extend(stream_row(stream));
         values.push(number(*generation));
     }
-    let mut sql = format!(
-        "{DELIVERIES}{} ORDER BY o.task_id, o.config_id, o.generation",
+    let limit = match through {
+        Some(_) => String::new(),
+        None => {
+            values.push(number(wanted.limit as u64));
+            format!(" LIMIT ${}", values.len())
+        }
+    };
+    let sql = format!(
+        "{DELIVERIES}{} ORDER BY o.task_id, o.config_id, o.generation{limit}",
         conditions.join(" AND ")
     );
-    if through.is_none() {
-        values.push(number(wanted.limit as u64));
-        sql.push_str(&format!(" LIMIT ${}", values.len()));
-    }
     let rows = connection
         .query_all_raw(statement(connection, &sql, values))
         .await?;
