@@ -20,9 +20,13 @@ mod admin;
 mod chain;
 mod entry;
 mod error;
+mod fields;
 mod file;
+mod gathered;
 mod handle;
+mod line;
 mod lines;
+mod links;
 mod places;
 mod read;
 mod record;
@@ -40,15 +44,15 @@ pub use admin::{Step, record_admin};
 pub use entry::{Author, BadCertificate, Stranger};
 pub use error::OpenError;
 pub use handle::{Audit, CallRecord};
-pub use places::Places;
+pub use places::Place;
 pub use read::{Lines, last_lines};
-pub use record::{Head, Kind, Outcome, Pruned, Record, Removed};
+pub use record::{Change, Head, Kind, Outcome, Pruned, Record, Removed};
 pub use retention::RetentionRecord;
 pub use store::{Row, Store};
 pub use stream::StreamRecord;
 pub use verify::{Finding, Medium, Verified, Verifier};
 
-pub(crate) use entry::StateChange;
+pub(crate) use entry::{StateChange, TaskChanges};
 
 /// Where records go, and how many of them may be on their way.
 #[derive(Clone, Debug)]

@@ -40,7 +40,7 @@ fn verify(log: &[u8], medium: Medium, head: Option<String>) -> Verified {
     let whole = log.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
     for (number, line) in log[..whole].split(|byte| *byte == b'\n').enumerate() {
         if whole > 0 {
-            verifier.take(number.to_string(), &String::from_utf8_lossy(line), None);
+            verifier.take_line(number.to_string(), &String::from_utf8_lossy(line));
         }
     }
     for reference in verifier.references() {
