@@ -98,12 +98,26 @@ impl Verifier {
     }
 
     /// The file ends. The bytes of whole lines whose batch has no end: their writer is at work still, or was torn away.
+    /// They have to follow what is in front of them all the same.
     pub fn ends_file(&mut self) -> u64 {
         let open = std::mem::take(&mut self.open);
-        match open.records.is_empty() {
-            true => 0,
-            false => open.text.len() as u64 + 1,
+        let Some(first) = open.records.first() else {
+            return 0;
+        };
+        if self.medium == Medium::File {
+            let head = Head {
+                chain: first.chain.to_string(),
+                seq: first.seq,
+                at: first.at.to_string(),
+                hash: String::new(),
+            };
+            let before = self.chains.get(&head.chain).map(|known| known.head.clone());
+            let linked = self.linked(&open.place, first, &head, before.as_ref());
+            if let Err(problem) = linked.and_then(|()| in_order(&open.records)) {
+                self.found(open.place, (Some(head.chain), problem));
+            }
         }
+        open.text.len() as u64 + 1
     }
 
     /// Another file follows the one before.
