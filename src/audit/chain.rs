@@ -32,6 +32,8 @@ pub(super) struct Chain {
     id: String,
     seq: u64,
     at: At,
+    /// The number of the last record of the batch before, and its hash.
+    closed: u64,
     prev: Option<String>,
     /// The lines of the batch that is open.
     lines: String,
@@ -50,6 +52,7 @@ impl Chain {
             id: uuid::Uuid::now_v7().to_string(),
             seq: 0,
             at: At { ms: 0, text: at(0) },
+            closed: 0,
             prev: None,
             lines: String::new(),
         };
@@ -66,6 +69,11 @@ impl Chain {
     /// The number of the last record.
     pub(super) fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// How many records are in the batch that is open.
+    pub(super) fn open(&self) -> u64 {
+        self.seq - self.closed
     }
 
     /// Puts a record at the end of the batch that is open; `fill` writes what it says.
@@ -109,6 +117,7 @@ impl Chain {
         text.push_str(&hash);
         text.push_str(AFTER_HASH);
         self.prev = Some(hash);
+        self.closed = self.seq;
         Some(Row {
             chain: self.id.clone(),
             seq: self.seq,
@@ -182,7 +191,9 @@ mod tests {
         for _ in 0..3 {
             chain.add(0, Kind::Call, |line| line.text("outcome", "ok"));
         }
+        assert_eq!(chain.open(), 3);
         let second = chain.close().unwrap();
+        assert_eq!(chain.open(), 0);
         assert_eq!((first.seq, second.seq), (1, 4));
         for row in [&first, &second] {
             let (body, stated) = split(&row.text).unwrap();

@@ -149,7 +149,7 @@ impl Writer {
         }
     }
 
-    /// Puts records into the chain, all of them as one batch.
+    /// Puts records into the chain, as one batch if they are not too many.
     async fn take(&mut self, entries: &mut Vec<Entry>) {
         if self.pause.is_some() {
             return;
@@ -163,6 +163,10 @@ impl Writer {
                 self.shared.strangers.fetch_sub(1, Ordering::AcqRel);
             }
             entry.add_to(&mut self.chain);
+            // An entry with several changes is several records.
+            if self.chain.open() >= self.settings.batch_max as u64 {
+                self.keep();
+            }
         }
         self.keep();
     }
