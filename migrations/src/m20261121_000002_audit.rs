@@ -1,4 +1,4 @@
-//! Audit records: the text of each line, and what it is found by.
+//! Audit records: the lines of each batch, and what it is found by: the number and the time of its last record.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DatabaseBackend;

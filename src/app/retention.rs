@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use crate::repository::conformance::{NOW_MS, Sketch, push_config, scope};
     use crate::repository::memory::MemoryRepository;
-    use crate::repository::{ClaimQuery, Failure, Next, Settlement};
+    use crate::repository::{ClaimQuery, Except, Failure, Next, Settlement};
 
     /// A task with three deliveries, each of which is given up.
     async fn with_dead_letters(repository: &MemoryRepository) {
@@ -263,8 +263,7 @@ mod tests {
             limit: 1,
             deliveries_max: 1,
             ttl: Duration::from_secs(1),
-            except_owners: Vec::new(),
-            except_hosts: Vec::new(),
+            except: Except::default(),
         };
         for _ in 0..3 {
             let claimed = repository.claim(&query).await.unwrap().remove(0);

@@ -1,12 +1,11 @@
 //! The records of operators: of their commands, which run in processes of their own, a short chain for each; and of their
 //! calls.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::chain::{Before, Chain};
 use super::handle::{Audit, CallRecord};
-use super::record::{Kind, Outcome, Record, text};
+use super::record::{Kind, Outcome};
 use super::store::Store;
 use super::verify::head_of;
 use crate::access::AdminMethod;
@@ -49,18 +48,17 @@ pub async fn record_admin(store: &dyn Store, clock: &Clock, command: &str, step:
         database: store.newest().await?.and_then(|row| head_of(&row.text)),
         ..Before::default()
     };
-    let (mut chain, genesis) = Chain::begin(clock, before);
+    let mut chain = Chain::begin(clock, &before);
     let (user, claims) = (user(), std::env::var("USER").unwrap_or_default());
-    let record = Record {
-        principal: text(&user),
-        claims: text(&claims),
-        method: Some(Cow::Borrowed(command)),
-        ..Record::about(Kind::Admin, step.outcome().as_str())
-    };
-    let record = chain.add(clock.now_ms(), record);
-    let ended = Record::about(Kind::Chain, Outcome::Ended.as_str());
-    let ended = chain.add(clock.now_ms(), ended);
-    store.append(&[genesis, record, ended]).await
+    chain.add(clock.now_ms(), Kind::Admin, |line| {
+        line.text("principal", &user);
+        line.text("claims", &claims);
+        line.text("method", command);
+        line.text("outcome", step.outcome().as_str());
+    });
+    chain.note(clock.now_ms(), Outcome::Ended, |_| {});
+    let rows: Vec<_> = chain.close().into_iter().collect();
+    store.append(&rows).await
 }
 
 impl Audit {

@@ -1,17 +1,13 @@
 //! What is to be recorded, before it has its place in a chain: handles of what is known already, nothing copied.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::record::{Kind, Outcome, Record, Removed, text};
+use super::record::{Kind, Outcome, Removed};
 use super::shares::Share;
 use crate::access::{Caller, CredentialKind, Principal};
-use crate::context::{Binding, CallContext, TraceContext};
+use crate::context::{Binding, CallContext, Scope, TraceContext};
 use crate::pb::TaskState;
-
-/// The name of the runtime itself, as one that does something.
-const RUNTIME: &str = "runtime";
 
 /// Who changes the state of a task.
 #[derive(Clone, Debug)]
@@ -52,23 +48,12 @@ impl Author {
         Self::Agent(name.clone(), request)
     }
 
-    fn fill<'a>(&'a self, record: &mut Record<'a>) {
-        let request = match self {
-            Self::Runtime => {
-                record.principal = Some(Cow::Borrowed(RUNTIME));
-                return;
-            }
-            Self::Agent(name, request) => {
-                record.principal = text(name).map(|name| Cow::Owned(format!("agent:{name}")));
-                request
-            }
-            Self::Caller(caller, request) => {
-                fill_caller(record, caller);
-                request
-            }
-        };
-        record.request_id = text(&request.id);
-        record.trace_id = trace_id(&request.trace);
+    /// The request that it was for.
+    pub(super) fn request(&self) -> Option<&Request> {
+        match self {
+            Self::Runtime => None,
+            Self::Agent(_, request) | Self::Caller(_, request) => Some(request),
+        }
     }
 }
 
@@ -83,6 +68,29 @@ pub(crate) struct StateChange {
     pub(crate) to: TaskState,
     /// Who did it.
     pub(crate) author: Author,
+}
+
+/// The changes of one task's state that a write holds.
+#[derive(Debug)]
+pub(crate) struct TaskChanges {
+    /// Whose task of which agent it is.
+    pub(crate) scope: Scope,
+    /// The task.
+    pub(crate) task_id: Arc<str>,
+    /// Its context.
+    pub(crate) context_id: Arc<str>,
+    /// The changes in their order; at least one.
+    pub(crate) changes: Vec<StateChange>,
+}
+
+impl TaskChanges {
+    /// The request that all of them were made for, if it is one.
+    pub(super) fn request(&self) -> Option<&Arc<str>> {
+        let mut requests = self.changes.iter().map(|change| change.author.request());
+        let first = &requests.next()??.id;
+        let is_the_same = |request: Option<&Request>| request.is_some_and(|own| Arc::ptr_eq(&own.id, first));
+        requests.all(is_the_same).then_some(first)
+    }
 }
 
 /// Somebody who showed a credential that does not count.
@@ -131,17 +139,8 @@ pub(super) struct Call {
     pub(super) request_id: Arc<str>,
     pub(super) trace: Option<Arc<TraceContext>>,
     pub(super) outcome: &'static str,
-}
-
-/// A change of a task's state.
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) agent: Arc<str>,
-    pub(super) owner: Principal,
-    pub(super) task_id: Arc<str>,
-    pub(super) context_id: Arc<str>,
-    pub(super) change: StateChange,
-    pub(super) outcome: Outcome,
+    /// What it changed, and when, as far as that is written together with it.
+    pub(super) changes: Vec<(i64, Arc<TaskChanges>)>,
 }
 
 /// A pass of retention.
@@ -174,7 +173,10 @@ pub(super) enum What {
     /// A certificate whose connection was cut.
     Cut(Box<BadCertificate>),
     Retention(Pass),
-    State(Box<State>),
+    /// Changes that a write holds, and what became of it.
+    Changes(Arc<TaskChanges>, Outcome),
+    /// Changes that stand in the record of their call.
+    Gathered,
     PushEnd(Box<PushEnd>),
 }
 
@@ -186,18 +188,6 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn record(&self) -> Record<'_> {
-        match &self.what {
-            What::Call(call, _) => call.record(),
-            What::Stranger(stranger) => stranger.record(),
-            What::Refused(certificate) => certificate.refused(),
-            What::Cut(certificate) => certificate.cut(),
-            What::Retention(pass) => pass.record(),
-            What::State(state) => state.record(),
-            What::PushEnd(end) => end.record(),
-        }
-    }
-
     pub(super) fn is_of_stranger(&self) -> bool {
         matches!(self.what, What::Stranger(_) | What::Refused(_))
     }
@@ -219,125 +209,7 @@ impl Call {
             request_id: call.request_id.clone(),
             trace: call.trace.clone(),
             outcome: Outcome::Abandoned.as_str(),
+            changes: Vec::new(),
         }
     }
-
-    fn record(&self) -> Record<'_> {
-        let mut record = Record {
-            peer: peer(self.peer),
-            binding: Some(Cow::Borrowed(self.binding.as_str())),
-            method: self.method.map(Cow::Borrowed),
-            agent: text(&self.agent),
-            task_id: text(&self.task_id),
-            context_id: text(&self.context_id),
-            filter: text(&self.filter),
-            request_id: text(&self.request_id),
-            trace_id: trace_id(&self.trace),
-            ..Record::about(self.kind, self.outcome)
-        };
-        fill_caller(&mut record, &self.caller);
-        if self.kind != Kind::Admin {
-            record.owner = text(self.caller.owner.as_str());
-        }
-        record
-    }
-}
-
-impl Stranger {
-    fn record(&self) -> Record<'_> {
-        Record {
-            credential: Some(Cow::Borrowed(self.credential.as_str())),
-            peer: peer(self.peer),
-            binding: Some(Cow::Borrowed(self.binding.as_str())),
-            request_id: text(&self.request_id),
-            trace_id: trace_id(&self.trace),
-            ..Record::about(Kind::Authentication, self.reason)
-        }
-    }
-}
-
-impl BadCertificate {
-    /// The name in a certificate that was refused is a claim and nothing more.
-    fn refused(&self) -> Record<'_> {
-        Record {
-            claims: self.name.as_ref().and_then(|name| text(name.as_str())),
-            ..self.record(Kind::Authentication)
-        }
-    }
-
-    fn cut(&self) -> Record<'_> {
-        Record {
-            principal: self.name.as_ref().and_then(|name| text(name.as_str())),
-            ..self.record(Kind::Connection)
-        }
-    }
-
-    fn record(&self, kind: Kind) -> Record<'_> {
-        let credential = match self.fingerprint.is_empty() {
-            true => CredentialKind::None,
-            false => CredentialKind::Certificate,
-        };
-        Record {
-            credential: Some(Cow::Borrowed(credential.as_str())),
-            credential_id: text(&self.fingerprint),
-            peer: peer(Some(self.peer)),
-            ..Record::about(kind, self.reason)
-        }
-    }
-}
-
-impl Pass {
-    fn record(&self) -> Record<'_> {
-        Record {
-            principal: Some(Cow::Borrowed(RUNTIME)),
-            removed: Some(self.removed),
-            ..Record::about(Kind::Retention, self.outcome.as_str())
-        }
-    }
-}
-
-impl State {
-    fn record(&self) -> Record<'_> {
-        let mut record = Record {
-            agent: text(&self.agent),
-            task_id: text(&self.task_id),
-            context_id: text(&self.context_id),
-            from: self.change.from.map(|state| Cow::Borrowed(state.as_str_name())),
-            to: Some(Cow::Borrowed(self.change.to.as_str_name())),
-            generation: Some(self.change.generation),
-            ..Record::about(Kind::State, self.outcome.as_str())
-        };
-        self.change.author.fill(&mut record);
-        record.owner = text(self.owner.as_str());
-        record
-    }
-}
-
-impl PushEnd {
-    fn record(&self) -> Record<'_> {
-        let mut record = Record {
-            agent: text(&self.agent),
-            owner: text(self.owner.as_str()),
-            task_id: text(&self.task_id),
-            config_id: text(&self.config_id),
-            ..Record::about(Kind::Push, Outcome::Ok.as_str())
-        };
-        Author::Runtime.fill(&mut record);
-        record
-    }
-}
-
-fn fill_caller<'a>(record: &mut Record<'a>, caller: &'a Caller) {
-    record.principal = text(caller.principal.as_str());
-    record.organisation = caller.organisation.as_deref().and_then(text);
-    record.credential = Some(Cow::Borrowed(caller.credential.kind.as_str()));
-    record.credential_id = text(&caller.credential.id);
-}
-
-fn peer<'a>(peer: Option<SocketAddr>) -> Option<Cow<'a, str>> {
-    peer.map(|peer| Cow::Owned(peer.to_string()))
-}
-
-fn trace_id(trace: &Option<Arc<TraceContext>>) -> Option<Cow<'_, str>> {
-    trace.as_ref().map(|trace| Cow::Borrowed(trace.trace_id()))
 }

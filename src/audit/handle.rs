@@ -78,7 +78,7 @@ impl Audit {
             let newest = store.newest().await.map_err(OpenError::Database)?;
             before.database = newest.and_then(|row| head_of(&row.text));
         }
-        let (chain, genesis) = Chain::begin(&clock, before);
+        let chain = Chain::begin(&clock, &before);
         let (queue, waiting) = mpsc::channel(settings.queue_max.max(2));
         let shared = Arc::new(Shared {
             queue,
@@ -95,7 +95,7 @@ impl Audit {
             closing: CancellationToken::new(),
             closed: CancellationToken::new(),
         });
-        let writer = Writer::new(shared.clone(), settings, waiting, chain, genesis, sink, store);
+        let writer = Writer::new(shared.clone(), settings, waiting, chain, sink, store);
         let ended = shared.closed.clone().drop_guard();
         shutdown.spawn_unstoppable("audit", async move {
             let _ended = ended;
@@ -270,7 +270,7 @@ impl Shared {
                 "the audit log can't be written, and nothing is done without it (audit.required); try again",
             ));
         }
-        self.place()
+        self.place(1)
     }
 
     /// The same for a call of this caller. Where records are not required nobody is refused: of a caller that has taken its
@@ -286,7 +286,8 @@ impl Shared {
         Ok(self.place_of_call()?.map(|place| (place, share)))
     }
 
-    pub(super) fn place(&self) -> Result<Option<OwnedPermit<Entry>>, Error> {
+    /// A place in the queue for so many records; `None` where they are left out for want of one.
+    pub(super) fn place(&self, records: u64) -> Result<Option<OwnedPermit<Entry>>, Error> {
         match self.queue.clone().try_reserve_owned() {
             Ok(place) => Ok(Some(place)),
             Err(_) if self.is_required => Err(Error::unavailable(
@@ -294,7 +295,7 @@ impl Shared {
                  (audit.required); try again",
             )),
             Err(_) => {
-                self.dropped.fetch_add(1, Ordering::AcqRel);
+                self.dropped.fetch_add(records, Ordering::AcqRel);
                 Ok(None)
             }
         }

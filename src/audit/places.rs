@@ -4,61 +4,39 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::OwnedPermit;
 
-use super::entry::{Entry, State, StateChange, What};
+use super::entry::{Entry, TaskChanges, What};
 use super::handle::Audit;
 use super::record::Outcome;
 use crate::clock::Clock;
-use crate::context::Scope;
 use crate::error::Error;
 
-/// Places for changes of a task's state; dropping them records nothing.
+/// The place for the changes that a write holds; dropping it records nothing.
 #[must_use]
-pub struct Places {
-    places: Vec<OwnedPermit<Entry>>,
-    clock: Option<Clock>,
-}
+pub struct Place(Option<(OwnedPermit<Entry>, Clock)>);
 
 impl Audit {
-    /// Takes places for the records of so many changes of a task's state, before they are committed.
+    /// Takes the place for so many changes of a task's state, before they are committed.
     ///
     /// # Errors
     /// UNAVAILABLE when they could not be recorded, and have to be.
-    pub fn places(&self, count: usize) -> Result<Places, Error> {
-        let mut places = Places {
-            places: Vec::with_capacity(count),
-            clock: None,
+    pub fn place(&self, changes: usize) -> Result<Place, Error> {
+        let Some(shared) = &self.0 else {
+            return Ok(Place(None));
         };
-        let Some(shared) = &self.0 else { return Ok(places) };
-        places.clock = Some(shared.clock().clone());
-        for _ in 0..count {
-            places.places.extend(shared.place()?);
-        }
-        Ok(places)
+        let place = shared.place(changes as u64)?;
+        Ok(Place(place.map(|place| (place, shared.clock().clone()))))
     }
 }
 
-impl Places {
-    /// Records the changes of one task that are committed, or of which nobody knows.
-    pub(crate) fn record(
-        self,
-        scope: &Scope,
-        (task_id, context_id): (&Arc<str>, &Arc<str>),
-        changes: &[StateChange],
-        outcome: Outcome,
-    ) {
-        let Some(clock) = self.clock else { return };
-        let at_ms = clock.now_ms();
-        for (place, change) in self.places.into_iter().zip(changes) {
-            let state = State {
-                agent: scope.agent.clone(),
-                owner: scope.owner.clone(),
-                task_id: task_id.clone(),
-                context_id: context_id.clone(),
-                change: change.clone(),
-                outcome,
-            };
-            let what = What::State(Box::new(state));
-            place.send(Entry { at_ms, what });
+impl Place {
+    /// Records the changes that are committed, or of which nobody knows.
+    pub(crate) fn record(self, task: &Arc<TaskChanges>, outcome: Outcome) {
+        if let Some((place, clock)) = self.0 {
+            let what = What::Changes(task.clone(), outcome);
+            place.send(Entry {
+                at_ms: clock.now_ms(),
+                what,
+            });
         }
     }
 }

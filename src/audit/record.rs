@@ -1,4 +1,4 @@
-//! A record as it is written: one line of JSON, whose last field is the hash of all the others.
+//! A record as it is read: one line of JSON.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,6 @@ use time::macros::format_description;
 /// RFC 3339 with all of its milliseconds, so that texts sort like times.
 const AT: &[FormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-
-/// The most characters of any text in a record. What callers choose is no way to fill the disk.
-const TEXT_MAX: usize = 2_048;
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +35,24 @@ pub enum Kind {
     Admin,
     /// A push configuration that its receiver has ended.
     Push,
+}
+
+impl Kind {
+    /// The word in the record.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Call => "call",
+            Self::Authentication => "authentication",
+            Self::Connection => "connection",
+            Self::Stream => "stream",
+            Self::Card => "card",
+            Self::State => "state",
+            Self::Retention => "retention",
+            Self::Admin => "admin",
+            Self::Push => "push",
+        }
+    }
 }
 
 /// The outcomes that are not the reason of an error.
@@ -83,7 +98,7 @@ impl Outcome {
     }
 }
 
-/// A record in a chain: which one it is, and its hash.
+/// The last record of a batch in a chain: which one it is, and the hash of the batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
@@ -93,7 +108,7 @@ pub struct Head {
     pub seq: u64,
     /// Its time.
     pub at: String,
-    /// Its hash, 64 hex digits.
+    /// The hash, 64 hex digits.
     pub hash: String,
 }
 
@@ -122,6 +137,25 @@ pub struct Removed {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// A change of a task's state in the record of the call that it was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change<'a> {
+    /// The state after.
+    pub to: Cow<'a, str>,
+    /// The state before; a task that is made has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Cow<'a, str>>,
+    /// The number of the event in the task's log.
+    pub generation: u64,
+    /// Who made it, unless it was the caller: `agent:NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Cow<'a, str>>,
+    /// When it was, unless it was in the millisecond in which the call ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Cow<'a, str>>,
 }
 
 /// One record. Fields that say nothing are left out; every text has at most 2,048 characters.
@@ -187,6 +221,10 @@ pub struct Record<'a> {
     /// The number of the event in the task's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+    /// The changes of the task's state that were made for this call and are written together with its record; those that
+    /// were written earlier or later have records of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change<'a>>,
     /// `ok`, the reason of the error, or what [`Outcome`] says.
     pub outcome: Cow<'a, str>,
     /// The id under which the request was logged and answered.
@@ -223,57 +261,16 @@ pub struct Record<'a> {
     /// What retention has removed from the tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<Removed>,
-    /// The hash of the record before; the first one has none.
+    /// The hash of the batch before, in the first record of each batch; the first batch has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<Cow<'a, str>>,
-    /// SHA-256 of this record's text without this field, 64 hex digits.
+    /// SHA-256 of the lines of the batch without this field, 64 hex digits, in the last record of each batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<Cow<'a, str>>,
 }
 
-impl<'a> Record<'a> {
-    /// A record that says nothing but what it is about and how it ended.
-    pub(super) fn about(kind: Kind, outcome: &'a str) -> Self {
-        Self {
-            chain: Cow::Borrowed(""),
-            seq: 0,
-            at: Cow::Borrowed(""),
-            kind,
-            principal: None,
-            claims: None,
-            owner: None,
-            organisation: None,
-            credential: None,
-            credential_id: None,
-            peer: None,
-            binding: None,
-            method: None,
-            filter: None,
-            agent: None,
-            task_id: None,
-            context_id: None,
-            config_id: None,
-            from: None,
-            to: None,
-            generation: None,
-            outcome: Cow::Borrowed(outcome),
-            request_id: None,
-            trace_id: None,
-            dropped: None,
-            suppressed: None,
-            version: None,
-            node: None,
-            file_head: None,
-            database_head: None,
-            torn_bytes: None,
-            pruned: None,
-            removed: None,
-            prev: None,
-            hash: None,
-        }
-    }
-
-    /// The place of the record, if it has a hash.
+impl Record<'_> {
+    /// The place of the record, if it ends a batch.
     pub fn head(&self) -> Option<Head> {
         Some(Head {
             chain: self.chain.to_string(),
@@ -287,18 +284,6 @@ impl<'a> Record<'a> {
     pub fn begins(&self) -> bool {
         self.kind == Kind::Chain && self.outcome == Outcome::Begun.as_str()
     }
-}
-
-/// A text as a record may hold it; an empty one is none.
-pub(super) fn text(text: &str) -> Option<Cow<'_, str>> {
-    if text.is_empty() {
-        return None;
-    }
-    if text.len() <= TEXT_MAX {
-        return Some(Cow::Borrowed(text));
-    }
-    let end = text.char_indices().nth(TEXT_MAX).map_or(text.len(), |(at, _)| at);
-    Some(Cow::Borrowed(&text[..end]))
 }
 
 /// A time in milliseconds since 1970 as records have it.
@@ -321,10 +306,20 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_cut_between_characters() {
-        assert_eq!(text(""), None);
-        assert_eq!(text("a"), Some("a".into()));
-        let long = "é".repeat(TEXT_MAX + 1);
-        assert_eq!(text(&long).map(|text| text.chars().count()), Some(TEXT_MAX));
+    fn kinds_are_read_as_they_are_written() {
+        for kind in [
+            Kind::Chain,
+            Kind::Call,
+            Kind::Authentication,
+            Kind::Connection,
+            Kind::Stream,
+            Kind::Card,
+            Kind::State,
+            Kind::Retention,
+            Kind::Admin,
+            Kind::Push,
+        ] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
     }
 }

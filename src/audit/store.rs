@@ -1,18 +1,25 @@
-//! The database, as far as this room knows it: rows with the text of a record.
+//! The database, as far as this room knows it: rows with the lines of a batch.
 
 use async_trait::async_trait;
 
-/// A record as the database keeps it: the very text of the line, and what it is found by.
+/// A batch of records as the database keeps it: the very text of the lines, and what it is found by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The chain.
     pub chain: String,
-    /// The number in it.
+    /// The number of the last record in it.
     pub seq: u64,
-    /// Its time in milliseconds since 1970.
+    /// The time of the last record in milliseconds since 1970.
     pub at_ms: i64,
-    /// The line without its end.
+    /// The lines, without the end of the last one.
     pub text: String,
+}
+
+impl Row {
+    /// The lines.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.split('\n')
+    }
 }
 
 /// Keeps records beside the tasks. Every error is a sentence for the log.

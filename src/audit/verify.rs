@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::chain::{hash, split};
-use super::record::{Head, Outcome, Pruned, Record};
+use super::links::{Late, in_order};
+use super::record::{Head, Outcome, Pruned, Record, at};
+use super::store::Row;
+
+/// More lines than any batch has: what goes on without an end must not fill the memory.
+const OPEN_MAX: usize = 20_000;
 
 /// Where records were read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +40,7 @@ impl fmt::Display for Finding {
 pub struct Verified {
     /// How many records were read.
     pub records: u64,
-    /// The last record of each chain.
+    /// The end of each chain.
     pub heads: Vec<Head>,
     /// What is wrong, the first of each chain, in the order of reading.
     pub findings: Vec<Finding>,
@@ -43,31 +48,35 @@ pub struct Verified {
 
 /// Takes records in order and says what is wrong with them.
 pub struct Verifier {
-    medium: Medium,
+    pub(super) medium: Medium,
     wanted: Option<String>,
     records: u64,
     chains: BTreeMap<String, Known>,
-    /// The last line, whatever its chain.
-    last: Option<Head>,
-    is_first_of_file: bool,
-    references: Vec<(String, Head)>,
-    late: Vec<Late>,
+    /// The end of the last batch, whatever its chain.
+    pub(super) last: Option<Head>,
+    /// The lines of the batch whose end has not come yet.
+    open: Open,
+    pub(super) is_first_of_file: bool,
+    pub(super) references: Vec<(String, Head)>,
+    pub(super) late: Vec<Late>,
     pruned: Option<Pruned>,
     findings: Vec<Finding>,
 }
 
+/// Lines that were read, in front of the one with their hash.
+#[derive(Default)]
+struct Open {
+    place: String,
+    text: String,
+    records: Vec<Record<'static>>,
+}
+
+/// The chain that something is wrong with, if that can be told, and what it is.
+type Problem = (Option<String>, String);
+
 struct Known {
     head: Head,
     is_broken: bool,
-}
-
-/// A chain of the database that does not begin with its first record.
-struct Late {
-    place: String,
-    chain: String,
-    seq: u64,
-    at: String,
-    prev: String,
 }
 
 impl Verifier {
@@ -79,6 +88,7 @@ impl Verifier {
             records: 0,
             chains: BTreeMap::new(),
             last: None,
+            open: Open::default(),
             is_first_of_file: true,
             references: Vec::new(),
             late: Vec::new(),
@@ -87,22 +97,59 @@ impl Verifier {
         }
     }
 
+    /// The file ends. The bytes of whole lines whose batch has no end: their writer is at work still, or was torn away.
+    /// They have to follow what is in front of them all the same.
+    pub fn ends_file(&mut self) -> u64 {
+        let open = std::mem::take(&mut self.open);
+        let Some(first) = open.records.first() else {
+            return 0;
+        };
+        if self.medium == Medium::File {
+            let head = Head {
+                chain: first.chain.to_string(),
+                seq: first.seq,
+                at: first.at.to_string(),
+                hash: String::new(),
+            };
+            let before = self.chains.get(&head.chain).map(|known| known.head.clone());
+            let linked = self.linked(&open.place, first, &head, before.as_ref());
+            if let Err(problem) = linked.and_then(|()| in_order(&open.records)) {
+                self.found(open.place, (Some(head.chain), problem));
+            }
+        }
+        open.text.len() as u64 + 1
+    }
+
     /// Another file follows the one before.
     pub fn next_file(&mut self) {
+        self.ends_file();
         self.is_first_of_file = true;
         self.last = None;
     }
 
-    /// Takes the next record; `columns` are chain, number and time as the database has them beside the text.
-    pub fn take(&mut self, place: impl Into<String>, line: &str, columns: Option<(&str, u64, i64)>) {
-        self.records += 1;
+    /// Takes the next line of a file.
+    pub fn take_line(&mut self, place: impl Into<String>, line: &str) {
         let place = place.into();
-        let found = match self.look(&place, line, columns) {
-            Ok(()) => None,
-            Err((chain, problem)) => Some((chain, problem)),
-        };
-        self.is_first_of_file = false;
-        let Some((chain, problem)) = found else { return };
+        if let Err(problem) = self.look(&place, line, None) {
+            self.found(place, problem);
+        }
+    }
+
+    /// Takes the next row of the database.
+    pub fn take_row(&mut self, place: impl Into<String>, row: &Row) {
+        let place = place.into();
+        for line in row.lines() {
+            if let Err(problem) = self.look(&place, line, Some(row)) {
+                self.found(place.clone(), problem);
+            }
+        }
+        if self.ends_file() > 0 {
+            let problem = "the row has lines without a hash behind them".to_owned();
+            self.found(place, (Some(row.chain.clone()), problem));
+        }
+    }
+
+    fn found(&mut self, place: String, (chain, problem): Problem) {
         let chain = chain.or_else(|| self.last.as_ref().map(|head| head.chain.clone()));
         if let Some(known) = chain.and_then(|chain| self.chains.get_mut(&chain)) {
             if known.is_broken {
@@ -139,6 +186,7 @@ impl Verifier {
 
     /// What came out of it.
     pub fn finish(mut self) -> Verified {
+        self.ends_file();
         for late in std::mem::take(&mut self.late) {
             if !self.is_by_retention(&late) {
                 let problem = format!(
@@ -168,48 +216,94 @@ impl Verifier {
 
     fn is_by_retention(&self, late: &Late) -> bool {
         let Some(pruned) = &self.pruned else { return false };
-        let before =
-            |head: &Head| head.chain == late.chain && head.seq + 1 == late.seq && head.hash == late.prev;
+        let before = |head: &Head| {
+            head.chain == late.chain && Some(head.seq) == late.seq.checked_sub(1) && head.hash == late.prev
+        };
         late.at < pruned.before || pruned.chains.iter().any(before)
     }
 
-    /// The problem, and the chain that it is in if that can be told.
-    fn look(
-        &mut self,
-        place: &str,
-        line: &str,
-        columns: Option<(&str, u64, i64)>,
-    ) -> Result<(), (Option<String>, String)> {
-        let broken = |problem: &str| (None, problem.to_owned());
-        let (body, stated) = split(line).ok_or_else(|| broken("this is not an audit record"))?;
+    /// Takes a line, and looks at its batch if it ends one.
+    fn look(&mut self, place: &str, line: &str, row: Option<&Row>) -> Result<(), Problem> {
+        self.records += 1;
+        let Ok(record) = serde_json::from_str::<Record<'static>>(line) else {
+            self.open = Open::default();
+            self.is_first_of_file = false;
+            return Err((None, "this is not an audit record".to_owned()));
+        };
+        if record.prev.is_some() || record.begins() {
+            self.has_ended();
+        }
+        if self.open.records.len() >= OPEN_MAX {
+            self.open = Open::default();
+            return Err((None, format!("{OPEN_MAX} records have no hash behind them")));
+        }
+        let open = &mut self.open;
+        if open.records.is_empty() {
+            place.clone_into(&mut open.place);
+        } else {
+            open.text.push('\n');
+        }
+        open.text.push_str(line);
+        let ends = record.hash.is_some();
+        open.records.push(record);
+        if ends { self.judge(row) } else { Ok(()) }
+    }
+
+    /// A batch begins: the one before has ended, or its end is not there.
+    fn has_ended(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let Some(first) = open.records.first() else {
+            return;
+        };
+        let problem = format!(
+            "the records from {} on have no hash behind them; the end of their batch is not there",
+            first.seq
+        );
+        let chain = Some(first.chain.to_string());
+        self.found(open.place, (chain, problem));
+    }
+
+    /// Looks at a batch that is there from its beginning to its end.
+    fn judge(&mut self, row: Option<&Row>) -> Result<(), Problem> {
+        let open = std::mem::take(&mut self.open);
+        let broken = || (None, "this is not an audit record".to_owned());
+        let (body, stated) = split(&open.text).ok_or_else(broken)?;
         let is_as_written = hash(&body) == stated;
-        let record: Record<'_> =
-            serde_json::from_str(line).map_err(|_| broken("this is not an audit record"))?;
-        let head = record
-            .head()
-            .ok_or_else(|| broken("this is not an audit record"))?;
+        let (first, last) = (open.records.first(), open.records.last());
+        let (Some(first), Some(head)) = (first, last.and_then(Record::head)) else {
+            return Err(broken());
+        };
         let before = self.chains.get(&head.chain).map(|known| known.head.clone());
-        let linked = self.linked(place, &record, &head, before.as_ref());
-        self.remember(&record, &head);
+        let linked = self.linked(&open.place, first, &head, before.as_ref());
+        let linked = linked.and_then(|()| in_order(&open.records));
+        self.remember(&open.records, &head);
+        self.is_first_of_file = false;
         let chain = Some(head.chain.clone());
         if !is_as_written {
-            return Err((
-                chain,
-                "the record was changed: its hash is another one".to_owned(),
-            ));
+            let problem = match open.records.len() {
+                1 => "the record was changed: its hash is another one".to_owned(),
+                count => {
+                    format!("one of {count} records from here on was changed: their hash is another one")
+                }
+            };
+            self.found(open.place, (chain, problem));
+            return Ok(());
         }
-        if let Some((id, seq, at_ms)) = columns
-            && (*id != *head.chain || seq != head.seq || super::record::at(at_ms) != head.at)
+        if let Some(row) = row
+            && (row.chain != head.chain || row.seq != head.seq || at(row.at_ms) != head.at)
         {
             return Err((
                 chain,
                 "the columns of its row say something else than the record".to_owned(),
             ));
         }
-        linked.map_err(|problem| (chain, problem))
+        if let Err(problem) = linked {
+            self.found(open.place, (chain, problem));
+        }
+        Ok(())
     }
 
-    fn remember(&mut self, record: &Record<'_>, head: &Head) {
+    fn remember(&mut self, records: &[Record<'_>], head: &Head) {
         if self.wanted.as_ref() == Some(&head.hash) {
             self.wanted = None;
         }
@@ -219,99 +313,22 @@ impl Verifier {
         });
         known.head = head.clone();
         self.last = Some(head.clone());
-        if record.outcome == Outcome::Pruned.as_str()
-            && let Some(pruned) = &record.pruned
-            && self
-                .pruned
-                .as_ref()
-                .is_none_or(|known| known.before < pruned.before)
-        {
-            self.pruned = Some(pruned.clone());
-        }
-    }
-
-    /// Whether the record stands where it belongs.
-    fn linked(
-        &mut self,
-        place: &str,
-        record: &Record<'_>,
-        head: &Head,
-        before: Option<&Head>,
-    ) -> Result<(), String> {
-        if self.medium == Medium::File && !self.is_first_of_file && !record.begins() {
-            let last = self.last.as_ref().map(|last| &last.chain);
-            if last.is_some_and(|chain| *chain != head.chain) {
-                return Err("the record is of another chain than the line before it".to_owned());
-            }
-        }
-        match before {
-            Some(before) => follows(record, head, before),
-            None if record.begins() => self.begins(place, record),
-            None => self.begins_late(place, record, head),
-        }
-    }
-
-    fn begins(&mut self, place: &str, record: &Record<'_>) -> Result<(), String> {
-        if record.seq != 1 || record.prev.is_some() {
-            return Err("the first record of a chain has the number 1 and nothing before it".to_owned());
-        }
-        match self.medium {
-            Medium::Database => {
-                let named = record.database_head.clone();
-                self.references.extend(named.map(|head| (place.to_owned(), head)));
-                Ok(())
-            }
-            Medium::File if record.file_head == self.last => Ok(()),
-            Medium::File => Err(match &record.file_head {
-                Some(head) => format!(
-                    "the chain follows record {} of chain {}, which is not in front of it",
-                    head.seq, head.chain
-                ),
-                None => "the chain does not follow what is in front of it".to_owned(),
-            }),
-        }
-    }
-
-    fn begins_late(&mut self, place: &str, record: &Record<'_>, head: &Head) -> Result<(), String> {
-        let continued = self.is_first_of_file && record.outcome == Outcome::Continued.as_str();
-        match self.medium {
-            Medium::File if continued => Ok(()),
-            Medium::File => Err(format!(
-                "the chain begins with record {}; those before it are not there",
-                head.seq
-            )),
-            Medium::Database => {
-                self.late.push(Late {
-                    place: place.to_owned(),
-                    chain: head.chain.clone(),
-                    seq: head.seq,
-                    at: head.at.clone(),
-                    prev: record.prev.as_deref().unwrap_or_default().to_owned(),
-                });
-                Ok(())
+        let pruned = records
+            .iter()
+            .filter(|record| record.outcome == Outcome::Pruned.as_str())
+            .filter_map(|record| record.pruned.as_ref());
+        for pruned in pruned {
+            let is_newer = |known: &Pruned| known.before < pruned.before;
+            if self.pruned.as_ref().is_none_or(is_newer) {
+                self.pruned = Some(pruned.clone());
             }
         }
     }
 }
 
-fn follows(record: &Record<'_>, head: &Head, before: &Head) -> Result<(), String> {
-    if head.seq != before.seq + 1 {
-        return Err(format!(
-            "record {} follows record {} of its chain",
-            head.seq, before.seq
-        ));
-    }
-    if record.prev.as_deref() != Some(before.hash.as_str()) {
-        return Err("the record before it is another one than when it was written".to_owned());
-    }
-    if head.at < before.at {
-        return Err("its time is before that of the record before it".to_owned());
-    }
-    Ok(())
-}
-
-/// The place of the record in a line, if it is one.
-pub(super) fn head_of(line: &str) -> Option<Head> {
-    let record: Record<'_> = serde_json::from_str(line).ok()?;
+/// The end of a batch, if the text is one.
+pub(super) fn head_of(batch: &str) -> Option<Head> {
+    let last = batch.rsplit('\n').next()?;
+    let record: Record<'_> = serde_json::from_str(last).ok()?;
     record.head()
 }

@@ -11,8 +11,9 @@ use super::AuditSettings;
 use super::chain::Chain;
 use super::entry::Entry;
 use super::file::Sink;
+use super::gathered::gather;
 use super::handle::Shared;
-use super::record::{Kind, Outcome, Pruned, Record, at};
+use super::record::{Outcome, Pruned, at};
 use super::store::{Row, Store};
 use super::verify::head_of;
 
@@ -25,10 +26,10 @@ const LAST_RECORDS: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// How often old records are looked for, and how many of them go at once: the one writer of SQLite is held up for
+/// How often old records are looked for, and how many batches of them go at once: the one writer of SQLite is held up for
 /// milliseconds.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
-const PRUNE_ROWS: u64 = 1_000;
+const PRUNE_ROWS: u64 = 64;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -40,8 +41,9 @@ pub(super) struct Writer {
     /// Lines that the sink has not got, and whether it has some that are not synced.
     lines: Vec<u8>,
     is_unsynced: bool,
-    /// Rows that the database has not got.
+    /// Rows that the database has not got, and the number of the last record that it has.
     rows: Vec<Row>,
+    stored: u64,
     /// When the file was synced and the database got its rows.
     synced: Instant,
     /// The pause before the next attempt, while something fails.
@@ -58,7 +60,6 @@ impl Writer {
         settings: AuditSettings,
         queue: mpsc::Receiver<Entry>,
         chain: Chain,
-        genesis: Row,
         sink: Option<Sink>,
         store: Option<Arc<dyn Store>>,
     ) -> Self {
@@ -73,13 +74,14 @@ impl Writer {
             lines: Vec::new(),
             is_unsynced: false,
             rows: Vec::new(),
+            stored: 0,
             synced: now,
             pause: None,
             tried: now,
             pruned: None,
             pruning: None,
         };
-        writer.keep(genesis);
+        writer.keep();
         writer
     }
 
@@ -108,9 +110,17 @@ impl Writer {
     /// How many more records there is room for: none while the last ones can't be written.
     fn room(&self) -> usize {
         if self.lines.is_empty() && self.pause.is_none() {
-            self.settings.batch_max.saturating_sub(self.rows.len())
+            self.settings.batch_max.saturating_sub(self.waiting())
         } else {
             0
+        }
+    }
+
+    /// How many records wait for the database.
+    fn waiting(&self) -> usize {
+        match self.rows.last() {
+            Some(last) => usize::try_from(last.seq - self.stored).unwrap_or(usize::MAX),
+            None => 0,
         }
     }
 
@@ -139,7 +149,7 @@ impl Writer {
         }
     }
 
-    /// Puts records into the chain.
+    /// Puts records into the chain, as one batch if they are not too many.
     async fn take(&mut self, entries: &mut Vec<Entry>) {
         if self.pause.is_some() {
             return;
@@ -147,16 +157,23 @@ impl Writer {
         self.follow(!entries.is_empty()).await;
         self.tell_of_lost();
         self.begin_pruning().await;
+        gather(entries);
         for entry in entries.drain(..) {
             if entry.is_of_stranger() {
                 self.shared.strangers.fetch_sub(1, Ordering::AcqRel);
             }
-            let row = self.chain.add(entry.at_ms, entry.record());
-            self.keep(row);
+            entry.add_to(&mut self.chain);
+            // An entry with several changes is several records.
+            if self.chain.open() >= self.settings.batch_max as u64 {
+                self.keep();
+            }
         }
+        self.keep();
     }
 
-    fn keep(&mut self, row: Row) {
+    /// Ends the batch, which waits for the sinks from here on.
+    fn keep(&mut self) {
+        let Some(row) = self.chain.close() else { return };
         if self.sink.is_some() {
             self.lines.extend_from_slice(row.text.as_bytes());
             self.lines.push(b'\n');
@@ -173,13 +190,7 @@ impl Writer {
         };
         match sink.follow().await {
             Ok(false) => {}
-            Ok(true) => {
-                let at_ms = self.shared.now_ms();
-                let row = self
-                    .chain
-                    .add(at_ms, Record::about(Kind::Chain, Outcome::Continued.as_str()));
-                self.keep(row);
-            }
+            Ok(true) => self.chain.note(self.shared.now_ms(), Outcome::Continued, |_| {}),
             // The old file is still open, and takes what comes until the new one does.
             Err(error) => tracing::error!(%error, "the audit file was moved, and no new one can be made"),
         }
@@ -197,13 +208,10 @@ impl Writer {
             suppressed,
             "audit records were left out for want of room"
         );
-        let record = Record {
-            dropped,
-            suppressed,
-            ..Record::about(Kind::Chain, Outcome::Lost.as_str())
-        };
-        let row = self.chain.add(self.shared.now_ms(), record);
-        self.keep(row);
+        self.chain.note(self.shared.now_ms(), Outcome::Lost, |line| {
+            line.number("dropped", dropped);
+            line.number("suppressed", suppressed);
+        });
     }
 
     /// Brings what there is to the sinks: lines at once, the rest when it is due or `at_once`.
@@ -212,7 +220,7 @@ impl Writer {
         let due = at_once || self.synced.elapsed() >= self.settings.sync_interval || self.pause.is_some();
         let brought = async {
             self.write_lines().await?;
-            if due || self.rows.len() >= self.settings.batch_max {
+            if due || self.waiting() >= self.settings.batch_max {
                 self.sync().await?;
             }
             Ok::<(), String>(())
@@ -253,6 +261,7 @@ impl Writer {
             if !self.rows.is_empty() {
                 store.append(&self.rows).await?;
                 self.rows.clear();
+                self.stored = self.chain.seq();
             }
             self.prune_a_turn().await;
         }
@@ -280,12 +289,9 @@ impl Writer {
             before: at(before_ms),
             chains: last.iter().filter_map(|row| head_of(&row.text)).collect(),
         };
-        let record = Record {
-            pruned: Some(pruned),
-            ..Record::about(Kind::Chain, Outcome::Pruned.as_str())
-        };
-        let row = self.chain.add(self.shared.now_ms(), record);
-        self.keep(row);
+        self.chain.note(self.shared.now_ms(), Outcome::Pruned, |line| {
+            line.object("pruned", Some(&pruned));
+        });
         self.pruning = Some(before_ms);
     }
 
@@ -324,14 +330,13 @@ impl Writer {
             let is_last = entries.is_empty();
             self.take(&mut entries).await;
             if is_last && self.pause.is_none() {
-                let ended = Record::about(Kind::Chain, Outcome::Ended.as_str());
-                let row = self.chain.add(self.shared.now_ms(), ended);
-                self.keep(row);
+                self.chain.note(self.shared.now_ms(), Outcome::Ended, |_| {});
+                self.keep();
             }
             self.pruning = None;
             self.bring(true).await;
             if self.pause.is_some() {
-                let lost = self.queue.len() + entries.len() + self.rows.len();
+                let lost = self.queue.len() + entries.len() + self.waiting();
                 tracing::error!(
                     lost,
                     "the process ends, and its last audit records can't be written"

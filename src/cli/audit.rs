@@ -13,8 +13,8 @@ use super::Outcome;
 use super::db::{Which, look};
 use super::output::{Format, print};
 
-/// Records that are read at once.
-const PAGE: u64 = 1_000;
+/// Batches of records that are read at once: some are of hundreds.
+const PAGE: u64 = 100;
 
 /// How often a log that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -81,12 +81,12 @@ fn verify_files(files: &[PathBuf], head: Option<String>) -> std::io::Result<Veri
         let (mut lines, mut number) = (Lines::open(file, 0).map_err(named)?, 0_u64);
         while let Some(line) = lines.next_line().map_err(named)? {
             number += 1;
-            verifier.take(format!("{}:{number}", file.display()), &line, None);
+            verifier.take_line(format!("{}:{number}", file.display()), &line);
         }
-        let torn = lines.rest().map_err(named)?;
+        let torn = lines.rest().map_err(named)? + verifier.ends_file();
         if torn > 0 {
             eprintln!(
-                "{}: {torn} bytes of a torn record at the end; the next start of the server takes them out",
+                "{}: {torn} bytes of torn records at the end; the next start of the server takes them out",
                 file.display()
             );
         }
@@ -104,7 +104,7 @@ async fn verify_database(
         let page = database.audit_by_chain((&last.0, last.1), PAGE).await?;
         for row in &page {
             let place = format!("chain {} record {}", row.chain, row.seq);
-            verifier.take(place, &row.text, Some((&row.chain, row.seq, row.at_ms)));
+            verifier.take_row(place, row);
         }
         match page.into_iter().next_back() {
             Some(row) => last = (row.chain, row.seq),
@@ -195,8 +195,12 @@ impl Tail {
         } = self;
         let database = look(&which.config()?).await?;
         let mut shown = Shown::default();
-        for row in database.last_audit(u64::from(count)).await? {
-            shown.show(&row, output)?;
+        // Each row has one record at least.
+        let rows = database.last_audit(u64::from(count)).await?;
+        let records = rows.iter().map(|row| row.lines().count()).sum::<usize>();
+        shown.skip = records.saturating_sub(count as usize);
+        for row in &rows {
+            shown.show(row, output)?;
         }
         if !follow {
             return Ok(database.close().await?);
@@ -215,6 +219,8 @@ impl Tail {
 /// Which records were printed: the last of each chain, and the newest time.
 #[derive(Default)]
 struct Shown {
+    /// So many are older than those that were asked for.
+    skip: usize,
     last: HashMap<String, u64>,
     at_ms: i64,
 }
@@ -227,7 +233,13 @@ impl Shown {
         }
         *last = row.seq;
         self.at_ms = self.at_ms.max(row.at_ms);
-        show(&row.text, output)
+        for line in row.lines() {
+            match self.skip.checked_sub(1) {
+                Some(less) => self.skip = less,
+                None => show(line, output)?,
+            }
+        }
+        Ok(())
     }
 
     async fn show_new(&mut self, database: &Maintenance, output: Format) -> Outcome {
@@ -273,11 +285,19 @@ fn in_words(record: &Record<'_>) -> String {
         record.method.as_deref().map(str::to_owned),
         record.agent.as_deref().map(|agent| format!("agent {agent}")),
         record.task_id.as_deref().map(|id| format!("task {id}")),
-        record.to.as_deref().map(|to| {
-            let from = record.from.as_deref().unwrap_or("nothing");
-            format!("{from} -> {to}").replace("TASK_STATE_", "")
+        record.to.as_deref().map(|to| step(record.from.as_deref(), to)),
+        (!record.changes.is_empty()).then(|| {
+            let steps = record.changes.iter();
+            let steps = steps.map(|change| step(change.from.as_deref(), &change.to));
+            steps.collect::<Vec<_>>().join(", ")
         }),
         record.request_id.as_deref().map(|id| format!("request {id}")),
     ];
     words.into_iter().flatten().collect::<Vec<_>>().join("  ")
+}
+
+/// A change of a task's state in words.
+fn step(from: Option<&str>, to: &str) -> String {
+    let from = from.unwrap_or("nothing");
+    format!("{from} -> {to}").replace("TASK_STATE_", "")
 }

@@ -207,6 +207,10 @@ async fn dry_run(config: &Config, policy: &RetentionPolicy) -> Outcome {
         let events = database.events_before(before_ms).await?;
         println!("{events} events that snapshots stand for are past their time");
     }
+    if let Some(before_ms) = policy.dead_cutoff_ms(now_ms) {
+        let letters = database.dead_letters_before(before_ms).await?;
+        println!("{letters} dead letters of push notifications would go");
+    }
     Ok(database.close().await?)
 }
 

@@ -32,11 +32,11 @@ section! {
         backoff_max_ms: u64 = 3_600_000, 1..=DAY_MS;
         /// Seconds for which a receiver may ask by Retry-After; more are cut to this.
         retry_after_s_max: u64 = 3_600, 0..=86_400;
-        /// Attempts at one host that fail in a row (no answer, or 5xx) before it is left alone.
+        /// Attempts of one owner at one host that fail in a row (no answer, or 5xx) before it is left alone for that owner.
         breaker_failures: u32 = 8, 1..=1_000_000;
         /// Milliseconds for which such a host is left alone; then a single request tries it.
         breaker_pause_ms: u64 = 30_000, 1..=DAY_MS;
-        /// Hosts whose failures are counted at once; beyond it the one that failed least is forgotten.
+        /// Hosts whose failures are counted at once, for each owner of their own; beyond it the one that failed least is forgotten.
         breaker_hosts_max: usize = 10_000, 1..=1_000_000;
         /// Milliseconds for which a node has what it delivers; when it dies, another one delivers it so much later. Each
         /// delivery prolongs it. More than request_timeout_ms twice.

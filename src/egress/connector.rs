@@ -1,5 +1,6 @@
 //! From a URL to a connection: look up, judge every address, connect to one of those, TLS.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, Error as TlsError};
 use tokio::net::TcpStream;
@@ -56,8 +58,11 @@ impl Service<Uri> for Connector {
 
 impl Way {
     async fn connect(&self, uri: &Uri, deadline: Instant) -> Result<EgressConnection, Error> {
-        let place = self.places.clone().acquire_owned().await;
-        let place = place.map_err(|_| Error::Connect("everything is being closed".to_owned()))?;
+        // Before the deadline of the whole, which would be charged to the host.
+        let wait = deadline.saturating_duration_since(Instant::now()) / 2;
+        let place = tokio::time::timeout(wait, self.places.clone().acquire_owned()).await;
+        let place = place.map_err(|_| Error::Local("all connections are in use".to_owned()))?;
+        let place = place.map_err(|_| Error::Local("everything is being closed".to_owned()))?;
         let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().ok_or(Refusal::Form)?;
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
@@ -112,12 +117,20 @@ impl Way {
             let dialing = self.dialer.dial(SocketAddr::new(*address, port));
             match tokio::time::timeout(share, dialing).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                // The kind alone: other words of the system may name the address.
-                Ok(Err(error)) => failed = Error::Connect(error.kind().to_string()),
+                Ok(Err(error)) => failed = not_connected(&error),
                 Err(_) => failed = Error::Timeout,
             }
         }
         Err(failed)
+    }
+}
+
+/// Why there is no connection. The kind alone: other words of the system may name the address.
+fn not_connected(error: &io::Error) -> Error {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => Error::Local("too many open files".to_owned()),
+        Some(Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM) => Error::Local(error.kind().to_string()),
+        _ => Error::Connect(error.kind().to_string()),
     }
 }
 
@@ -154,6 +167,18 @@ fn tls_reason(error: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_not_charged_to_the_host() {
+        for code in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOMEM] {
+            let failed = not_connected(&io::Error::from(code));
+            assert!(matches!(failed, Error::Local(_)), "{code}: {failed}");
+        }
+        for code in [Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::CONNRESET] {
+            let failed = not_connected(&io::Error::from(code));
+            assert!(matches!(failed, Error::Connect(_)), "{code}: {failed}");
+        }
+    }
 
     #[test]
     fn hosts_are_addresses_or_names() {

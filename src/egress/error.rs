@@ -36,6 +36,12 @@ pub enum Error {
     /// No address takes a connection.
     #[error("no connection to the host: {0}")]
     Connect(String),
+    /// This machine has no descriptor, port or memory left for a connection, or none of `egress.connections_max` became
+    /// free in time. It says nothing of the host.
+    #[error(
+        "this machine has no room for another connection: {0}; look at its limit of open files and at egress.connections_max"
+    )]
+    Local(String),
     /// The host's certificate is not one that counts for its name, or it speaks no TLS.
     #[error("no TLS with the host: {0}; authorities of one's own belong into egress.ca_file")]
     Tls(String),

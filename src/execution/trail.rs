@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::{Audit, Author, Outcome, Places, StateChange};
-use crate::context::Scope;
+use crate::audit::{Audit, Author, Outcome, Place, StateChange, TaskChanges};
 use crate::pb::TaskState;
 use crate::repository::{Error, TaskWrite};
 
@@ -24,24 +23,25 @@ impl Changes {
     }
 }
 
-/// The changes of a task's state that a write holds.
+/// The changes of a task's state that a write holds, if there are any.
 #[derive(Clone, Debug)]
 pub(super) struct Trail {
     audit: Audit,
-    scope: Scope,
-    task_id: Arc<str>,
-    context_id: Arc<str>,
-    changes: Arc<[StateChange]>,
+    task: Option<Arc<TaskChanges>>,
 }
 
 impl Trail {
-    pub(super) fn of(audit: &Audit, write: &TaskWrite, changes: Changes) -> Self {
-        Self {
-            audit: audit.clone(),
+    pub(super) fn of(audit: &Audit, write: &TaskWrite, Changes(changes): Changes) -> Self {
+        let is_of_use = audit.is_on() && !changes.is_empty();
+        let task = is_of_use.then(|| TaskChanges {
             scope: write.scope.clone(),
             task_id: write.task_id.clone(),
             context_id: write.context_id.clone(),
-            changes: Arc::from(changes.0),
+            changes,
+        });
+        Self {
+            audit: audit.clone(),
+            task: task.map(Arc::new),
         }
     }
 
@@ -71,40 +71,40 @@ impl Trail {
     }
 
     fn pending(&self) -> Result<Pending<'_>, Error> {
-        let places = self.audit.places(self.changes.len());
-        let places = places.map_err(|error| Error::Unavailable(error.to_string()))?;
+        let place = |task: &'_ Arc<TaskChanges>| self.audit.place(task.changes.len());
+        let place = self.task.as_ref().map(place).transpose();
         Ok(Pending {
-            trail: self,
-            places: Some(places),
+            task: self.task.as_ref(),
+            place: place.map_err(|error| Error::Unavailable(error.to_string()))?,
         })
-    }
-
-    fn record(&self, places: Places, outcome: Outcome) {
-        let ids = (&self.task_id, &self.context_id);
-        places.record(&self.scope, ids, &self.changes, outcome);
     }
 }
 
-/// The places of a write that is on its way.
+/// The place of a write that is on its way.
 struct Pending<'a> {
-    trail: &'a Trail,
-    places: Option<Places>,
+    task: Option<&'a Arc<TaskChanges>>,
+    place: Option<Place>,
 }
 
 impl Pending<'_> {
     /// It has come to an end; without an outcome there is nothing to record.
     fn ends(mut self, outcome: Option<Outcome>) {
-        let places = self.places.take();
-        if let (Some(places), Some(outcome)) = (places, outcome) {
-            self.trail.record(places, outcome);
+        let place = self.place.take();
+        if let Some(outcome) = outcome {
+            self.record(place, outcome);
+        }
+    }
+
+    fn record(&self, place: Option<Place>, outcome: Outcome) {
+        if let (Some(task), Some(place)) = (self.task, place) {
+            place.record(task, outcome);
         }
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if let Some(places) = self.places.take() {
-            self.trail.record(places, Outcome::Unknown);
-        }
+        let place = self.place.take();
+        self.record(place, Outcome::Unknown);
     }
 }

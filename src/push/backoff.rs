@@ -26,6 +26,11 @@ pub(super) fn pause(
     Some(share(bound, random).max(asked).min(left))
 }
 
+/// Something more than a time, up to a quarter of it: not all who wait for it are to come at once.
+pub(super) fn shortly_after(time: Duration, random: u64) -> Duration {
+    time.saturating_add(share(time / 4, random))
+}
+
 /// The longest pause behind so many failed attempts.
 fn bound(settings: &PushSettings, attempts: u32) -> Duration {
     let doubled = 1_u32.checked_shl(attempts.saturating_sub(1));
@@ -45,6 +50,15 @@ mod tests {
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn who_waits_comes_shortly_after() {
+        for random in [0, 1, 7_499, 7_500, u64::MAX] {
+            let pause = shortly_after(s(30), random);
+            assert!(pause > s(30) && pause <= s(30) + s(30) / 4, "{pause:?}");
+        }
+        assert_ne!(shortly_after(s(30), 1), shortly_after(s(30), 2));
     }
 
     #[test]

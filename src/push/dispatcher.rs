@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::PushSettings;
 use super::breaker::Breakers;
 use super::lane::{Engine, Lane};
-use super::metrics::PushReport;
+use super::metrics::{Count, PushReport};
 use super::pushes::{Pushes, release};
 use super::settler::Settler;
 use super::shares::Shares;
@@ -17,18 +18,21 @@ use super::transport::Transport;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::repository::{
-    ClaimQuery, Claimed, Error, PushRepository, Settlement, TaskRepository, webhook_host,
+    ClaimQuery, Claimed, Error, Except, Next, PushRepository, Settlement, TaskRepository, webhook_host,
 };
 use crate::shutdown::Shutdown;
 use crate::signature::SigningKey;
 
-/// The pause before due streams that could not be claimed are looked at again: others have them, or their owner or host
-/// has its share.
+/// The pause before due streams that could not be claimed are looked at again: others have them.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// The least time between two looks when the first has found nothing: bells ring for every commit, and a busy process
 /// should not look for each.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// How many times as long as a look took passes before the next one when some streams are left alone: it has to go
+/// through all of these that are due, however many they are.
+const LOOK_SHARE: u32 = 4;
 
 /// How far deliveries are counted for reports.
 const BACKLOG_MAX: usize = 10_000;
@@ -105,7 +109,8 @@ impl Dispatcher {
     async fn dispatch(&self) {
         let mut failures = 0;
         while !self.shutdown.is_draining() {
-            let rest = match self.look().await {
+            let (began, except) = (Instant::now(), self.except());
+            let rest = match self.look(&except).await {
                 Ok(Look::More) => {
                     failures = 0;
                     continue;
@@ -130,22 +135,37 @@ impl Dispatcher {
                 () = self.engine.pushes.0.bell.notified(), if failures == 0 => {}
                 () = tokio::time::sleep(rest) => {}
             }
-            tokio::time::sleep_until(looked + GATHER).await;
+            let least = if except.is_empty() {
+                GATHER
+            } else {
+                GATHER.max((looked - began) * LOOK_SHARE)
+            };
+            tokio::time::sleep_until(looked + least.min(self.engine.settings.poll)).await;
         }
     }
 
-    async fn look(&self) -> Result<Look, Error> {
+    /// Whose streams are left alone now.
+    fn except(&self) -> Except {
+        let (owners, hosts) = self.shares.full();
+        Except {
+            owners,
+            hosts,
+            pairs: self.engine.breakers.shut(),
+        }
+    }
+
+    async fn look(&self, except: &Except) -> Result<Look, Error> {
         let free = self.shares.free();
         if free == 0 {
             return Ok(Look::Rest(Duration::MAX));
         }
-        match self.engine.outbox.next_due().await? {
+        match self.engine.outbox.next_due(except).await? {
             None => return Ok(Look::Rest(Duration::MAX)),
             Some(due) if !due.is_zero() => return Ok(Look::Rest(due)),
             Some(_) => {}
         }
-        let count = self.claim(free.min(self.shares.step())).await?;
-        let look = if count == 0 {
+        let started = self.claim(free.min(self.shares.step()), except).await?;
+        let look = if started == 0 {
             Look::Rest(SECOND_LOOK)
         } else {
             Look::More
@@ -153,33 +173,27 @@ impl Dispatcher {
         Ok(look)
     }
 
-    /// Claims what there is room for and starts it; how many streams that were.
-    async fn claim(&self, limit: usize) -> Result<usize, Error> {
-        let (except_owners, mut except_hosts) = self.shares.full();
-        except_hosts.extend(self.engine.breakers.shut());
+    /// Claims what there is room for and starts it; how many streams were started.
+    async fn claim(&self, limit: usize, except: &Except) -> Result<usize, Error> {
         let settings = &self.engine.settings;
         let query = ClaimQuery {
             limit,
             deliveries_max: settings.deliveries_per_claim_max,
             ttl: settings.claim,
-            except_owners,
-            except_hosts,
+            except: except.clone(),
         };
         self.engine.pushes.claiming();
         let claimed = self.engine.outbox.claim(&query).await;
-        let count = claimed.as_ref().map_or(0, Vec::len);
-        let left = claimed.map(|claimed| {
-            let started = claimed
-                .into_iter()
-                .filter_map(|claimed| self.begin(claimed).err());
-            started.collect::<Vec<_>>()
+        let begun = claimed.map(|claimed| {
+            let begun = claimed.into_iter().map(|claimed| self.begin(claimed));
+            begun.collect::<Vec<_>>()
         });
         self.engine.pushes.claimed();
-        let left = left?;
-        if !left.is_empty() {
-            self.engine.outbox.settle(&left).await?;
-        }
-        Ok(count)
+        let begun = begun?;
+        let count = begun.len();
+        let left = begun.into_iter().filter_map(Result::err);
+        let settled = join_all(left.map(|left| self.engine.settler.settle(left))).await;
+        Ok(count - settled.len())
     }
 
     /// Starts a lane.
@@ -192,9 +206,16 @@ impl Dispatcher {
         if self.shutdown.is_draining() {
             return Err(given_up);
         }
-        let place = self.shares.enter(&claimed.scope.owner, &host);
-        let Some(place) = place else { return Err(given_up) };
         let pushes = &self.engine.pushes;
+        let place = self.shares.enter(&claimed.scope.owner, &host);
+        let Some(place) = place else {
+            // Not at once: others wait behind it. Streams of hosts that the outbox does not know come here.
+            pushes.0.metrics.count(Count::Postponed);
+            return Err(Settlement {
+                next: Next::Postpone(self.engine.settings.backoff_min),
+                ..given_up
+            });
+        };
         let sending = pushes.begin(&claimed.stream, claimed.claim);
         let Some(sending) = sending else {
             return Err(given_up);

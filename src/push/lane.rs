@@ -83,6 +83,7 @@ impl Lane {
     }
 
     async fn deliver(&self) {
+        let _turn = self.sending.turn().await;
         let deliveries = &self.claimed.deliveries;
         for (index, waiting) in deliveries.iter().enumerate() {
             let step = self.step(waiting).await;
@@ -121,15 +122,17 @@ impl Lane {
         held
     }
 
-    /// Other nodes leave the host alone too.
+    /// Other nodes leave the host alone too, for the same owner.
     async fn leave_host_alone(&self) {
         let pause = self.engine.settings.breaker_pause;
         tracing::warn!(
             host = &*self.host,
             ?pause,
-            "a webhook host is away and is left alone"
+            "a webhook host is away and is left alone for the owner of the task"
         );
-        if let Err(error) = self.engine.outbox.postpone_host(&self.host, pause).await {
+        let owner = &self.claimed.scope.owner;
+        let postponed = self.engine.outbox.postpone_host(owner, &self.host, pause);
+        if let Err(error) = postponed.await {
             tracing::debug!(%error, "what waits for the host could not be put off");
         }
     }
@@ -138,7 +141,7 @@ impl Lane {
     async fn step(&self, waiting: &Waiting) -> Step {
         let event = match self.event(waiting.generation).await {
             Ok(Some(event)) => event,
-            Ok(None) => return Step::Done,
+            Ok(None) => return self.missing(waiting).await,
             Err(repository::Error::Unavailable(why)) => {
                 tracing::debug!(why, "the event of a push notification can't be read now");
                 return self.postpone(self.engine.settings.backoff_min);
@@ -157,9 +160,9 @@ impl Lane {
             Ok(request) => request,
             Err(cause) => return self.give_up(waiting, failure(cause)),
         };
-        match self.engine.breakers.enter(&self.host) {
+        match self.engine.breakers.enter(&self.claimed.scope.owner, &self.host) {
             Ok(pass) => self.send(waiting, pass, request).await,
-            Err(left) => self.postpone(left),
+            Err(left) => self.postpone(backoff::shortly_after(left, random())),
         }
     }
 
@@ -189,7 +192,7 @@ impl Lane {
         };
         let opens = match pass {
             Some(pass) if failed.is_away => pass.failed(),
-            Some(pass) if !failed.is_refused => {
+            Some(pass) if failed.is_answered => {
                 pass.answered();
                 false
             }
@@ -261,7 +264,29 @@ impl Lane {
         self.engine.pushes.0.metrics.count(what);
     }
 
-    /// An event of the log; `None` when its task is gone.
+    /// The log has no such event. With its task it is gone for good; without it that is a fault, which an operator may
+    /// mend: nothing is given up for it.
+    async fn missing(&self, waiting: &Waiting) -> Step {
+        let Claimed { stream, scope, .. } = &self.claimed;
+        let settings = &self.engine.settings;
+        match self.engine.tasks.get(scope, &stream.task_id).await {
+            Ok(None) => Step::Done,
+            Err(repository::Error::Unavailable(why)) => {
+                tracing::debug!(why, "the task of a push notification can't be read now");
+                self.postpone(settings.backoff_min)
+            }
+            Ok(Some(_)) | Err(_) => {
+                let rests = settings.backoff_max;
+                tracing::error!(
+                    generation = waiting.generation,
+                    "the event of a push notification is not in the log of its task; what waits behind it rests for {rests:?}"
+                );
+                self.postpone(rests)
+            }
+        }
+    }
+
+    /// An event of the log; `None` when it is not there.
     async fn event(&self, generation: u64) -> Result<Option<Payload>, repository::Error> {
         let Claimed { stream, scope, .. } = &self.claimed;
         let before = generation.saturating_sub(1);
@@ -270,9 +295,8 @@ impl Lane {
             .tasks
             .events(scope, &stream.task_id, before, 1)
             .await?;
-        let Some(event) = events.first() else {
-            return Ok(None);
-        };
+        let event = events.first().filter(|event| event.generation == generation);
+        let Some(event) = event else { return Ok(None) };
         let damaged = |cause: String| repository::Error::Corrupt {
             task_id: stream.task_id.to_string(),
             generation: Some(generation),

@@ -54,7 +54,7 @@ pub struct PushReport {
     pub latencies: [u64; LATENCY_MS.len() + 1],
     /// Streams that are being sent now.
     pub under_way: u64,
-    /// Hosts that are left alone now.
+    /// Hosts that are left alone now, each counted for every owner.
     pub hosts_left_alone: u64,
     /// Deliveries that waited when that was counted last.
     pub waiting: u64,

@@ -38,6 +38,8 @@ pub(super) struct Failed {
     pub(super) asked: Option<Duration>,
     /// What failed is the host, and not this one path of it.
     pub(super) is_away: bool,
+    /// The host has answered, whatever it said.
+    pub(super) is_answered: bool,
     /// The guard of requests that go out forbids it.
     pub(super) is_refused: bool,
 }
@@ -54,6 +56,7 @@ pub(super) fn judge(answer: Result<Answer, Error>, now_ms: i64) -> Verdict {
             },
             asked: retry_after.and_then(|text| wait(&text, now_ms)),
             is_away: status.is_server_error(),
+            is_answered: true,
             is_refused: false,
         }),
         Err(error) => Verdict::Failed(Failed {
@@ -62,8 +65,9 @@ pub(super) fn judge(answer: Result<Answer, Error>, now_ms: i64) -> Verdict {
                 cause: error.to_string(),
             },
             asked: None,
+            is_answered: false,
             is_refused: matches!(error, Error::Refused(_)),
-            is_away: !matches!(error, Error::Refused(_)),
+            is_away: !matches!(error, Error::Refused(_) | Error::Local(_)),
         }),
     }
 }
@@ -135,6 +139,8 @@ mod tests {
         }
         let refused = failed(judge(Err(Error::Refused(crate::egress::Refusal::Host)), NOW_MS));
         assert!(refused.is_refused && !refused.is_away);
+        let local = failed(judge(Err(Error::Local("no port".to_owned())), NOW_MS));
+        assert!(!local.is_refused && !local.is_away);
         let silent = failed(judge(Err(Error::Timeout), NOW_MS));
         assert!(!silent.is_refused && silent.is_away && silent.failure.status.is_none());
     }

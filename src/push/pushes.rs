@@ -1,9 +1,9 @@
 //! The handle that others have: it wakes the dispatcher, stops deliveries of a configuration, and tells what is under way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::{Metrics, PushReport};
@@ -24,9 +24,18 @@ pub(super) struct State {
 
 #[derive(Default)]
 struct Running {
-    lanes: HashMap<PushStream, (u64, CancellationToken)>,
+    streams: HashMap<PushStream, Lanes>,
     /// Streams that were stopped while a claim is being made, which may bring one of them.
     stopped: Option<HashSet<PushStream>>,
+}
+
+/// What is under way for one stream: the lane of the newest claim, and those of older ones that have not ended yet.
+#[derive(Default)]
+struct Lanes {
+    /// What stops each of them, by the number of its claim.
+    stops: BTreeMap<u64, CancellationToken>,
+    /// Whoever has it may send.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A stream that is being sent; it is over when this is dropped.
@@ -34,6 +43,7 @@ pub(super) struct Sending {
     state: Arc<State>,
     stream: PushStream,
     claim: u64,
+    turn: Arc<tokio::sync::Mutex<()>>,
     pub(super) stop: CancellationToken,
 }
 
@@ -51,8 +61,8 @@ impl Pushes {
             config_id: Arc::from(config_id),
         };
         let mut running = self.0.running();
-        if let Some((_, stop)) = running.lanes.get(&stream) {
-            stop.cancel();
+        if let Some(lanes) = running.streams.get(&stream) {
+            lanes.stop();
         }
         if let Some(stopped) = &mut running.stopped {
             stopped.insert(stream);
@@ -61,13 +71,13 @@ impl Pushes {
         self.ring();
     }
 
-    /// Waits until nothing is being sent.
+    /// Waits until nothing is being sent, by older claims neither.
     pub async fn idle(&self) {
         loop {
             let ended = self.0.ended.notified();
             tokio::pin!(ended);
             ended.as_mut().enable();
-            if self.0.running().lanes.is_empty() {
+            if self.0.running().streams.is_empty() {
                 return;
             }
             ended.await;
@@ -82,8 +92,11 @@ impl Pushes {
     /// The settlements that give up all claims under way, for the end of a process that does not wait for them.
     pub(super) fn releases(&self) -> Vec<Settlement> {
         let running = self.0.running();
-        let claims = running.lanes.iter();
-        claims
+        let newest = running
+            .streams
+            .iter()
+            .filter_map(|(stream, lanes)| Some((stream, lanes.stops.last_key_value()?)));
+        newest
             .map(|(stream, (claim, _))| release(stream.clone(), *claim))
             .collect()
     }
@@ -93,19 +106,23 @@ impl Pushes {
         self.0.running().stopped = Some(HashSet::new());
     }
 
-    /// Begins a stream that was claimed; `None` when it was stopped in between.
+    /// Begins a stream that was claimed; `None` when it was stopped in between. Whoever sends by an older claim is stopped:
+    /// there is a newer one only because the older one holds no more.
     pub(super) fn begin(&self, stream: &PushStream, claim: u64) -> Option<Sending> {
         let mut running = self.0.running();
         let stopped = running.stopped.as_ref();
         if stopped.is_some_and(|stopped| stopped.contains(stream)) {
             return None;
         }
+        let lanes = running.streams.entry(stream.clone()).or_default();
+        lanes.stop();
         let stop = CancellationToken::new();
-        running.lanes.insert(stream.clone(), (claim, stop.clone()));
+        lanes.stops.insert(claim, stop.clone());
         Some(Sending {
             state: self.0.clone(),
             stream: stream.clone(),
             claim,
+            turn: lanes.turn.clone(),
             stop,
         })
     }
@@ -132,16 +149,28 @@ impl State {
     }
 }
 
+impl Lanes {
+    fn stop(&self) {
+        self.stops.values().for_each(CancellationToken::cancel);
+    }
+}
+
+impl Sending {
+    /// Waits until no older claim of the stream has a request under way; nothing may be sent before. Whoever ends drops
+    /// his requests before this.
+    pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
+    }
+}
+
 impl Drop for Sending {
     fn drop(&mut self) {
         let mut running = self.state.running();
-        // A newer claim of the same stream is somebody else's.
-        if running
-            .lanes
-            .get(&self.stream)
-            .is_some_and(|(claim, _)| *claim == self.claim)
-        {
-            running.lanes.remove(&self.stream);
+        if let Some(lanes) = running.streams.get_mut(&self.stream) {
+            lanes.stops.remove(&self.claim);
+            if lanes.stops.is_empty() {
+                running.streams.remove(&self.stream);
+            }
         }
         drop(running);
         self.state.ended.notify_waiters();
@@ -177,14 +206,25 @@ mod tests {
     }
 
     #[test]
-    fn an_older_claim_does_not_end_a_newer_one() {
+    fn a_newer_claim_stops_older_ones_and_sends_when_they_have_ended() {
         let pushes = Pushes::default();
-        let old = pushes.begin(&stream("a"), 1).unwrap();
-        let new = pushes.begin(&stream("a"), 2).unwrap();
-        drop(old);
-        assert_eq!(pushes.releases(), [release(stream("a"), 2)]);
-        assert!(pushes.idle().now_or_never().is_none());
-        drop(new);
+        let first = pushes.begin(&stream("a"), 1).unwrap();
+        let turn = first.turn().now_or_never().unwrap();
+        let second = pushes.begin(&stream("a"), 2).unwrap();
+        let third = pushes.begin(&stream("a"), 3).unwrap();
+        assert!(first.stop.is_cancelled() && second.stop.is_cancelled() && !third.stop.is_cancelled());
+        // One that ends in between, and never had its turn, changes nothing.
+        drop(second);
+        assert!(third.turn().now_or_never().is_none());
+        drop(turn);
+        assert!(third.turn().now_or_never().is_some());
+
+        assert_eq!(pushes.releases(), [release(stream("a"), 3)]);
+        drop(third);
+        assert!(pushes.idle().now_or_never().is_none(), "the first has not ended");
+        pushes.stop("t", "a");
+        drop(first);
         assert!(pushes.idle().now_or_never().is_some());
+        assert!(pushes.releases().is_empty());
     }
 }

@@ -23,11 +23,11 @@ pub struct PushSettings {
     pub backoff_max: Duration,
     /// The longest pause that a receiver may ask for with `Retry-After`.
     pub retry_after_max: Duration,
-    /// Attempts at one host that fail in a row before it is left alone.
+    /// Attempts of one owner at one host that fail in a row before it is left alone for that owner.
     pub breaker_failures: u32,
     /// How long it is left alone before one request tries it.
     pub breaker_pause: Duration,
-    /// Hosts whose failures are counted at once.
+    /// Hosts whose failures are counted at once, for each owner of their own.
     pub breaker_hosts_max: usize,
     /// How long a claim lasts.
     pub claim: Duration,

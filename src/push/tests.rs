@@ -1,7 +1,9 @@
 //! What the dispatcher promises, on a clock that stands still.
 
+mod again;
 mod away;
 mod turns;
+mod watched;
 mod world;
 
 use std::time::Duration;

@@ -22,6 +22,7 @@ mod listing;
 mod outbox;
 mod reads;
 mod retention;
+mod settling;
 mod side;
 mod sketch;
 mod writes;
@@ -37,6 +38,7 @@ pub use listing::*;
 pub use outbox::Both;
 pub use reads::*;
 pub use retention::*;
+pub use settling::*;
 pub use side::*;
 pub use sketch::{NOW_MS, Sketch, key, message, push_config, scope};
 pub use writes::*;
@@ -141,6 +143,7 @@ macro_rules! push_conformance {
             claimers_at_once_get_different_streams,
             a_claim_that_ran_out_settles_nothing,
             claims_are_settled_together,
+            a_stale_settlement_hides_none,
             a_failed_attempt_is_counted,
             a_claim_is_kept,
             what_is_postponed_is_not_due,

@@ -6,6 +6,7 @@
 //! the oldest first. Whoever sends claims streams for a while, and settles what became of them; a claim that ran out, or
 //! whose configuration was replaced or removed, settles nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,10 +44,32 @@ pub struct ClaimQuery {
     pub deliveries_max: usize,
     /// How long a claim lasts, by the clock of the database.
     pub ttl: Duration,
-    /// Owners who have their share of what is under way already.
-    pub except_owners: Vec<Principal>,
-    /// Hosts, as [`webhook_host`] names them, that have theirs, or that are left alone for now.
-    pub except_hosts: Vec<Arc<str>>,
+    /// Which of them are left alone.
+    pub except: Except,
+}
+
+/// Streams that nothing is to be sent of for now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Except {
+    /// Those of owners who have their share of what is under way already.
+    pub owners: Vec<Principal>,
+    /// Those to hosts, as [`webhook_host`] names them, that have theirs.
+    pub hosts: Vec<Arc<str>>,
+    /// Those of an owner to a host that is away for him.
+    pub pairs: Vec<(Principal, Arc<str>)>,
+}
+
+impl Except {
+    /// Whether nothing is left alone.
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty() && self.hosts.is_empty() && self.pairs.is_empty()
+    }
+
+    /// Whether the streams of an owner to a host are among these.
+    pub(super) fn has(&self, owner: &Principal, host: &Arc<str>) -> bool {
+        let is_pair = |pair: &(Principal, Arc<str>)| pair.0 == *owner && pair.1 == *host;
+        self.owners.contains(owner) || self.hosts.contains(host) || self.pairs.iter().any(is_pair)
+    }
 }
 
 /// A stream that is the caller's to send for a while.
@@ -185,6 +208,8 @@ pub struct Turn {
     pub count: u64,
     /// Behind which one to go on, as there may be more; `None` when there are none.
     pub next: Option<DeliveryKey>,
+    /// The streams whose claims settle nothing any more.
+    pub revoked: BTreeSet<PushStream>,
 }
 
 /// How much waits.
@@ -218,24 +243,24 @@ pub trait PushRepository: Send + Sync + 'static {
     async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error>;
 
     /// Writes down what became of claims, those of one task in one transaction; for each whether it still held. Of one
-    /// that did not, nothing is written; of several for one stream, the first counts.
+    /// that did not, nothing is written; of several for one claim, the first counts.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it is unknown whether they are written; they may be repeated.
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error>;
 
-    /// How long until there is a stream to claim, zero if there is one; `None` when nothing waits. A claimed stream counts
-    /// from when its claim runs out.
+    /// How long until there is a stream to claim, zero if there is one; `None` when none waits but those that are left
+    /// alone. A claimed stream counts from when its claim runs out. It reads, and keeps nobody from writing.
     ///
     /// # Errors
     /// When the database is away.
-    async fn next_due(&self) -> Result<Option<Duration>, Error>;
+    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error>;
 
-    /// Makes all streams to a host wait at least so long from now: it was found to be away.
+    /// Makes all streams of an owner to a host wait at least so long from now: it was found to be away.
     ///
     /// # Errors
     /// When the database is away.
-    async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), Error>;
+    async fn postpone_host(&self, owner: &Principal, host: &str, by: Duration) -> Result<(), Error>;
 
     /// At most `limit` deliveries behind `after`, in the order of their keys.
     ///

@@ -209,6 +209,17 @@ async fn prune_removes_what_its_dry_run_names() {
         "{named}"
     );
     assert!(named.contains("5 tasks would be removed"), "{named}");
+    raw.execute(
+        "INSERT INTO push_outbox (task_id, config_id, generation, since_ms, dead_ms) \
+         VALUES ('t', 'p', 1, 0, 1), ('t', 'p', 2, 0, 1), ('t', 'p', 3, 0, 9e15), ('t', 'p', 4, 0, NULL)",
+    )
+    .await;
+    let named = printed(&db("prune", &left.database, &dry));
+    assert!(
+        named.contains("2 dead letters of push notifications would go"),
+        "{named}"
+    );
+    raw.execute("DELETE FROM push_outbox WHERE task_id = 't'").await;
     let locked = db("prune", &left.database, &policy);
     assert_eq!(locked.status.code(), Some(1));
     assert!(

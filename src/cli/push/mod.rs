@@ -203,8 +203,15 @@ impl Change {
         if let Some(config) = desk.config() {
             record_push_change(config, &command, Step::ends(changed.is_ok())).await?;
         }
+        let is_database = desk.config().is_some();
         desk.close().await?;
-        print(form, &Count { count: changed? }, |Count { count }| match verb {
+        let count = changed?;
+        if verb == Verb::Redeliver && is_database {
+            eprintln!(
+                "nobody was told: a server that runs finds what is due when it looks next, within push.poll_ms"
+            );
+        }
+        print(form, &Count { count }, |Count { count }| match verb {
             Verb::Redeliver => format!("{count} deliveries are due now"),
             Verb::Discard => format!("{count} deliveries discarded"),
         })

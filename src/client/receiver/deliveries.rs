@@ -11,6 +11,8 @@ use crate::clock::Clock;
 /// Remembers deliveries by their ids. Whoever keeps what comes in a database keeps the ids there too, in the same
 /// transaction if possible: then nothing is done twice, whatever happens in between.
 ///
+/// Ids of requests that were not signed begin with `unsigned:` here: they are another's, whatever they say.
+///
 /// An id has to be remembered for [`super::ReceiverSettings::age_max`] and the leeway at least, so that no request can be
 /// replayed, and for as long as the sender repeats a delivery, so that none is yielded twice.
 #[async_trait]

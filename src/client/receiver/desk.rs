@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::answer::{Refusal, answer};
 use super::credential::Expected;
-use super::keys::KeyCache;
+use super::keys::{KeyCache, UnderWay};
 use super::{DeliveryStore, Notification, ReceiverSettings, Target};
 use crate::clock::Clock;
 use crate::pb::{StreamResponse, json};
@@ -21,6 +21,10 @@ use crate::signature::message::{self, DELIVERY_ID, Incoming, SIGNATURE, SIGNATUR
 
 /// What bodies of webhooks are (specification 4.3.3), and what older senders call it.
 const MEDIA_TYPES: [&str; 2] = ["application/a2a+json", "application/json"];
+
+/// What is before the ids of unsigned requests where they are remembered: whoever makes one up must not take that of a
+/// signed one.
+const UNSIGNED: &str = "unsigned:";
 
 /// All that requests are judged by.
 pub(super) struct Desk {
@@ -74,13 +78,18 @@ impl Desk {
                 "the body is no event: it has no payload".to_owned(),
             ));
         }
-        let delivery_id = match &verified {
+        let delivery_id: Option<Arc<str>> = match &verified {
             Some(verified) => Some(Arc::from(verified.delivery_id.as_str())),
             None => unsigned_id(&head.headers)?,
         };
+        let known_as = delivery_id.clone().map(|id| match &verified {
+            Some(_) => id,
+            None => format!("{UNSIGNED}{id}").into(),
+        });
         let notification = Notification {
             delivery_id,
-            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            known_as,
+            path: self.target.path_of(uri),
             signed_by: verified.map(|verified| verified.kid),
             event,
             store: self.store.clone(),
@@ -105,7 +114,7 @@ impl Desk {
         let keys = cache.current().await.ok_or(Refusal::Busy)?;
         let mut outcome = message::verify(&incoming, &keys, &self.window());
         if matches!(outcome, Err(message::Refusal::UnknownKey(_)))
-            && let Some(newer) = cache.newer_than(&keys).await
+            && let Some(newer) = cache.newer_than(&keys).await.map_err(|UnderWay| Refusal::Busy)?
         {
             outcome = message::verify(&incoming, &newer, &self.window());
         }
@@ -135,7 +144,7 @@ impl Desk {
 
     /// Waits until it is accepted, or was before.
     async fn hand_over(&self, mut notification: Notification) -> Result<(), Refusal> {
-        if let Some(id) = &notification.delivery_id {
+        if let Some(id) = &notification.known_as {
             match self.store.is_known(id).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
 use super::ReceiverSettings;
@@ -33,7 +34,7 @@ impl SenderKeys {
     }
 }
 
-/// Keys with their age. One request fetches them at a time, however many wait.
+/// Keys with their age. One request fetches them at a time; others wait for it only while there are none.
 pub(super) struct KeyCache {
     origin: Option<(EgressClient, String)>,
     fresh: Duration,
@@ -42,6 +43,10 @@ pub(super) struct KeyCache {
     known: Mutex<Known>,
     flight: tokio::sync::Mutex<()>,
 }
+
+/// The keys are being fetched by somebody else.
+#[derive(Debug)]
+pub(super) struct UnderWay;
 
 #[derive(Clone, Default)]
 struct Known {
@@ -89,21 +94,36 @@ impl KeyCache {
     }
 
     /// The keys, fetched once more because one is not among them; `None` when nothing is new.
-    pub(super) async fn newer_than(&self, keys: &Arc<PublicKeys>) -> Option<Arc<PublicKeys>> {
+    ///
+    /// # Errors
+    /// [`UnderWay`] when somebody else is fetching them: anybody can name a key that there is not, and who waited here
+    /// would take a place from requests whose keys are known.
+    pub(super) async fn newer_than(
+        &self,
+        keys: &Arc<PublicKeys>,
+    ) -> Result<Option<Arc<PublicKeys>>, UnderWay> {
         let known = self.known();
         let newer = match known.keys {
             Some(newer) if !Arc::ptr_eq(&newer, keys) => Some(newer),
-            _ => self.fetched_since(known.attempts).await,
+            _ if self.origin.is_none() => None,
+            _ => {
+                let flight = self.flight.try_lock().map_err(|_| UnderWay)?;
+                self.fetched_by(flight, known.attempts).await
+            }
         };
-        newer.filter(|newer| !Arc::ptr_eq(newer, keys))
+        Ok(newer.filter(|newer| !Arc::ptr_eq(newer, keys)))
+    }
+
+    /// As [`KeyCache::fetched_by`], when whoever fetches them has done so.
+    async fn fetched_since(&self, attempts: u64) -> Option<Arc<PublicKeys>> {
+        self.fetched_by(self.flight.lock().await, attempts).await
     }
 
     /// The keys after one more attempt than those that were seen; too soon after the last one there is none.
-    async fn fetched_since(&self, attempts: u64) -> Option<Arc<PublicKeys>> {
+    async fn fetched_by(&self, _flight: MutexGuard<'_, ()>, attempts: u64) -> Option<Arc<PublicKeys>> {
         let Some((client, url)) = &self.origin else {
             return self.usable();
         };
-        let _flight = self.flight.lock().await;
         let known = self.known();
         let is_too_soon = known.attempted.is_some_and(|at| at.elapsed() < self.pause);
         if known.attempts != attempts || is_too_soon {

@@ -15,12 +15,15 @@ use crate::pb::stream_response::Payload;
 pub struct Notification {
     /// The id of the delivery, the same whenever it is repeated. Unsigned requests may have none.
     pub delivery_id: Option<Arc<str>>,
-    /// The path and the query that it was sent to, by which several webhooks are told apart.
+    /// The path and the query that it was sent to, by which several webhooks are told apart: those that the signature
+    /// covers. With [`Target::url`](super::Target::url) they are those of that URL, whatever the request came by.
     pub path: String,
     /// The key that signed it (`kid`); `None` for an unsigned one.
     pub signed_by: Option<String>,
     /// The event.
     pub event: StreamResponse,
+    /// By which the store knows it.
+    pub(super) known_as: Option<Arc<str>>,
     pub(super) store: Arc<dyn DeliveryStore>,
     pub(super) taken: Option<oneshot::Sender<()>>,
 }
@@ -46,7 +49,7 @@ impl Notification {
     /// # Errors
     /// When the store does not record it: it comes again.
     pub async fn accept(&mut self) -> Result<bool, StoreError> {
-        let is_new = match &self.delivery_id {
+        let is_new = match &self.known_as {
             Some(id) => self.store.record(id).await?,
             None => true,
         };

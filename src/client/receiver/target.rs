@@ -1,7 +1,7 @@
 //! Where requests are sent to, as the sender knows it: signatures cover the whole URL.
 
 use http::Uri;
-use url::Url;
+use url::{Position, Url};
 
 /// The URL of a webhook as it is registered, whatever proxies make of it on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +9,8 @@ pub struct Target(Form);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
-    Url(String),
+    /// A whole URL, and its path and query.
+    Url(String, String),
     Origin(String),
 }
 
@@ -27,7 +28,8 @@ impl Target {
         let mut url = parse(text)
             .ok_or_else(|| TargetError(text.to_owned(), "URL like https://me.example.com/hooks"))?;
         url.set_fragment(None);
-        Ok(Self(Form::Url(url.into())))
+        let path = url[Position::BeforePath..].to_owned();
+        Ok(Self(Form::Url(url.into(), path)))
     }
 
     /// Many URLs of one origin: path and query are those of each request, as the program got it.
@@ -51,13 +53,23 @@ impl Target {
     /// The URL that a request was sent to.
     pub(super) fn of(&self, uri: &Uri) -> String {
         match &self.0 {
-            Form::Url(url) => url.clone(),
-            Form::Origin(origin) => {
-                let path = uri.path_and_query().map_or("/", |path| path.as_str());
-                format!("{origin}{path}")
-            }
+            Form::Url(url, _) => url.clone(),
+            Form::Origin(origin) => format!("{origin}{}", path(uri)),
         }
     }
+
+    /// The path and the query of that URL.
+    pub(super) fn path_of(&self, uri: &Uri) -> String {
+        match &self.0 {
+            Form::Url(_, path) => path.clone(),
+            Form::Origin(_) => path(uri).to_owned(),
+        }
+    }
+}
+
+/// The path and the query that a request gives.
+fn path(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path| path.as_str())
 }
 
 /// The URL in the form in which it is sent: its host normalised, without a port that goes without saying.
@@ -84,6 +96,9 @@ mod tests {
         }
         let many = Target::origin("https://A.example:443/").unwrap();
         assert_eq!(many.of(&uri), "https://a.example/inner?x=1");
+        assert_eq!(many.path_of(&uri), "/inner?x=1");
+        let one = Target::url("https://a.example/h?q=1#f").unwrap();
+        assert_eq!(one.path_of(&uri), "/h?q=1");
     }
 
     #[test]

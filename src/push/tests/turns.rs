@@ -139,3 +139,46 @@ async fn a_host_that_is_away_is_left_alone_and_then_tried_by_one_request() {
     world.all_delivered().await;
     assert_eq!(world.pushes.report().delivered, 43);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_whose_receivers_fail_takes_their_host_from_nobody() {
+    let world = World::new(PushSettings::default(), |sent, _| match sent.url.as_str() {
+        "https://shared.example/good" => Reply::After(s(1)),
+        _ => Reply::Status(503),
+    });
+    for number in 0..40 {
+        world
+            .task("a", &format!("a{number}"), "https://shared.example/bad", 1)
+            .await;
+    }
+    world.start();
+    tokio::time::sleep(s(2)).await;
+    let (before, url) = (world.receiver.sent().len(), "https://shared.example/good");
+    world.task("b", "b", url, 5).await;
+    tokio::time::sleep(s(6)).await;
+    let sent = world.receiver.sent();
+    assert_eq!(sent.iter().filter(|one| one.url == url).count(), 5);
+    assert_eq!(sent.len(), before + 5, "the owner himself waits");
+}
+
+/// What waits for a host comes within a quarter of the pause after it, and not a whole pause later.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_back_gets_what_waited_soon() {
+    let settings = PushSettings {
+        breaker_failures: 1,
+        breaker_pause: s(3_000),
+        backoff_max: s(1),
+        ..PushSettings::default()
+    };
+    let world = World::new(settings, |sent, _| {
+        Reply::Status(if sent.at < s(2_000) { 503 } else { 200 })
+    });
+    for number in 0..10 {
+        world
+            .task("o", &format!("t{number}"), "https://away.example/", 1)
+            .await;
+    }
+    world.start();
+    tokio::time::sleep(s(3_800)).await;
+    assert_eq!(world.deliveries().await, []);
+}

@@ -10,7 +10,7 @@ use super::outbox::{Both, HOUR, failure, numbers, query, settlement, to};
 use super::{NOW_MS, ok, scope};
 use crate::pb::TaskState;
 use crate::repository::{
-    ClaimQuery, Claimed, DeliveryFilter, DeliveryState, Error, Next, PushStream, TaskWrite, Waiting,
+    ClaimQuery, Claimed, DeliveryFilter, DeliveryState, Error, Except, Next, PushStream, TaskWrite, Waiting,
 };
 
 /// Every event waits for each configuration that its task has by then, those that come with it among them, in order.
@@ -76,21 +76,21 @@ pub async fn a_refused_write_leaves_no_deliveries(both: Both) {
 
 /// What is claimed is nobody else's; what comes later waits until the claim is over.
 pub async fn a_stream_is_claimed_by_one(both: Both) {
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
     let mut sketch = both.waiting("t", 2).await;
-    assert_eq!(both.push.next_due().await, Ok(Some(Duration::ZERO)));
+    assert_eq!(both.next_due().await, Ok(Some(Duration::ZERO)));
     let claimed = both.claim_one().await;
     assert_eq!(numbers(&claimed), [1, 2]);
     ok(both.tasks.commit(sketch.chunks(&["x"])).await);
     assert_eq!(both.claim().await, []);
-    let until = ok(both.push.next_due().await).unwrap_or_default();
+    let until = ok(both.next_due().await).unwrap_or_default();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
     assert!(both.settle(&claimed, &[1, 2], Next::Release).await);
     let next = both.claim_one().await;
     assert_eq!(numbers(&next), [3]);
     assert!(next.claim > claimed.claim);
     assert!(both.settle(&next, &[3], Next::Release).await);
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
     assert_eq!(both.deliveries(&DeliveryFilter::default()).await, []);
 }
 
@@ -110,7 +110,7 @@ pub async fn claimers_at_once_get_different_streams(both: Both) {
             let more = ok(both.push.claim(&few).await);
             assert!(more.len() <= 2);
             // Others may have had their hands on all that is due at this moment.
-            if more.is_empty() && ok(both.push.next_due().await) != Some(Duration::ZERO) {
+            if more.is_empty() && ok(both.next_due().await) != Some(Duration::ZERO) {
                 return claimed;
             }
             claimed.extend(more);
@@ -141,40 +141,6 @@ pub async fn a_claim_that_ran_out_settles_nothing(both: Both) {
         "it was released"
     );
     assert_eq!(both.generations(DeliveryState::Waiting).await, [2]);
-}
-
-/// Several claims are settled by one call, each for itself.
-pub async fn claims_are_settled_together(both: Both) {
-    for id in ["a", "b", "c", "d"] {
-        both.waiting(id, 2).await;
-    }
-    let mut claimed = both.claim().await;
-    claimed.sort_by(|a, b| a.stream.cmp(&b.stream));
-    let mut settlements: Vec<_> = claimed
-        .iter()
-        .rev()
-        .map(|claimed| settlement(claimed, &[1], Next::Retry(HOUR, failure("no"))))
-        .collect();
-    settlements[1].claim += 1;
-    settlements.push(settlement(&claimed[3], &[2], Next::Release));
-    let settled = ok(both.push.settle(&settlements).await);
-    assert_eq!(settled, [true, false, true, true, false]);
-    let waiting = both.deliveries(&DeliveryFilter::default()).await;
-    let waiting: Vec<(&str, u64, u32)> = waiting
-        .iter()
-        .map(|delivery| {
-            (
-                &*delivery.key.stream.task_id,
-                delivery.key.generation,
-                delivery.attempts,
-            )
-        })
-        .collect();
-    assert_eq!(
-        waiting,
-        [("a", 2, 1), ("b", 2, 1), ("c", 1, 0), ("c", 2, 0), ("d", 2, 1)]
-    );
-    assert_eq!(both.push.settle(&[]).await, Ok(Vec::new()));
 }
 
 /// A failed attempt is counted on the first delivery that waits, with what an operator wants to know.
@@ -208,7 +174,7 @@ pub async fn a_failed_attempt_is_counted(both: Both) {
     let seen = both.deliveries(&DeliveryFilter::default()).await.remove(0);
     assert_eq!((seen.attempts, seen.failure), (2, Some(unheard)));
     assert_eq!(both.claim().await, []);
-    let until = ok(both.push.next_due().await).unwrap_or_default();
+    let until = ok(both.next_due().await).unwrap_or_default();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
 }
 
@@ -219,26 +185,41 @@ pub async fn a_claim_is_kept(both: Both) {
     assert!(both.settle(&claimed, &[1], Next::Keep(HOUR)).await);
     assert_eq!(both.claim().await, []);
     assert!(both.settle(&claimed, &[2], Next::Keep(HOUR)).await);
-    assert_eq!(both.push.next_due().await, Ok(None), "nothing waits");
+    assert_eq!(both.next_due().await, Ok(None), "nothing waits");
     ok(both.tasks.commit(sketch.chunks(&["x"])).await);
     assert_eq!(both.claim().await, [], "it is claimed still");
     assert!(both.settle(&claimed, &[], Next::Release).await);
     assert_eq!(numbers(&both.claim_one().await), [3]);
 }
 
-/// Streams rest one by one, or all to one host.
+/// Streams rest one by one, or all of an owner to one host.
 pub async fn what_is_postponed_is_not_due(both: Both) {
-    for (id, host) in [("a", "one.org"), ("b", "one.org"), ("c", "two.org")] {
-        both.task("ada", id, &[("p", host)]).await;
+    let ada = scope("ada").owner;
+    for (id, owner, host) in [
+        ("a", "ada", "one.org"),
+        ("b", "ada", "one.org"),
+        ("c", "ada", "two.org"),
+        ("d", "bob", "one.org"),
+    ] {
+        both.task(owner, id, &[("p", host)]).await;
     }
-    ok(both.push.postpone_host("one.org:443", HOUR).await);
-    let claimed = both.claim_one().await;
+    ok(both.push.postpone_host(&ada, "one.org:443", HOUR).await);
+    let mut claimed = both.claim().await;
+    claimed.sort_by(|a, b| a.stream.cmp(&b.stream));
+    let other = claimed.remove(1);
+    assert_eq!(
+        other.scope.owner,
+        scope("bob").owner,
+        "a host is away for one owner"
+    );
+    assert!(both.settle(&other, &[1], Next::Release).await);
+    let claimed = claimed.remove(0);
     assert_eq!(&*claimed.stream.task_id, "c");
     assert!(both.settle(&claimed, &[], Next::Postpone(2 * HOUR)).await);
     // Never sooner than it was.
-    ok(both.push.postpone_host("two.org:443", Duration::ZERO).await);
+    ok(both.push.postpone_host(&ada, "two.org:443", Duration::ZERO).await);
     assert_eq!(both.claim().await, []);
-    let until = ok(both.push.next_due().await).unwrap_or_default();
+    let until = ok(both.next_due().await).unwrap_or_default();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
     let attempts = both.deliveries(&DeliveryFilter::default()).await;
     assert!(attempts.iter().all(|delivery| delivery.attempts == 0));
@@ -256,18 +237,32 @@ pub async fn claims_are_bounded_and_leave_out(both: Both) {
         let mut sketch = both.task(owner, id, &[("p", host)]).await;
         ok(both.tasks.commit(sketch.chunks(&["x", "y"])).await);
     }
+    let (one, two, three) = ("one.org:443", "two.org:443", "three.org:443");
     let except = ClaimQuery {
         deliveries_max: 2,
-        except_owners: vec![scope("ada").owner, scope("cy").owner],
-        except_hosts: vec![Arc::from("two.org:443"), Arc::from("three.org:443")],
+        except: Except {
+            owners: vec![scope("ada").owner],
+            hosts: vec![Arc::from(two), Arc::from(three)],
+            pairs: vec![
+                (scope("cy").owner, Arc::from(one)),
+                (scope("bob").owner, Arc::from(three)),
+            ],
+        },
         ..query(HOUR)
     };
+    assert_eq!(both.push.next_due(&except.except).await, Ok(Some(Duration::ZERO)));
     let claimed = ok(both.push.claim(&except).await);
     assert_eq!(claimed.len(), 1);
     assert_eq!(
         (&*claimed[0].stream.task_id, numbers(&claimed[0])),
         ("b", vec![1, 2])
     );
+    // Nothing is due but what is left alone; what is claimed is there again later.
+    let until = ok(both.push.next_due(&except.except).await).unwrap_or_default();
+    assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
+    let mut nobody = except.except.clone();
+    nobody.owners.push(scope("bob").owner);
+    assert_eq!(both.push.next_due(&nobody).await, Ok(None));
     let one = ClaimQuery {
         limit: 1,
         ..query(HOUR)
@@ -290,7 +285,7 @@ pub async fn a_stream_ends(both: Both) {
     );
     ok(both.tasks.commit(sketch.go(TaskState::Completed)).await);
     assert_eq!(both.deliveries(&DeliveryFilter::default()).await, []);
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
     assert!(!both.settle(&claimed, &[], Next::Release).await);
 }
 

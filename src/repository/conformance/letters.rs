@@ -1,5 +1,6 @@
 //! Configurations that change while something waits for them, dead letters, and what retention leaves alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::outbox::{Both, HOUR, failure, numbers, to};
@@ -57,7 +58,7 @@ pub async fn what_waits_goes_where_its_configuration_says(both: Both) {
     // Nothing waits for one that is replaced when all is sent.
     ok(both.push.discard(&ALL, None, 9).await);
     ok(both.tasks.put_push_config(&sketch.scope, &back, 9).await);
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
 }
 
 /// With its configuration goes what waits for it, dead or not; one of the same name begins anew.
@@ -131,7 +132,11 @@ pub async fn a_dead_letter_is_sent_anew(both: Both) {
     both.give_up().await;
     both.give_up().await;
     let claimed = both.claim_one().await;
-    assert_eq!(both.push.redeliver(&DEAD, None, 1).await.map(count), Ok(1));
+    let turn = ok(both.push.redeliver(&DEAD, None, 1).await);
+    assert_eq!(
+        (turn.count, turn.revoked),
+        (1, BTreeSet::from([claimed.stream.clone()]))
+    );
     assert!(
         !both.settle(&claimed, &[], Next::GiveUp(failure("no"))).await,
         "it was not the first any more"
@@ -144,7 +149,7 @@ pub async fn a_dead_letter_is_sent_anew(both: Both) {
         "its time is counted from now"
     );
     assert!(both.settle(&claimed, &[1, 3], Next::Release).await);
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
     // A stream that is idle is woken.
     assert_eq!(both.push.redeliver(&DEAD, None, 9).await.map(count), Ok(1));
     let claimed = both.claim_one().await;
@@ -176,7 +181,8 @@ pub async fn deliveries_are_discarded(both: Both) {
     both.waiting("t", 4).await;
     both.give_up().await;
     let claimed = both.claim_one().await;
-    assert_eq!(both.push.discard(&DEAD, None, 9).await.map(count), Ok(1));
+    let turn = ok(both.push.discard(&DEAD, None, 9).await);
+    assert_eq!((turn.count, turn.revoked), (1, BTreeSet::new()));
     assert!(
         both.settle(&claimed, &[2], Next::Keep(HOUR)).await,
         "nothing of the claim went"
@@ -185,7 +191,11 @@ pub async fn deliveries_are_discarded(both: Both) {
         generation: Some(3),
         ..ALL
     };
-    assert_eq!(both.push.discard(&first, None, 9).await.map(count), Ok(1));
+    let turn = ok(both.push.discard(&first, None, 9).await);
+    assert_eq!(
+        (turn.count, turn.revoked),
+        (1, BTreeSet::from([claimed.stream.clone()]))
+    );
     assert!(
         !both.settle(&claimed, &[], Next::GiveUp(failure("no"))).await,
         "it was not this one"
@@ -193,7 +203,7 @@ pub async fn deliveries_are_discarded(both: Both) {
     assert_eq!(numbers(&both.claim_one().await), [4]);
     assert_eq!(both.push.discard(&ALL, None, 0).await.map(count), Ok(0));
     assert_eq!(both.push.discard(&ALL, None, 9).await.map(count), Ok(1));
-    assert_eq!(both.push.next_due().await, Ok(None));
+    assert_eq!(both.next_due().await, Ok(None));
 }
 
 /// Deliveries are found by all that is known of them, a page at a time.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{Sketch, ok, push_config, scope};
 use crate::pb::TaskPushNotificationConfig;
 use crate::repository::{
-    ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryState, Failure, Next, PushRepository, Settlement,
-    TaskRepository, TaskWrite,
+    ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryState, Error, Except, Failure, Next,
+    PushRepository, Settlement, TaskRepository, TaskWrite,
 };
 
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
@@ -69,6 +69,11 @@ impl Both {
         }
     }
 
+    /// How long until anything is to be claimed.
+    pub(super) async fn next_due(&self) -> Result<Option<Duration>, Error> {
+        self.push.next_due(&Except::default()).await
+    }
+
     /// Settles one claim; whether it held.
     pub(super) async fn settle(&self, claimed: &Claimed, done: &[u64], next: Next) -> bool {
         let settled = ok(self.push.settle(&[settlement(claimed, done, next)]).await);
@@ -109,8 +114,7 @@ pub(super) fn query(ttl: Duration) -> ClaimQuery {
         limit: 100,
         deliveries_max: 100,
         ttl,
-        except_owners: Vec::new(),
-        except_hosts: Vec::new(),
+        except: Except::default(),
     }
 }
 

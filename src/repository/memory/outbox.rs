@@ -259,9 +259,8 @@ impl Outbox {
             let Some(stream) = self.streams.get_mut(place) else {
                 continue;
             };
-            let is_free = stream.claimed_until_ms <= now_ms
-                && !query.except_owners.contains(&stream.scope.owner)
-                && !query.except_hosts.contains(&stream.host);
+            let is_free =
+                stream.claimed_until_ms <= now_ms && !query.except.has(&stream.scope.owner, &stream.host);
             if !is_free {
                 continue;
             }

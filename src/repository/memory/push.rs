@@ -9,9 +9,10 @@ use async_trait::async_trait;
 
 use super::MemoryRepository;
 use super::outbox::{Letter, Outbox, Stream};
+use crate::context::Principal;
 use crate::repository::types::millis;
 use crate::repository::{
-    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error,
+    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Except,
     PushRepository, PushStream, Settlement, Turn,
 };
 
@@ -63,11 +64,17 @@ impl Outbox {
     }
 }
 
-fn turn(found: &[Delivery], limit: usize) -> Turn {
+/// What became of those that were found, whose streams were all revoked but those that only lost dead letters.
+fn turn(found: &[Delivery], limit: usize, is_revoked: impl Fn(&Delivery) -> bool) -> Turn {
     let last = found.last().filter(|_| found.len() >= limit);
     Turn {
         count: found.len() as u64,
         next: last.map(|delivery| delivery.key.clone()),
+        revoked: found
+            .iter()
+            .filter(|delivery| is_revoked(delivery))
+            .map(|delivery| delivery.key.stream.clone())
+            .collect(),
     }
 }
 
@@ -103,13 +110,14 @@ impl PushRepository for MemoryRepository {
         let now_ms = self.clock.now_ms();
         let mut outbox = self.outbox();
         let mut seen = BTreeSet::new();
-        let settled = settlements
-            .iter()
-            .map(|settlement| seen.insert(&settlement.stream) && outbox.settle(settlement, now_ms));
+        let settled = settlements.iter().map(|settlement| {
+            // By claim, and not by stream alone: a stale one must not stand for the one that holds.
+            seen.insert((&settlement.stream, settlement.claim)) && outbox.settle(settlement, now_ms)
+        });
         Ok(settled.collect())
     }
 
-    async fn next_due(&self) -> Result<Option<Duration>, Error> {
+    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error> {
         let now_ms = self.clock.now_ms();
         let outbox = self.outbox();
         let mut next: Option<i64> = None;
@@ -117,25 +125,25 @@ impl PushRepository for MemoryRepository {
             if next.is_some_and(|next| next <= *due_ms) {
                 break;
             }
-            let claimed_until_ms = outbox
-                .streams
-                .get(place)
-                .map_or(0, |stream| stream.claimed_until_ms);
-            let free_ms = claimed_until_ms.max(*due_ms);
+            let stream = outbox.streams.get(place);
+            let Some(stream) = stream.filter(|stream| !except.has(&stream.scope.owner, &stream.host)) else {
+                continue;
+            };
+            let free_ms = stream.claimed_until_ms.max(*due_ms);
             next = Some(next.map_or(free_ms, |next| next.min(free_ms)));
         }
         let wait_ms = next.map(|next| next.saturating_sub(now_ms).max(0).unsigned_abs());
         Ok(wait_ms.map(Duration::from_millis))
     }
 
-    async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), Error> {
+    async fn postpone_host(&self, owner: &Principal, host: &str, by: Duration) -> Result<(), Error> {
         self.open()?;
         let until_ms = self.clock.now_ms().saturating_add(millis(by));
         let mut outbox = self.outbox();
         let early = outbox.due.iter().take_while(|(due_ms, _)| *due_ms < until_ms);
         let of_host = early.filter(|(_, place)| {
             let stream = outbox.streams.get(place);
-            stream.is_some_and(|stream| *stream.host == *host)
+            stream.is_some_and(|stream| *stream.host == *host && stream.scope.owner == *owner)
         });
         let places: Vec<PushStream> = of_host.map(|(_, place)| place.clone()).collect();
         for place in &places {
@@ -168,7 +176,7 @@ impl PushRepository for MemoryRepository {
             outbox.revoke(&key.stream);
             outbox.rest(&key.stream, Some(now_ms));
         }
-        Ok(turn(&found, limit))
+        Ok(turn(&found, limit, |_| true))
     }
 
     async fn discard(
@@ -180,14 +188,16 @@ impl PushRepository for MemoryRepository {
         self.open()?;
         let mut outbox = self.outbox();
         let found: Vec<Delivery> = outbox.find(filter, after).take(limit).collect();
-        for Delivery { key, state, .. } in &found {
+        let waited = |delivery: &Delivery| delivery.state == DeliveryState::Waiting;
+        for delivery in &found {
+            let key = &delivery.key;
             outbox.remove_delivery(key);
-            if *state == DeliveryState::Waiting {
+            if waited(delivery) {
                 outbox.revoke(&key.stream);
                 outbox.rest(&key.stream, None);
             }
         }
-        Ok(turn(&found, limit))
+        Ok(turn(&found, limit, waited))
     }
 
     async fn forget_dead(&self, before_ms: i64, limit: usize) -> Result<u64, Error> {

@@ -1,4 +1,5 @@
-//! Audit records beside the tasks: rows that are only ever added, and removed from their beginning.
+//! Audit records beside the tasks: rows that are only ever added, and removed from their beginning. Each row is a batch of
+//! records, found by the last one of them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const ANY_BEFORE: &str = "SELECT seq FROM audit_record WHERE at_ms < $1 LIMIT 1"
 const LAST_BEFORE: &str = "SELECT r.chain, r.seq, r.at_ms, r.record FROM audit_record r \
      JOIN (SELECT chain, MAX(seq) AS seq FROM audit_record WHERE at_ms < $1 GROUP BY chain) old \
      ON r.chain = old.chain AND r.seq = old.seq \
-     WHERE EXISTS (SELECT 1 FROM audit_record l WHERE l.chain = r.chain AND l.seq = r.seq + 1) \
+     WHERE EXISTS (SELECT 1 FROM audit_record l WHERE l.chain = r.chain AND l.seq > r.seq) \
      ORDER BY r.chain";
 
 const REMOVE: &str = "DELETE FROM audit_record WHERE (chain, seq) IN (SELECT chain, seq FROM audit_record \

@@ -81,7 +81,7 @@ pub(super) const INSERT_PUSH_CONFIG: ManyRows = ManyRows {
             claim = push_config.claim + 1, claimed_until_ms = 0",
 };
 
-/// Adds audit records that are not there yet: a write whose outcome is unknown is repeated.
+/// Adds batches of audit records that are not there yet: a write whose outcome is unknown is repeated.
 pub(super) const INSERT_AUDIT: ManyRows = ManyRows {
     before: "INSERT INTO audit_record (chain, seq, at_ms, record) VALUES ",
     types: &[""; 4],

@@ -20,7 +20,7 @@ use crate::pb::admin::{
 use crate::pb::inspect::{Inspect, InspectLimits};
 use crate::push::Pushes;
 use crate::quota::Quotas;
-use crate::repository::{self, DeliveryFilter, PushRepository, TaskRepository, Turn};
+use crate::repository::{self, DeliveryFilter, PushRepository, PushStream, TaskRepository, Turn};
 use crate::shutdown::Shutdown;
 
 use asked::{Asked, page_token};
@@ -140,6 +140,7 @@ impl PushAdmin {
             let filter = self.meant(call, method, &asked).await?;
             let push = &self.0.push;
             let turn = push.redeliver(&filter, asked.after.as_ref(), asked.limit).await?;
+            self.stop(&turn);
             self.0.pushes.ring();
             there(&asked, turn)
         });
@@ -163,8 +164,9 @@ impl PushAdmin {
         let turn = self.operate(call, method, &request, asked, |asked| async move {
             let filter = self.meant(call, method, &asked).await?;
             let push = &self.0.push;
-            let turn = push.discard(&filter, asked.after.as_ref(), asked.limit);
-            there(&asked, turn.await?)
+            let turn = push.discard(&filter, asked.after.as_ref(), asked.limit).await?;
+            self.stop(&turn);
+            there(&asked, turn)
         });
         turn.await.map(|turn| DiscardDeliveriesResponse {
             count: i32::try_from(turn.count).unwrap_or(i32::MAX),
@@ -198,6 +200,13 @@ impl PushAdmin {
         };
         record.ends(outcome.as_ref().err());
         outcome
+    }
+
+    /// Drops the requests under way whose claims a change has revoked, as far as this process sends them.
+    fn stop(&self, turn: &Turn) {
+        for PushStream { task_id, config_id } in &turn.revoked {
+            self.0.pushes.stop(task_id, config_id);
+        }
     }
 
     /// What a change is for. A single delivery is looked up first: its agent says whether the caller may change it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use a2ad::audit::{Audit, Kind};
+use a2ad::audit::Audit;
 use a2ad::bus::LocalBus;
 use a2ad::clock::Clock;
 use a2ad::execution::{ExecutionSettings, Executions, NewTask, Wait};
@@ -10,6 +10,7 @@ use a2ad::repository::conformance::scope;
 use a2ad::repository::memory::MemoryRepository;
 use a2ad::shutdown::Shutdown;
 
+use super::changes::changes;
 use super::logs::{Log, verify_file};
 use super::program::records;
 use crate::support::engine::{Gate, eventually, gated, incoming, patiently, task};
@@ -53,24 +54,11 @@ async fn a_write_that_is_given_up_is_recorded_as_unknown() {
     audit.close().await;
 
     let text = std::fs::read_to_string(log.file()).unwrap();
-    let states: Vec<_> = records(&text)
-        .into_iter()
-        .filter(|record| record.kind == Kind::State)
-        .map(|record| {
-            assert_eq!(record.task_id.as_deref(), Some(&*id));
-            (
-                record.generation.unwrap(),
-                record.to.unwrap().into_owned(),
-                record.outcome.into_owned(),
-            )
-        })
-        .collect();
-    let generations: Vec<u64> = states.iter().map(|(generation, ..)| *generation).collect();
+    let states = changes(&records(&text));
+    assert!(states.iter().all(|change| change.task_id == id), "{states:?}");
+    let generations: Vec<u64> = states.iter().map(|change| change.generation).collect();
     assert_eq!(generations, [1, 2, 3], "{states:?}");
-    let (_, to, outcome) = states.last().unwrap();
-    assert_eq!(
-        (to.as_str(), outcome.as_str()),
-        ("TASK_STATE_COMPLETED", "UNKNOWN")
-    );
+    let last = states.last().unwrap();
+    assert_eq!((&*last.to, &*last.outcome), ("TASK_STATE_COMPLETED", "UNKNOWN"));
     assert!(verify_file(&log.file(), None).findings.is_empty());
 }

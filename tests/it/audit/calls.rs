@@ -12,7 +12,8 @@ use a2ad::shutdown::Shutdown;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::program::{Place, records};
+use super::changes::changes;
+use super::program::{Place, records, stored};
 use crate::support::engine::eventually;
 use crate::support::messages::{at_once, get, message, send, send_of, subscribe, task};
 use crate::support::raw::Raw;
@@ -111,41 +112,33 @@ async fn parallel_calls_and_their_records_are_one_to_one() {
 
     let owners: Vec<String> = callers.iter().map(|caller| caller.name.clone()).collect();
     let events = status_events(&place.database(), &owners).await;
-    let states = of_kind(&records, Kind::State);
+    let states = changes(&records);
     let recorded: BTreeSet<_> = states
         .iter()
-        .map(|record| {
-            let (id, to) = (record.task_id.as_deref().unwrap(), record.to.as_deref().unwrap());
-            (id.to_owned(), record.generation.unwrap(), to.to_owned())
-        })
+        .map(|change| (change.task_id.clone(), change.generation, change.to.clone()))
         .collect();
     assert_eq!(recorded, events);
-    assert_eq!(states.len(), events.len());
-    for record in &states {
-        let author = record.principal.as_deref().unwrap();
-        match record.from.as_deref() {
-            None => assert!(owners.iter().any(|owner| owner == author), "{record:?}"),
-            Some(_) => assert_eq!(author, "agent:echo"),
+    assert_eq!(states.len(), events.len(), "each once, in one record or another");
+    for change in &states {
+        let id = change.request_id.as_deref().unwrap();
+        let (owner, task_id) = &made[id];
+        assert_eq!(change.task_id, *task_id, "the request that it was made for");
+        match change.from {
+            None => assert_eq!(change.by, *owner),
+            Some(_) => assert_eq!(change.by, "agent:echo"),
         }
-        assert!(record.request_id.as_deref().unwrap().starts_with("call-"));
     }
     place.is_whole();
     println!(
-        "{} calls, {} changes of state, each with one record",
+        "{} calls with a record each, {} changes of state on record, {} of them in those of their calls",
         calls.len(),
-        states.len()
+        states.len(),
+        calls.iter().map(|call| call.changes.len()).sum::<usize>()
     );
 
     // The database has the very same lines.
     let raw = Raw::open(&place.database()).await;
-    let rows = raw
-        .rows("SELECT record AS text FROM audit_record ORDER BY seq")
-        .await;
-    let text: String = rows
-        .iter()
-        .map(|row| row.try_get::<String>("", "text").unwrap() + "\n")
-        .collect();
-    assert_eq!(super::program::records(&text), place.records());
+    assert_eq!(stored(&raw).await, place.records());
 }
 
 /// A cancel is its caller's; what the runtime does after a crash is its own.
@@ -165,17 +158,11 @@ async fn a_change_names_its_author() {
     };
     client.cancel_task(cancel).await.unwrap();
     let authors = |id: &str| -> Vec<(String, String)> {
-        let records = place.records();
-        let of = of_kind(&records, Kind::State)
+        changes(&place.records())
             .into_iter()
-            .filter(|record| record.task_id.as_deref() == Some(id));
-        of.map(|record| {
-            (
-                record.principal.as_deref().unwrap().to_owned(),
-                record.to.as_deref().unwrap().to_owned(),
-            )
-        })
-        .collect()
+            .filter(|change| change.task_id == id)
+            .map(|change| (change.by, change.to))
+            .collect()
     };
     let last =
         |id: &str, author: &str, to: &str| authors(id).last() == Some(&(author.to_owned(), to.to_owned()));

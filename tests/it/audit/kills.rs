@@ -53,7 +53,7 @@ async fn a_killed_process_leaves_a_log_that_goes_on() {
                 .unwrap();
             file.write_all(b"{\"chain\":\"torn").unwrap();
             let (whole, text) = place.verify(&["--file", "audit.jsonl"]);
-            assert!(whole && text.contains("14 bytes of a torn record"), "{text}");
+            assert!(whole && text.contains("14 bytes of torn records"), "{text}");
         }
     }
     let server = place.start();

@@ -86,7 +86,7 @@ impl Log {
         let mut verifier = Verifier::new(Medium::Database, head);
         for row in database.audit_by_chain(("", 0), 100_000).await.unwrap() {
             let place = format!("{}:{}", row.chain, row.seq);
-            verifier.take(place, &row.text, Some((&row.chain, row.seq, row.at_ms)));
+            verifier.take_row(place, &row);
         }
         for reference in verifier.references() {
             let named = &reference.1;
@@ -102,7 +102,7 @@ pub fn verify_file(file: &Path, head: Option<String>) -> Verified {
     let mut verifier = Verifier::new(Medium::File, head);
     let mut lines = Lines::open(file, 0).unwrap();
     while let Some(line) = lines.next_line().unwrap() {
-        verifier.take("a line", &line, None);
+        verifier.take_line("a line", &line);
     }
     verifier.finish()
 }

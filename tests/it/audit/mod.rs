@@ -3,6 +3,7 @@
 mod aborted;
 mod calls;
 mod certificates;
+mod changes;
 mod commands;
 mod decisions;
 mod full;

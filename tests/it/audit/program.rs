@@ -20,6 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::binary::{PROGRAM, Server};
 use crate::mtls_sockets::Files;
 use crate::sockets::soon;
+use crate::support::raw::Raw;
 use crate::support::wire::Wire;
 
 /// Certificates, a configuration, and what the program leaves behind.
@@ -130,6 +131,17 @@ pub fn records(text: &str) -> Vec<Record<'static>> {
     lines
         .map(|line| serde_json::from_str(line.trim_end()).unwrap())
         .collect()
+}
+
+/// All records of a database, chain by chain.
+pub async fn stored(database: &Raw) -> Vec<Record<'static>> {
+    let rows = database
+        .rows("SELECT record AS text FROM audit_record ORDER BY chain, seq")
+        .await;
+    let batches = rows
+        .iter()
+        .map(|row| row.try_get::<String>("", "text").unwrap() + "\n");
+    records(&batches.collect::<String>())
 }
 
 impl Caller {

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use a2ad::access::Method;
-use a2ad::audit::{Audit, AuditSettings, BadCertificate, Kind as RecordKind, Record, Removed, Row, Store};
+use a2ad::audit::{
+    Audit, AuditSettings, BadCertificate, Kind as RecordKind, Place, Record, Removed, Row, Store,
+};
 use a2ad::clock::Clock;
 use a2ad::context::{CallContext, Principal};
 use a2ad::error::Kind;
@@ -80,6 +82,11 @@ async fn start(settings: AuditSettings) -> (Audit, Arc<Kept>) {
     (audit.unwrap(), kept)
 }
 
+/// Places of so many writes that are on their way.
+fn places(audit: &Audit, count: usize) -> Result<Vec<Place>, a2ad::error::Error> {
+    (0..count).map(|_| audit.place(1)).collect()
+}
+
 #[tokio::test]
 async fn nothing_goes_on_unrecorded_while_the_database_is_away() {
     let (audit, kept) = start(AuditSettings::default()).await;
@@ -96,7 +103,7 @@ async fn nothing_goes_on_unrecorded_while_the_database_is_away() {
     };
     assert_eq!(refused.kind, Kind::Unavailable);
     assert!(refused.message.contains("audit"), "{refused}");
-    assert!(audit.places(1).is_ok(), "what runs may still end");
+    assert!(audit.place(1).is_ok(), "what runs may still end");
     kept.is_away.store(false, Ordering::SeqCst);
     eventually(async || call(&audit, usize::MAX).is_ok()).await;
     audit.close().await;
@@ -115,14 +122,14 @@ async fn a_full_queue_refuses_calls_and_changes() {
     let (audit, kept) = start(settings).await;
     kept.is_away.store(true, Ordering::SeqCst);
     // Places are held by calls that are under way, whatever is written.
-    let held = audit.places(8);
+    let held = places(&audit, 8);
     assert!(held.is_ok());
     let refused = call(&audit, 0).unwrap_err();
     assert_eq!(refused.kind, Kind::Unavailable);
     assert!(refused.message.contains("audit.queue_max"), "{refused}");
-    assert!(audit.places(1).is_err());
+    assert!(audit.place(1).is_err());
     drop(held);
-    assert!(audit.places(8).is_ok());
+    assert!(places(&audit, 8).is_ok());
 }
 
 /// A caller that is denied all the time takes its share and no more, whatever becomes of calls beyond it.
@@ -262,7 +269,7 @@ async fn an_ended_stream_is_recorded_once_or_counted() {
     };
     eventually(async || streams().len() == 1).await;
     assert_eq!(streams()[0].outcome, "expired");
-    let held = audit.places(8).unwrap();
+    let held = places(&audit, 8).unwrap();
     for _ in 0..3 {
         stream().ended("expired");
     }

@@ -14,7 +14,7 @@ fn lines(log: &Log) -> Vec<String> {
 fn verified(lines: &[String], head: Option<String>) -> Verified {
     let mut verifier = Verifier::new(Medium::File, head);
     for (number, line) in lines.iter().enumerate() {
-        verifier.take(format!("line {number}"), line, None);
+        verifier.take_line(format!("line {number}"), line);
     }
     verifier.finish()
 }
@@ -153,7 +153,9 @@ async fn every_change_to_the_database_shows() {
         .await;
     let restore = "DELETE FROM audit_record; INSERT INTO audit_record SELECT * FROM spare";
     let mut found = 0;
-    for row in 1..=15 {
+    // Of each chain: what it begins with, its calls, and what it ends with.
+    assert_eq!(raw.count("audit_record").await, 9);
+    for row in 1..=9 {
         let which = format!(
             "rowid = (SELECT rowid FROM audit_record ORDER BY chain, seq LIMIT 1 OFFSET {})",
             row - 1
@@ -167,6 +169,15 @@ async fn every_change_to_the_database_shows() {
             ),
             format!(
                 "UPDATE audit_record SET record = replace(record, '\"seq\":', '\"seq\":1') WHERE {which}"
+            ),
+            // The first line of several, and all but it.
+            format!(
+                "UPDATE audit_record SET record = substr(record, 1, instr(record, char(10)) - 1) WHERE {which} \
+                 AND instr(record, char(10)) > 0"
+            ),
+            format!(
+                "UPDATE audit_record SET record = substr(record, instr(record, char(10)) + 1) WHERE {which} \
+                 AND instr(record, char(10)) > 0"
             ),
             format!("UPDATE audit_record SET seq = seq + 100 WHERE {which}"),
             format!("UPDATE audit_record SET at_ms = at_ms - 1 WHERE {which}"),
@@ -197,7 +208,7 @@ async fn every_change_to_the_database_shows() {
         raw.execute(restore).await;
         found += 1;
     }
-    assert!(found > 100, "{found}");
+    assert!(found > 60, "{found}");
     assert_eq!(log.verify_database(None).await, whole, "restored");
     println!("{found} changes to the database: all found");
 }

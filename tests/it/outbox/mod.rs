@@ -11,7 +11,7 @@ use a2ad::repository::conformance::{Both, Sketch, push_config, scope};
 use a2ad::repository::memory::MemoryRepository;
 use a2ad::repository::sea_orm::{DatabaseSettings, Maintenance, SeaOrmRepository};
 use a2ad::repository::{
-    ClaimQuery, Claimed, DeliveryFilter, Error, Failure, Next, PushRepository as _, Settlement,
+    ClaimQuery, Claimed, DeliveryFilter, Error, Except, Failure, Next, PushRepository as _, Settlement,
     TaskRepository as _, TaskWrite,
 };
 use a2ad::shutdown::Shutdown;
@@ -73,8 +73,7 @@ fn all(ttl: Duration) -> ClaimQuery {
         limit: 100,
         deliveries_max: 100,
         ttl,
-        except_owners: Vec::new(),
-        except_hosts: Vec::new(),
+        except: Except::default(),
     }
 }
 
@@ -137,30 +136,36 @@ async fn a_reopened_database_has_its_outbox_and_no_claims() {
     assert!(again[0].claim > claimed[2].claim);
 }
 
-/// What can't be opened rests and is told, and nobody else waits for it.
+/// What can't be opened rests and is told, and takes nobody's place.
 #[tokio::test]
 async fn a_configuration_that_cant_be_opened_rests() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tasks.db");
     let repository = open_sqlite(&path).await;
-    for id in ["a", "b"] {
+    for id in ["a", "b", "c"] {
         task(&repository, id).await;
     }
     let raw = Raw::open(&path).await;
-    raw.execute("UPDATE push_config SET config = x'00' WHERE task_id = 'a'")
+    raw.execute("UPDATE push_config SET config = x'00' WHERE task_id <> 'c'")
         .await;
-    let claimed = repository.claim(&all(HOUR)).await.unwrap();
+    raw.execute("UPDATE push_config SET due_ms = due_ms - 1000 WHERE task_id <> 'c'")
+        .await;
+    let one = ClaimQuery {
+        limit: 1,
+        ..all(HOUR)
+    };
+    let claimed = repository.claim(&one).await.unwrap();
     assert_eq!(claimed.len(), 1);
-    assert_eq!(&*claimed[0].stream.task_id, "b");
+    assert_eq!(&*claimed[0].stream.task_id, "c");
     let settled = [settlement(&claimed[0], &[1], Next::Release)];
     assert_eq!(repository.settle(&settled).await, Ok(vec![true]));
-    let until = repository.next_due().await.unwrap().unwrap();
+    let until = repository.next_due(&Except::default()).await.unwrap().unwrap();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
     let left = repository
         .deliveries(&DeliveryFilter::default(), None, 9)
         .await
         .unwrap();
-    assert_eq!((left.len(), left[0].attempts), (1, 0));
+    assert_eq!((left.len(), left[0].attempts), (2, 0));
 }
 
 /// Whatever breaks a commit off: there is neither the event nor anything to send.
@@ -186,7 +191,7 @@ async fn what_breaks_off_leaves_neither_event_nor_delivery() {
         repository.deliveries(&DeliveryFilter::default(), None, 9).await,
         Ok(Vec::new())
     );
-    assert_eq!(repository.next_due().await, Ok(None));
+    assert_eq!(repository.next_due(&Except::default()).await, Ok(None));
 
     database.sql("DROP TRIGGER cut ON push_outbox");
     assert_eq!(repository.commit(write).await, Ok(()));

@@ -1,7 +1,7 @@
 //! Random sequences of operations on the outbox give the same results on memory, on SQLite and on PostgreSQL.
 
 use a2ad::repository::conformance::NOW_MS;
-use a2ad::repository::{CompactQuery, DeliveryKey, DeliveryState, PruneQuery};
+use a2ad::repository::{CompactQuery, DeliveryKey, DeliveryState, Except, PruneQuery};
 use proptest::prelude::*;
 
 use super::*;
@@ -212,10 +212,13 @@ impl Pair {
     async fn claim(&mut self, except: Option<usize>, deliveries_max: usize) {
         let query = ClaimQuery {
             deliveries_max,
-            except_hosts: except
-                .map(|host| format!("{}:443", HOSTS[host]).into())
-                .into_iter()
-                .collect(),
+            except: Except {
+                hosts: except
+                    .map(|host| format!("{}:443", HOSTS[host]).into())
+                    .into_iter()
+                    .collect(),
+                ..Except::default()
+            },
             ..all(HOUR)
         };
         let claimed = async |both: &Both| {
@@ -294,7 +297,7 @@ impl Pair {
         }
         let _ = both!(self, both => async {
             let backlog = both.push.backlog(5).await.unwrap();
-            let until = both.push.next_due().await.unwrap();
+            let until = both.push.next_due(&Except::default()).await.unwrap();
             (backlog.waiting, backlog.dead, until.map(|until| until > HOUR / 2))
         });
     }

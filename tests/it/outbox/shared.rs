@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use a2ad::repository::conformance::NOW_MS;
 use a2ad::repository::{CompactQuery, PruneQuery};
 use futures_util::future::join_all;
+use sea_orm::TransactionTrait as _;
 
 use super::*;
 
@@ -106,7 +107,7 @@ async fn keep_house(repository: &SeaOrmRepository, over: &AtomicBool) -> (usize,
         repository.discard(&dead, None, 5).await.unwrap();
         repository.forget_dead(NOW_MS, 2).await.unwrap();
         repository
-            .postpone_host("two.org:443", Duration::ZERO)
+            .postpone_host(&scope("ada").owner, "two.org:443", Duration::ZERO)
             .await
             .unwrap();
     }
@@ -158,4 +159,46 @@ async fn two_processes_lose_nothing_and_wait_in_no_circle() {
         "{TASKS} tasks, {} claims settled, {anew} dead letters sent anew",
         settled + more
     );
+}
+
+/// Deliveries that come in front of a page while it waits for its streams push nothing off its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_changes_is_what_was_found_first() {
+    let database = database();
+    let repository = open_postgres(database.url()).await;
+    let mut sketch = task(&repository, "t").await;
+    repository
+        .commit(sketch.chunks(&["2", "3", "4", "5"]))
+        .await
+        .unwrap();
+    database.sql("UPDATE push_outbox SET dead_ms = 1 WHERE generation > 1");
+    let dead = DeliveryFilter {
+        state: Some(a2ad::repository::DeliveryState::Dead),
+        ..DeliveryFilter::default()
+    };
+    let other = Database::connect(database.url()).await.unwrap();
+    let begun = other.begin().await.unwrap();
+    begun
+        .execute_unprepared("SELECT 1 FROM push_config FOR UPDATE; UPDATE push_outbox SET dead_ms = 1")
+        .await
+        .unwrap();
+    let changed = repository.redeliver(&dead, None, 2);
+    let let_go = async {
+        let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+                     AND wait_event_type = 'Lock'";
+        while database.sql(waits) == "0" {
+            tokio::task::yield_now().await;
+        }
+        begun.commit().await.unwrap();
+    };
+    let (turn, ()) = tokio::join!(changed, let_go);
+    let turn = turn.unwrap();
+    let behind = turn.next.as_ref().map(|key| key.generation);
+    assert_eq!((turn.count, behind), (2, Some(3)));
+    let rest = repository.redeliver(&dead, turn.next.as_ref(), 9).await.unwrap();
+    assert_eq!(rest.count, 2);
+    let left = repository.deliveries(&dead, None, 9).await.unwrap();
+    let left: Vec<u64> = left.iter().map(|delivery| delivery.key.generation).collect();
+    assert_eq!(left, [1], "only what came meanwhile is left");
+    repository.close().await;
 }

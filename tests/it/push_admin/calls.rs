@@ -1,6 +1,6 @@
 //! The admin service: pages, changes, what is refused, and what is recorded.
 
-use a2ad::audit::{Kind as RecordKind, Record};
+use a2ad::audit::Kind as RecordKind;
 use a2ad::error::Kind;
 use a2ad::pb::admin::{
     DeliveryFilter, DeliveryState, DiscardDeliveriesRequest, ListDeliveriesRequest,
@@ -12,6 +12,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
 use super::{Post, of_agent, told};
+use crate::audit::program::stored;
 use crate::support::raw::Raw;
 use crate::support::wire::Wire;
 use crate::support::world::{Scenario, World, on_postgres};
@@ -316,18 +317,11 @@ async fn every_call_has_its_record() {
     post.world.ended().await;
 
     let raw = Raw::open(&post.world.database()).await;
-    let rows = raw
-        .rows("SELECT record AS text FROM audit_record WHERE record LIKE '%\"admin\"%' ORDER BY chain, seq")
-        .await;
-    let texts: Vec<String> = rows.iter().map(|row| row.try_get("", "text").unwrap()).collect();
-    let records: Vec<Record<'_>> = texts
-        .iter()
-        .map(|text| serde_json::from_str(text).unwrap())
-        .collect();
+    let mut records = stored(&raw).await;
+    records.retain(|record| record.kind == RecordKind::Admin);
     let told: Vec<_> = records
         .iter()
         .map(|record| {
-            assert_eq!(record.kind, RecordKind::Admin);
             assert_eq!(
                 record.principal.as_deref(),
                 Some("jwt:https://idp.example.com#ada")
@@ -356,4 +350,32 @@ async fn every_call_has_its_record() {
     ]
     .map(|(method, filter, outcome)| (method.to_owned(), filter.to_owned(), outcome.to_owned()));
     assert_eq!(told, expected);
+}
+
+/// A state that nobody knows means none, and by no means all.
+#[tokio::test]
+async fn an_unknown_state_is_refused() {
+    let post = Post::new().await;
+    let chief = post.chief();
+    let names = async || {
+        let all = chief.all(DeliveryFilter::default(), None).await.unwrap();
+        all.into_iter().map(|one| one.name).collect::<Vec<_>>()
+    };
+    let before = names().await;
+    for state in [3, -1, i32::MAX] {
+        let of_state = DeliveryFilter {
+            state,
+            ..of_agent("echo")
+        };
+        let filter = Some(of_state.clone());
+        let refused = chief.all(of_state, None).await.err();
+        refused.unwrap().is(Kind::InvalidParams);
+        let discard = DiscardDeliveriesRequest {
+            filter,
+            ..DiscardDeliveriesRequest::default()
+        };
+        let refused = chief.discard(discard).await.err();
+        refused.unwrap().is(Kind::InvalidParams);
+    }
+    assert_eq!(names().await, before);
 }

@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use a2ad::audit::Record;
+use a2ad::audit::Kind;
 use serde_json::{Value, json};
 
 use super::{Post, tells_no_secret};
+use crate::audit::program::stored;
 use crate::binary::PROGRAM;
 use crate::support::raw::Raw;
 
@@ -169,13 +170,10 @@ async fn what_is_changed_beside_a_server_is_recorded() {
     done(&post, Way::Database, &["discard", &name]).await;
     assert_eq!(push(&post, Way::Database, &["discard", &name]).await.0, 1);
     let raw = Raw::open(&post.world.database()).await;
-    let rows = raw
-        .rows("SELECT record AS text FROM audit_record WHERE record LIKE '%\"admin\"%' ORDER BY chain")
-        .await;
-    let texts: Vec<String> = rows.iter().map(|row| row.try_get("", "text").unwrap()).collect();
-    let told: Vec<String> = texts
-        .iter()
-        .map(|text| serde_json::from_str::<Record<'_>>(text).unwrap())
+    let told: Vec<String> = stored(&raw)
+        .await
+        .into_iter()
+        .filter(|record| record.kind == Kind::Admin)
         .map(|record| format!("{} {}", record.method.unwrap(), record.outcome))
         .collect();
     let discard = format!("push discard task={} config=hook generation=1", post.task_id);
@@ -228,5 +226,11 @@ fn postgres_is_looked_after_as_well() {
             .unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(String::from_utf8(output.stdout).unwrap(), printed);
+        let hint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            hint.contains("push.poll_ms"),
+            arguments[0] == "redeliver",
+            "{hint}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod commands;
 mod matrix;
+mod under_way;
 
 use a2ad::config::{AccessRole, Config};
 use a2ad::error::Kind;
@@ -79,10 +80,16 @@ impl Post {
         post
     }
 
-    /// A task of an agent with a webhook; its id.
+    /// A task of an agent with a webhook that nobody answers; its id.
     async fn make(&self, agent: &str) -> String {
+        self.make_to(agent, "http://127.0.0.1:1/secret-path?q=secret-path".to_owned())
+            .await
+    }
+
+    /// A task of an agent with a webhook; its id.
+    pub async fn make_to(&self, agent: &str, url: String) -> String {
         let request = configured(send(agent, agent, "seen"), |configuration| {
-            configuration.task_push_notification_config = Some(webhook());
+            configuration.task_push_notification_config = Some(webhook(url));
         });
         let token = self.token(json!({"scope": "use", "org": "acme"}));
         let user = self.world.client(Wire::Grpc).with("authorization", &token);
@@ -137,10 +144,10 @@ impl Post {
     }
 }
 
-fn webhook() -> TaskPushNotificationConfig {
+fn webhook(url: String) -> TaskPushNotificationConfig {
     TaskPushNotificationConfig {
         id: "hook".to_owned(),
-        url: "http://127.0.0.1:1/secret-path?q=secret-path".to_owned(),
+        url,
         token: "secret-token".to_owned(),
         authentication: Some(a2ad::pb::AuthenticationInfo {
             scheme: "Bearer".to_owned(),

@@ -19,6 +19,7 @@ struct KeyServer {
     url: String,
     set: Arc<Mutex<String>>,
     is_away: Arc<AtomicBool>,
+    is_stalled: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
     client: EgressClient,
     shutdown: Shutdown,
@@ -29,11 +30,15 @@ impl KeyServer {
         let shutdown = Shutdown::new();
         let set = Arc::new(Mutex::new(jwk_set([key])));
         let (is_away, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let shared = (set.clone(), is_away.clone(), asked.clone());
+        let is_stalled = Arc::new(AtomicBool::new(false));
+        let shared = (set.clone(), is_away.clone(), asked.clone(), is_stalled.clone());
         let app = Router::new().fallback(move || {
-            let (set, is_away, asked) = shared.clone();
+            let (set, is_away, asked, is_stalled) = shared.clone();
             async move {
                 asked.fetch_add(1, Ordering::AcqRel);
+                if is_stalled.load(Ordering::Acquire) {
+                    std::future::pending::<()>().await;
+                }
                 if is_away.load(Ordering::Acquire) {
                     return Err(http::StatusCode::BAD_GATEWAY);
                 }
@@ -50,6 +55,7 @@ impl KeyServer {
             url,
             set,
             is_away,
+            is_stalled,
             asked,
             client: client(&shutdown).await,
             shutdown,
@@ -160,4 +166,36 @@ async fn keys_stay_while_their_server_is_away_and_without_any_the_sender_comes_a
     server.is_away.store(false, Ordering::Release);
     *server.set.lock().unwrap() = "{}".to_owned();
     assert_eq!(other.refused(Sent::new(&key, "id-3").request()).await.0, 503);
+}
+
+/// While keys are fetched because somebody has made one up, those that are known are served.
+#[tokio::test]
+async fn made_up_keys_take_no_places() {
+    let key = key(1);
+    let server = KeyServer::of(&key).await;
+    let mut bench = server.bench_with(ReceiverSettings {
+        keys_pause: Duration::ZERO,
+        requests_max: 2,
+        ..ReceiverSettings::default()
+    });
+    bench.accepted(Sent::new(&key, "id-1").request()).await;
+    server.is_stalled.store(true, Ordering::Release);
+    let (stranger, another) = (super::key(2), super::key(3));
+    let waits = bench.send(Sent::new(&stranger, "id").request());
+    tokio::pin!(waits);
+    // It goes on until its fetch is under way, which never ends.
+    crate::sockets::soon("a fetch", async {
+        while server.asked() < 2 {
+            assert!(futures_util::poll!(&mut waits).is_pending());
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..3 {
+        let refused = bench.refused(Sent::new(&another, "id").request());
+        let (status, _) = crate::sockets::soon("an answer", refused).await;
+        assert_eq!(status, 503);
+    }
+    bench.accepted(Sent::new(&key, "id-2").request()).await;
+    assert!(futures_util::poll!(&mut waits).is_pending());
 }

@@ -214,6 +214,10 @@ async fn unsigned_requests_are_taken_only_where_that_is_configured() {
         Some("id-1")
     );
     assert_eq!(bench.refused(bare(Some("id-1"))).await.0, 200);
+    // Whoever makes an id up takes it from no signed delivery, and has none of theirs.
+    bench.accepted(Sent::new(&good, "id-1").request()).await;
+    bench.accepted(Sent::new(&good, "id-9").request()).await;
+    bench.accepted(bare(Some("id-9"))).await;
     // A signature that is there has to be good all the same.
     assert_eq!(bench.refused(Sent::new(&other, "id-2").request()).await.0, 401);
     assert!(

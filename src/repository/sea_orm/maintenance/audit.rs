@@ -19,7 +19,7 @@ const LAST: &str = "SELECT chain, seq, at_ms, record FROM audit_record \
 const ONE: &str = "SELECT chain, seq, at_ms, record FROM audit_record WHERE chain = $1 AND seq = $2";
 
 impl Maintenance {
-    /// At most `limit` audit records behind one of them, chain by chain.
+    /// At most `limit` batches of audit records behind one of them, chain by chain.
     ///
     /// # Errors
     /// When the database does not answer, or is not one of this program.
@@ -28,7 +28,7 @@ impl Maintenance {
         self.rows(BY_CHAIN, values).await?.iter().map(row).collect()
     }
 
-    /// At most `limit` audit records behind one of them, in the order of their times.
+    /// At most `limit` batches of audit records behind one of them, in the order of their times.
     ///
     /// # Errors
     /// When the database does not answer, or is not one of this program.
@@ -42,7 +42,7 @@ impl Maintenance {
         self.rows(BY_TIME, values).await?.iter().map(row).collect()
     }
 
-    /// The newest audit records, at most `count`, in the order of their times.
+    /// The newest batches of audit records, at most `count`, in the order of their times.
     ///
     /// # Errors
     /// When the database does not answer, or is not one of this program.
@@ -51,7 +51,7 @@ impl Maintenance {
         rows.iter().rev().map(row).collect()
     }
 
-    /// One audit record.
+    /// The batch of audit records that ends with this one.
     ///
     /// # Errors
     /// When the database does not answer, or is not one of this program.

@@ -18,6 +18,9 @@ const EVENTS: &str = "SELECT CAST(COALESCE(SUM(l.last_generation - l.first_gener
      WHERE t.snapshot_generation > t.first_generation AND NOT EXISTS \
      (SELECT 1 FROM push_outbox o WHERE o.task_id = t.id AND o.generation <= l.last_generation)";
 
+const DEAD_LETTERS: &str =
+    "SELECT COUNT(*) AS letters FROM push_outbox WHERE dead_ms IS NOT NULL AND dead_ms < $1";
+
 impl Maintenance {
     /// The names of all agents that have tasks, in order.
     ///
@@ -54,5 +57,15 @@ impl Maintenance {
     pub async fn events_before(&self, before_ms: i64) -> Result<u64, DbErr> {
         let rows = self.rows(EVENTS, [Value::from(before_ms)]).await?;
         rows.first().map_or(Ok(0), |row| number(row, "events"))
+    }
+
+    /// How many push notifications were given up before a time in milliseconds since the epoch; those of ended tasks
+    /// among them.
+    ///
+    /// # Errors
+    /// When the database does not answer, or is not one of this program.
+    pub async fn dead_letters_before(&self, before_ms: i64) -> Result<u64, DbErr> {
+        let rows = self.rows(DEAD_LETTERS, [Value::from(before_ms)]).await?;
+        rows.first().map_or(Ok(0), |row| number(row, "letters"))
     }
 }

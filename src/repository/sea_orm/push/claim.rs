@@ -15,33 +15,54 @@ use crate::repository::sea_orm::side;
 use crate::repository::sea_orm::sql::{number, statement};
 use crate::repository::sea_orm::transaction::{self, Failure};
 use crate::repository::sea_orm::unavailable;
-use crate::repository::{ClaimQuery, Claimed, Error, PushStream, Waiting};
+use crate::repository::{ClaimQuery, Claimed, Error, Except, PushStream, Waiting};
 
 /// How long a stream rests whose configuration can't be opened: until an operator has brought the key back, or for good.
 const UNREADABLE_RESTS: Duration = Duration::from_secs(60 * 60);
 
+/// Leaves out those that [`Except`] names; see [`except`]. No host has a blank in it.
+macro_rules! not_left_alone {
+    () => {
+        "owner NOT IN (SELECT value FROM {items}(CAST($1 AS {json}))) \
+         AND host NOT IN (SELECT value FROM {items}(CAST($2 AS {json}))) \
+         AND host || ' ' || owner NOT IN (SELECT value FROM {items}(CAST($3 AS {json})))"
+    };
+}
+
 /// Streams that somebody is at work on are left alone: nobody waits for this, and this waits for nobody.
-const CLAIM: &str = "WITH due AS MATERIALIZED (SELECT task_id, id FROM push_config \
-     WHERE due_ms IS NOT NULL AND due_ms <= {now} AND claimed_until_ms <= {now} \
-     AND owner NOT IN (SELECT value FROM {items}(CAST($3 AS {json}))) \
-     AND host NOT IN (SELECT value FROM {items}(CAST($4 AS {json}))) ORDER BY due_ms LIMIT $1{free}) \
-     UPDATE push_config SET claim = claim + 1, claimed_until_ms = {now} + $2 \
+const CLAIM: &str = concat!(
+    "WITH due AS MATERIALIZED (SELECT task_id, id FROM push_config \
+     WHERE due_ms IS NOT NULL AND due_ms <= {now} AND claimed_until_ms <= {now} AND ",
+    not_left_alone!(),
+    " ORDER BY due_ms LIMIT $4{free}) UPDATE push_config SET claim = claim + 1, claimed_until_ms = {now} + $5 \
      WHERE (task_id, id) IN (SELECT task_id, id FROM due) \
-     RETURNING task_id, id, agent, owner, config, claim, due_ms";
+     RETURNING task_id, id, agent, owner, config, claim, due_ms"
+);
 
 const DELIVERIES: &str = "SELECT generation, since_ms, attempts FROM push_outbox \
      WHERE task_id = $1 AND config_id = $2 AND dead_ms IS NULL ORDER BY generation LIMIT $3";
 
 /// Negative when it has been due for so long.
-const NEXT_UNCLAIMED: &str = "SELECT due_ms - {now} AS wait_ms FROM push_config \
-     WHERE due_ms IS NOT NULL AND claimed_until_ms <= {now} ORDER BY due_ms LIMIT 1";
+const NEXT_UNCLAIMED: &str = concat!(
+    "SELECT due_ms - {now} AS wait_ms FROM push_config \
+     WHERE due_ms IS NOT NULL AND claimed_until_ms <= {now} AND ",
+    not_left_alone!(),
+    " ORDER BY due_ms LIMIT 1"
+);
 
-/// Claims run out. Where nothing unclaimed is due, all that is due is claimed: it is what is under way, and no more.
-const NEXT_CLAIM_OVER: &str = "SELECT MIN(claimed_until_ms) - {now} AS wait_ms FROM push_config \
-     WHERE due_ms IS NOT NULL AND due_ms <= {now} AND claimed_until_ms > {now}";
+/// Claims run out. Where nothing unclaimed is due, all that is due is claimed or left alone.
+const NEXT_CLAIM_OVER: &str = concat!(
+    "SELECT MIN(claimed_until_ms) - {now} AS wait_ms FROM push_config \
+     WHERE due_ms IS NOT NULL AND due_ms <= {now} AND claimed_until_ms > {now} AND ",
+    not_left_alone!()
+);
 
 const END_ALL: &str =
     "UPDATE push_config SET claimed_until_ms = 0 WHERE due_ms IS NOT NULL AND claimed_until_ms > 0";
+
+/// How often a claim looks again when it has found nothing but streams whose configurations can't be opened. Others wait
+/// behind them.
+const ROUNDS_MAX: usize = 16;
 
 /// Claims streams that are due, with what waits in them.
 pub(super) async fn claim(
@@ -49,16 +70,23 @@ pub(super) async fn claim(
     sealing: &Sealing,
     query: &ClaimQuery,
 ) -> Result<Vec<Claimed>, Error> {
-    let transaction = transaction::begin(connection).await.map_err(unavailable)?;
-    let claimed = take(&transaction, sealing, query).await.map_err(Failure::from);
-    Ok(transaction::end(connection, transaction, claimed).await?)
+    for _ in 0..ROUNDS_MAX {
+        let transaction = transaction::begin(connection).await.map_err(unavailable)?;
+        let taken = take(&transaction, sealing, query).await.map_err(Failure::from);
+        let (claimed, left) = transaction::end(connection, transaction, taken).await?;
+        if !claimed.is_empty() || left == 0 {
+            return Ok(claimed);
+        }
+    }
+    Ok(Vec::new())
 }
 
+/// One round: what is claimed, and how many streams were put to rest instead.
 async fn take(
     transaction: &DatabaseTransaction,
     sealing: &Sealing,
     query: &ClaimQuery,
-) -> Result<Vec<Claimed>, DbErr> {
+) -> Result<(Vec<Claimed>, usize), DbErr> {
     let rows = transaction.query_all_raw(claiming(transaction, query)).await?;
     let mut rows = rows.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
     rows.sort_unstable_by(|a, b| (a.due_ms, &a.stream).cmp(&(b.due_ms, &b.stream)));
@@ -94,17 +122,28 @@ async fn take(
         revokes: false,
     });
     leave(transaction, resting).await?;
-    Ok(claimed)
+    Ok((claimed, left.len()))
 }
 
 fn claiming(connection: &impl ConnectionTrait, query: &ClaimQuery) -> Statement {
-    let values = [
-        number(query.limit as u64),
-        Value::from(pause(query.ttl)),
-        list(query.except_owners.iter().map(Principal::as_str)),
-        list(query.except_hosts.iter().map(|host| &**host)),
-    ];
-    statement(connection, CLAIM, values)
+    let [owners, hosts, pairs] = except(&query.except);
+    let limit = number(query.limit as u64);
+    let ttl = Value::from(pause(query.ttl));
+    statement(connection, CLAIM, [owners, hosts, pairs, limit, ttl])
+}
+
+/// The three lists of [`not_left_alone`].
+fn except(except: &Except) -> [Value; 3] {
+    let pairs: Vec<String> = except
+        .pairs
+        .iter()
+        .map(|(owner, host)| format!("{host} {}", owner.as_str()))
+        .collect();
+    [
+        list(except.owners.iter().map(Principal::as_str)),
+        list(except.hosts.iter().map(|host| &**host)),
+        list(pairs.iter().map(String::as_str)),
+    ]
 }
 
 /// A configuration that is claimed.
@@ -159,11 +198,14 @@ async fn deliveries(
 }
 
 /// How long until there is a stream to claim.
-pub(super) async fn next_due(connection: &DatabaseConnection) -> Result<Option<Duration>, Error> {
-    let unclaimed = wait_ms(connection, NEXT_UNCLAIMED).await?;
+pub(super) async fn next_due(
+    connection: &DatabaseConnection,
+    except: &Except,
+) -> Result<Option<Duration>, Error> {
+    let unclaimed = wait_ms(connection, NEXT_UNCLAIMED, except).await?;
     let wait_ms = match unclaimed {
         Some(..=0) => unclaimed,
-        _ => [unclaimed, wait_ms(connection, NEXT_CLAIM_OVER).await?]
+        _ => [unclaimed, wait_ms(connection, NEXT_CLAIM_OVER, except).await?]
             .into_iter()
             .flatten()
             .min(),
@@ -173,12 +215,18 @@ pub(super) async fn next_due(connection: &DatabaseConnection) -> Result<Option<D
 
 /// How long the oldest stream has been due that nobody has claimed, in milliseconds.
 pub(super) async fn overdue_ms(connection: &DatabaseConnection) -> Result<u64, Error> {
-    let wait_ms = wait_ms(connection, NEXT_UNCLAIMED).await?;
+    let wait_ms = wait_ms(connection, NEXT_UNCLAIMED, &Except::default()).await?;
     Ok(wait_ms.map_or(0, |wait_ms| unsigned(wait_ms.saturating_neg())))
 }
 
-async fn wait_ms(connection: &DatabaseConnection, sql: &str) -> Result<Option<i64>, Error> {
-    let row = connection.query_one_raw(statement(connection, sql, [])).await;
+async fn wait_ms(
+    connection: &DatabaseConnection,
+    sql: &str,
+    left_alone: &Except,
+) -> Result<Option<i64>, Error> {
+    let row = connection
+        .query_one_raw(statement(connection, sql, except(left_alone)))
+        .await;
     let wait_ms = row.map_err(unavailable)?.map(|row| row.try_get("", "wait_ms"));
     Ok(wait_ms.transpose().map_err(unavailable)?.flatten())
 }
@@ -199,8 +247,14 @@ pub(super) fn statements(
     let mut statements = vec![
         ("claim streams", claiming(connection, query)),
         ("what waits in a stream", own(DELIVERIES, &stream)),
-        ("the next stream that is due", own(NEXT_UNCLAIMED, &[])),
-        ("the next claim that runs out", own(NEXT_CLAIM_OVER, &[])),
+        (
+            "the next stream that is due",
+            own(NEXT_UNCLAIMED, &except(&query.except)),
+        ),
+        (
+            "the next claim that runs out",
+            own(NEXT_CLAIM_OVER, &except(&query.except)),
+        ),
     ];
     if connection.get_database_backend() == DbBackend::Sqlite {
         statements.push(("end all claims", own(END_ALL, &[])));

@@ -24,7 +24,7 @@ const POSTPONED_AT_ONCE: u64 = 1_000;
 const NOW: &str = "SELECT {now} AS now_ms";
 
 const POSTPONE: &str = "WITH early AS MATERIALIZED (SELECT task_id, id FROM push_config \
-     WHERE due_ms IS NOT NULL AND due_ms < $2 AND host = $1 ORDER BY task_id, id LIMIT $3{locked}) \
+     WHERE due_ms IS NOT NULL AND due_ms < $2 AND host = $1 AND owner = $4 ORDER BY task_id, id LIMIT $3{locked}) \
      UPDATE push_config SET due_ms = $2 WHERE (task_id, id) IN (SELECT task_id, id FROM early)";
 
 const DELIVERIES: &str = "SELECT o.task_id, o.config_id, o.generation, o.since_ms, o.attempts, o.status, o.cause, \
@@ -51,9 +51,10 @@ const COUNT_WAITING: [&str; 2] = [
 const COUNT_DEAD: &str = "SELECT COUNT(*) AS found FROM (SELECT 1 AS one FROM push_outbox \
      WHERE dead_ms IS NOT NULL LIMIT $1) AS counted";
 
-/// Postpones the streams to a host.
+/// Postpones the streams of an owner to a host.
 pub(super) async fn postpone_host(
     connection: &DatabaseConnection,
+    owner: &Principal,
     host: &str,
     by: Duration,
 ) -> Result<(), Error> {
@@ -65,6 +66,7 @@ pub(super) async fn postpone_host(
             Value::from(host),
             Value::from(now_ms.saturating_add(pause(by))),
             number(POSTPONED_AT_ONCE),
+            Value::from(owner.as_str()),
         ];
         let postponed = connection
             .execute_raw(statement(connection, POSTPONE, values))
@@ -98,15 +100,23 @@ pub(super) async fn deliveries(
     connection: &impl ConnectionTrait,
     wanted: &Wanted,
 ) -> Result<Vec<Delivery>, Error> {
-    find(connection, wanted).await.map_err(unavailable)
+    find(connection, wanted, None).await.map_err(unavailable)
 }
 
-async fn find(connection: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<Delivery>, DbErr> {
+/// The wanted deliveries: those up to `through`, or the limit of them.
+async fn find(
+    connection: &impl ConnectionTrait,
+    wanted: &Wanted,
+    through: Option<&DeliveryKey>,
+) -> Result<Vec<Delivery>, DbErr> {
     let (mut conditions, mut values) = conditions(&wanted.filter);
-    if let Some(DeliveryKey { stream, generation }) = &wanted.after {
+    for (bound, key) in [(">", wanted.after.as_ref()), ("<=", through)] {
+        let Some(DeliveryKey { stream, generation }) = key else {
+            continue;
+        };
         let n = values.len();
         conditions.push(format!(
-            "(o.task_id, o.config_id, o.generation) > (${}, ${}, ${})",
+            "(o.task_id, o.config_id, o.generation) {bound} (${}, ${}, ${})",
             n + 1,
             n + 2,
             n + 3
@@ -114,11 +124,16 @@ async fn find(connection: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<
         values.extend(stream_row(stream));
         values.push(number(*generation));
     }
-    values.push(number(wanted.limit as u64));
+    let limit = match through {
+        Some(_) => String::new(),
+        None => {
+            values.push(number(wanted.limit as u64));
+            format!(" LIMIT ${}", values.len())
+        }
+    };
     let sql = format!(
-        "{DELIVERIES}{} ORDER BY o.task_id, o.config_id, o.generation LIMIT ${}",
-        conditions.join(" AND "),
-        values.len()
+        "{DELIVERIES}{} ORDER BY o.task_id, o.config_id, o.generation{limit}",
+        conditions.join(" AND ")
     );
     let rows = connection
         .query_all_raw(statement(connection, &sql, values))
@@ -202,15 +217,15 @@ pub(super) async fn redeliver(connection: &DatabaseConnection, wanted: &Wanted) 
 async fn begin_anew(transaction: &DatabaseTransaction, wanted: &Wanted) -> Result<Turn, DbErr> {
     let (found, next) = locked(transaction, wanted).await?;
     let count = run(transaction, &BEGIN_ANEW, key_rows(&found)).await?;
-    let streams: BTreeSet<&PushStream> = found.iter().map(|delivery| &delivery.key.stream).collect();
-    let rest = streams.into_iter().map(|stream| Rest {
+    let revoked: BTreeSet<PushStream> = found.into_iter().map(|delivery| delivery.key.stream).collect();
+    let rest = revoked.iter().map(|stream| Rest {
         stream,
         due: Some(Duration::ZERO),
         claimed: Duration::ZERO,
         revokes: true,
     });
     leave(transaction, rest).await?;
-    Ok(Turn { count, next })
+    Ok(Turn { count, next, revoked })
 }
 
 /// Removes deliveries.
@@ -225,17 +240,17 @@ async fn remove(transaction: &DatabaseTransaction, wanted: &Wanted) -> Result<Tu
     let (found, next) = locked(transaction, wanted).await?;
     let count = run(transaction, &DELETE, key_rows(&found)).await?;
     let waiting = found
-        .iter()
+        .into_iter()
         .filter(|delivery| delivery.state == DeliveryState::Waiting);
-    let streams: BTreeSet<&PushStream> = waiting.map(|delivery| &delivery.key.stream).collect();
-    let rest = streams.into_iter().map(|stream| Rest {
+    let revoked: BTreeSet<PushStream> = waiting.map(|delivery| delivery.key.stream).collect();
+    let rest = revoked.iter().map(|stream| Rest {
         stream,
         due: None,
         claimed: Duration::ZERO,
         revokes: true,
     });
     leave(transaction, rest).await?;
-    Ok(Turn { count, next })
+    Ok(Turn { count, next, revoked })
 }
 
 /// The wanted deliveries, as they are once their streams are locked, and where there may be more.
@@ -243,7 +258,7 @@ async fn locked(
     transaction: &DatabaseTransaction,
     wanted: &Wanted,
 ) -> Result<(Vec<Delivery>, Option<DeliveryKey>), DbErr> {
-    let found = find(transaction, wanted).await?;
+    let found = find(transaction, wanted, None).await?;
     let streams: BTreeSet<&PushStream> = found.iter().map(|delivery| &delivery.key.stream).collect();
     let streams = streams.into_iter().flat_map(stream_row).collect();
     for lock in LOCK.statements(transaction.get_database_backend(), streams) {
@@ -252,7 +267,8 @@ async fn locked(
     let more = found.len() >= wanted.limit;
     let next = found.last().filter(|_| more).map(|delivery| delivery.key.clone());
     let seen: HashSet<DeliveryKey> = found.into_iter().map(|delivery| delivery.key).collect();
-    let mut still = find(transaction, wanted).await?;
+    // Up to the last of them, and not as many: what has come in front of them meanwhile would push the last ones off.
+    let mut still = find(transaction, wanted, seen.iter().max()).await?;
     still.retain(|delivery| seen.contains(&delivery.key));
     Ok((still, next))
 }
@@ -309,6 +325,7 @@ pub(super) fn statements(connection: &DatabaseConnection) -> Vec<(&'static str, 
         Value::from("one.org:443"),
         Value::from(2_i64),
         number(POSTPONED_AT_ONCE),
+        Value::from("ada"),
     ];
     vec![
         ("postpone the streams to a host", own(POSTPONE, &host)),

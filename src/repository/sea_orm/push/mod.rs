@@ -30,16 +30,17 @@ use super::SeaOrmRepository;
 use super::committer::{Change, Done};
 use super::link::Link;
 use super::sealing::Sealing;
+use crate::context::Principal;
 use crate::repository::{
-    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, PushRepository, Settlement,
-    Turn,
+    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, Except, PushRepository,
+    Settlement, Turn,
 };
 
 /// What the outbox wants of a committer.
 pub(super) enum Work {
     Claim(ClaimQuery, Done<Vec<Claimed>>),
     Settle(Vec<Settlement>, Done<Vec<bool>>),
-    PostponeHost(String, Duration, Done<()>),
+    PostponeHost(Principal, String, Duration, Done<()>),
     Redeliver(Wanted, Done<Turn>),
     Discard(Wanted, Done<Turn>),
     ForgetDead(i64, usize, Done<u64>),
@@ -63,8 +64,8 @@ impl Work {
                 let settle = async |pool: Arc<_>| settle::settle(&pool, &settlements).await;
                 let _ = done.send(link.run(settle).await);
             }
-            Self::PostponeHost(host, by, done) => {
-                let postpone = async |pool: Arc<_>| desk::postpone_host(&pool, &host, by).await;
+            Self::PostponeHost(owner, host, by, done) => {
+                let postpone = async |pool: Arc<_>| desk::postpone_host(&pool, &owner, &host, by).await;
                 let _ = done.send(link.run(postpone).await);
             }
             Self::Redeliver(wanted, done) => {
@@ -108,16 +109,19 @@ impl PushRepository for SeaOrmRepository {
         Ok(held.into_values().collect())
     }
 
-    async fn next_due(&self) -> Result<Option<Duration>, Error> {
+    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error> {
+        let except = except.clone();
         self.readers
-            .run(|pool| async move { claim::next_due(&pool).await })
+            .run(move |pool| async move { claim::next_due(&pool, &except).await })
             .await
     }
 
-    async fn postpone_host(&self, host: &str, by: Duration) -> Result<(), Error> {
-        let host = host.to_owned();
+    async fn postpone_host(&self, owner: &Principal, host: &str, by: Duration) -> Result<(), Error> {
+        let (owner, host) = (owner.clone(), host.to_owned());
         let committer = self.committers.of("");
-        committer.run(|done| Work::PostponeHost(host, by, done)).await
+        committer
+            .run(|done| Work::PostponeHost(owner, host, by, done))
+            .await
     }
 
     async fn deliveries(

@@ -1,12 +1,14 @@
 //! The statements of the outbox with some values, by what they are for: for who wants to see their plans.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{DatabaseConnection, Statement, Value};
 
 use super::sql::{BEGIN_ANEW, DELETE, DELETE_WAITING, FAIL, LOCK, LOCK_CLAIMS, MAKE_DUE, REST};
 use super::{claim, desk, note};
-use crate::repository::ClaimQuery;
+use crate::context::Principal;
+use crate::repository::{ClaimQuery, Except};
 
 /// All statements but those that add rows, and those for operators, who look for whatever they like.
 pub(in crate::repository::sea_orm) fn statements(
@@ -16,8 +18,11 @@ pub(in crate::repository::sea_orm) fn statements(
         limit: 32,
         deliveries_max: 32,
         ttl: Duration::from_secs(60),
-        except_owners: Vec::new(),
-        except_hosts: Vec::new(),
+        except: Except {
+            owners: vec![Principal::verified("busy")],
+            hosts: vec![Arc::from("full.org:443")],
+            pairs: vec![(Principal::verified("ada"), Arc::from("away.org:443"))],
+        },
     };
     let mut statements = claim::statements(connection, &query);
     statements.extend(note::statements(connection));

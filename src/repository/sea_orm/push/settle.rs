@@ -1,11 +1,12 @@
 //! What became of claims.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, Value};
 
 use super::sql::{DELETE_STREAMS, DELETE_WAITING, FAIL, LOCK_CLAIMS, Rest, leave, run, stream_row};
+use crate::repository::sea_orm::read::unsigned;
 use crate::repository::sea_orm::sql::number;
 use crate::repository::sea_orm::transaction::{self, Failure};
 use crate::repository::sea_orm::unavailable;
@@ -22,13 +23,14 @@ pub(super) async fn settle(
 }
 
 async fn write(transaction: &DatabaseTransaction, settlements: &[Settlement]) -> Result<Vec<bool>, DbErr> {
-    let mut by_stream = BTreeMap::new();
+    // By claim, and not by stream alone: a stale settlement must not stand for the one that holds.
+    let mut by_claim = BTreeMap::new();
     for settlement in settlements.iter().rev() {
-        by_stream.insert(&settlement.stream, settlement);
+        by_claim.insert((&settlement.stream, settlement.claim), settlement);
     }
-    let holding = holding(transaction, by_stream.values().copied()).await?;
-    by_stream.retain(|stream, _| holding.contains(*stream));
-    let held: Vec<&Settlement> = by_stream.into_values().collect();
+    let holding = holding(transaction, by_claim.values().copied()).await?;
+    by_claim.retain(|(stream, claim), _| holding.get(*stream) == Some(claim));
+    let held: Vec<&Settlement> = by_claim.into_values().collect();
 
     let done = held.iter().flat_map(|settlement| {
         let of_stream = |generation: &u64| {
@@ -52,7 +54,7 @@ async fn write(transaction: &DatabaseTransaction, settlements: &[Settlement]) ->
     }
     leave(transaction, held.iter().filter_map(|settlement| rest(settlement))).await?;
 
-    // Of two for one stream the first one counts.
+    // Of two for one claim the first one counts.
     let mut first = held.into_iter().map(std::ptr::from_ref).collect::<HashSet<_>>();
     Ok(settlements
         .iter()
@@ -60,25 +62,26 @@ async fn write(transaction: &DatabaseTransaction, settlements: &[Settlement]) ->
         .collect())
 }
 
-/// Locks the streams whose claims still hold.
+/// Locks the streams whose claims still hold; each with its claim.
 async fn holding(
     transaction: &DatabaseTransaction,
     settlements: impl Iterator<Item = &Settlement>,
-) -> Result<HashSet<PushStream>, DbErr> {
+) -> Result<HashMap<PushStream, u64>, DbErr> {
     let claims = settlements.flat_map(|settlement| {
         let [task_id, config_id] = stream_row(&settlement.stream);
         [task_id, config_id, number(settlement.claim)]
     });
     let backend = transaction.get_database_backend();
-    let mut holding = HashSet::new();
+    let mut holding = HashMap::new();
     for lock in LOCK_CLAIMS.statements(backend, claims.collect()) {
         for row in transaction.query_all_raw(lock).await? {
             let (task_id, config_id): (String, String) =
                 (row.try_get("", "task_id")?, row.try_get("", "id")?);
-            holding.insert(PushStream {
+            let stream = PushStream {
                 task_id: task_id.into(),
                 config_id: config_id.into(),
-            });
+            };
+            holding.insert(stream, unsigned(row.try_get("", "claim")?));
         }
     }
     Ok(holding)

@@ -24,7 +24,7 @@ pub(super) const MAKE_DUE: ManyRows = ManyRows {
 
 /// Locks the streams of claims that still hold.
 pub(super) const LOCK_CLAIMS: ManyRows = ManyRows {
-    before: "SELECT task_id, id FROM push_config WHERE (task_id, id, claim) IN (VALUES ",
+    before: "SELECT task_id, id, claim FROM push_config WHERE (task_id, id, claim) IN (VALUES ",
     types: &["TEXT", "TEXT", "BIGINT"],
     after: ") AND claimed_until_ms > {now} ORDER BY task_id, id{locked}",
 };
