@@ -324,7 +324,8 @@ async fn python() {
 async fn node() {
     let peer = Peer::node();
     let differences = Differences {
-        canceled_twice: Some(Kind::TaskNotCancelable),
+        // It answers with the task, as if it had been canceled now.
+        canceled_twice: None,
         config_gone: Kind::TaskNotFound,
     };
     let mut count = 0;
