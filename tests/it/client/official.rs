@@ -112,8 +112,12 @@ fn labels(events: &[Payload]) -> Vec<String> {
     events.iter().map(label).collect()
 }
 
+#[track_caller]
 fn kind<T>(result: Result<T, Error>) -> Option<Kind> {
-    result.err().and_then(|error| error.kind())
+    let error = result.err()?;
+    let kind = error.kind();
+    assert!(kind.is_some(), "not of the agent: {error:?}");
+    kind
 }
 
 fn cancel(id: &str) -> CancelTaskRequest {
