@@ -226,6 +226,7 @@ const BOUND: [(&str, &[&str]); 9] = [
             "src/pb/",
             "src/cli/",
             "src/auth/jwt/",
+            "src/client/transport/",
             "src/signature/",
             "src/audit/",
             "src/client/card/",

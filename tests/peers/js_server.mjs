@@ -21,6 +21,9 @@ const { A2AService, grpcService } = unwrap(await load('@a2a-js/sdk/server/grpc')
 const express = unwrap(await load('express'));
 const grpc = unwrap(await load('@grpc/grpc-js'));
 
+// What the SDK tells is none of what the one who started this reads.
+console.log = console.error;
+
 class Scripted {
   running = new Map();
 
@@ -96,6 +99,6 @@ service.addService(A2AService, grpcService(options));
 app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler }));
 app.use('/rpc', jsonRpcHandler(options));
 app.use('/', restHandler(options));
-console.log('ready', http.address().port, grpcPort);
+process.stdout.write(`ready ${http.address().port} ${grpcPort}\n`);
 // Whoever started this holds the other end; it goes away with them.
 process.stdin.on('end', () => process.exit(0)).resume();
