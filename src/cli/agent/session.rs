@@ -1,0 +1,117 @@
+//! What a command has at hand: its options, where they come from, where results go, and the task that it is about.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use a2ad::pb::Task;
+
+use super::config::{Given, Sources};
+use super::failure::{Code, Failure};
+use super::options::Options;
+use super::out::{Format, Out};
+
+/// One run of a command.
+pub struct Session {
+    pub options: Options,
+    pub sources: Sources,
+    pub out: Out,
+    /// The task that the command is about, as soon as it is known.
+    task: Mutex<Option<String>>,
+}
+
+impl Session {
+    pub fn new(options: Options, sources: Sources) -> Self {
+        let out = Out {
+            format: options.output.output,
+            is_verbose: options.output.verbose,
+        };
+        Self {
+            options,
+            sources,
+            out,
+            task: Mutex::default(),
+        }
+    }
+
+    /// Remembers the task, so that a caller who has to give up is told how to go on.
+    pub fn is_about(&self, task: &Task) {
+        let mut known = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(task.id.clone());
+    }
+
+    /// The command with these words, to the same agent in the same way. Secrets are not among what it names.
+    pub fn command(&self, words: &[&str]) -> String {
+        let mut line = vec!["a2ad".to_owned()];
+        line.extend(words.iter().map(|word| quoted(word)));
+        line.extend(to_the_same_agent(&self.options.given));
+        line.join(" ")
+    }
+
+    /// Whether several results are printed one by one, and not as one document.
+    pub fn is_one_by_one(&self) -> bool {
+        self.out.format == Format::Text || self.options.output.stream
+    }
+
+    /// The time is over.
+    pub fn timeout(&self, limit: Duration) -> Failure {
+        let known = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(id) => {
+                let message = format!("task {id} has not ended within {limit:?}; it goes on");
+                let hint = self.command(&["task", "get", id, "--wait"]);
+                Failure::new(Code::Timeout, message).with_hint(hint)
+            }
+            None => Failure::new(Code::Timeout, format!("nothing came within {limit:?}"))
+                .with_hint("wait longer with --timeout; --debug shows what was tried"),
+        }
+    }
+}
+
+/// The options of this command line that lead to the agent.
+fn to_the_same_agent(given: &Given) -> Vec<String> {
+    let mut options = Vec::new();
+    for name in [
+        "agent-card",
+        "transport",
+        "a2a-version",
+        "ca",
+        "cert",
+        "key",
+        "insecure",
+    ] {
+        for value in given.values(name) {
+            match name {
+                "insecure" => options.push(format!("--insecure={value}")),
+                _ => options.push(format!("--{name} {}", quoted(value))),
+            }
+        }
+    }
+    options
+}
+
+/// A word as a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, shell) in [
+            ("a-1", "a-1"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's $x", r"'it'\''s $x'"),
+        ] {
+            assert_eq!(quoted(word), shell);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `a2ad task`.
+
+mod get;
+mod list;
+mod subscribe;
+
+use clap::{Args, Subcommand};
+
+use super::failure::Failure;
+use super::options::Options;
+use super::session::Session;
+
+#[derive(Subcommand)]
+pub enum Task {
+    /// Show a task: its state, its artifacts, and its history if asked for
+    Get(get::Get),
+    /// List tasks, newest first
+    List(list::List),
+    /// Cancel a task
+    Cancel(get::Cancel),
+    /// Follow a task until it has ended or needs somebody; --stream prints its events as they happen
+    Subscribe(subscribe::Subscribe),
+}
+
+/// One task of an agent.
+#[derive(Args)]
+pub struct One {
+    #[command(flatten)]
+    pub options: Box<Options>,
+    /// The task's id
+    #[arg(value_name = "TASK")]
+    pub id: String,
+}
+
+impl Task {
+    pub fn options(&self) -> &Options {
+        match self {
+            Self::Get(command) => &command.task.options,
+            Self::List(command) => &command.options,
+            Self::Cancel(command) => &command.task.options,
+            Self::Subscribe(command) => &command.task.options,
+        }
+    }
+
+    pub async fn run(self, session: &Session) -> Result<(), Failure> {
+        match self {
+            Self::Get(command) => command.run(session).await,
+            Self::List(command) => command.run(session).await,
+            Self::Cancel(command) => command.run(session).await,
+            Self::Subscribe(command) => command.run(session).await,
+        }
+    }
+}
