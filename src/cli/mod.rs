@@ -8,6 +8,7 @@ mod check;
 mod connect;
 mod db;
 mod demo;
+mod demo_server;
 mod health;
 mod keys;
 mod migrate;
@@ -55,6 +56,8 @@ enum Command {
 enum Server {
     /// Serve agents by gRPC, JSON-RPC and HTTP+JSON on one port
     Serve(serve::Serve),
+    /// Run agents on this machine to try the commands on; nothing is kept
+    DemoServer(demo_server::DemoServer),
     /// Apply missing database migrations and exit
     Migrate(migrate::Migrate),
     /// Look after the database: count, prune, copy, verify
@@ -104,6 +107,7 @@ impl Server {
     async fn run(self) -> Outcome {
         match self {
             Self::Serve(command) => command.run().await,
+            Self::DemoServer(command) => command.run().await,
             Self::Migrate(command) => command.run().await,
             Self::Db(command) => command.run().await,
             Self::Keys(command) => command.run().await,

@@ -78,6 +78,11 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// What is known of the task so far.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
     /// Sends and waits for the end.
     pub async fn wait(&mut self, request: SendMessageRequest) -> Result<Ending, Failure> {
         match self.open(&request).await? {

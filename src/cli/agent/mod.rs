@@ -8,7 +8,10 @@
 
 pub mod config;
 
+mod bench;
 mod card;
+mod chat;
+mod conformance;
 mod connect;
 mod failure;
 mod follow;
@@ -41,6 +44,12 @@ pub enum Command {
     Card(card::Card),
     /// Send a message to an agent
     Send(Box<send::Send>),
+    /// Talk with an agent, line by line
+    Chat(Box<chat::Chat>),
+    /// Check how well an agent keeps to the protocol
+    Conformance(Box<conformance::Conformance>),
+    /// Measure how fast an agent is; everything is sent for real
+    Bench(Box<bench::Bench>),
     /// Look at tasks and change them
     #[command(subcommand)]
     Task(task::Task),
@@ -51,14 +60,25 @@ impl Command {
         match self {
             Self::Card(command) => command.options(),
             Self::Send(command) => &command.options,
+            Self::Chat(command) => &command.options,
+            Self::Conformance(command) => &command.options,
+            Self::Bench(command) => &command.options,
             Self::Task(command) => command.options(),
         }
+    }
+
+    /// Whether `--timeout` is the limit of the whole command; others have one for each thing that they do.
+    fn is_limited(&self) -> bool {
+        !matches!(self, Self::Chat(_) | Self::Bench(_))
     }
 
     async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Card(command) => command.run(session).await,
             Self::Send(command) => command.run(session).await,
+            Self::Chat(command) => command.run(session).await,
+            Self::Conformance(command) => command.run(session).await,
+            Self::Bench(command) => command.run(session).await,
             Self::Task(command) => command.run(session).await,
         }
     }
@@ -119,6 +139,10 @@ fn is_for_agents(arguments: &[OsString]) -> bool {
 /// Runs a command to its end, or to that of its time.
 pub async fn run(command: Command, sources: Sources) -> ExitCode {
     let session = begin(command.options().clone(), sources);
+    if !command.is_limited() {
+        let result = command.run(&session).await;
+        return end(&session, result);
+    }
     let limit = session.options.times.timeout;
     let result = tokio::time::timeout(limit, command.run(&session)).await;
     end(&session, result.unwrap_or_else(|_| Err(session.timeout(limit))))

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use a2ad::context::Binding;
 use a2ad::pb::Task;
 
 use super::config::{Given, Sources};
@@ -31,6 +32,13 @@ impl Session {
             out,
             task: Mutex::default(),
         }
+    }
+
+    /// The same by one binding.
+    pub fn by(&self, binding: Binding) -> Self {
+        let mut options = self.options.clone();
+        options.to.transport = vec![binding];
+        Self::new(options, self.sources.clone())
     }
 
     /// Remembers the task, so that a caller who has to give up is told how to go on.

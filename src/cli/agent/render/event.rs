@@ -23,7 +23,11 @@ impl Shown {
                 (&update.task_id, &update.context_id, update.status.as_ref())
             }
             Some(Payload::ArtifactUpdate(update)) => (&update.task_id, &update.context_id, None),
-            Some(Payload::Message(_)) | None => return false,
+            Some(Payload::Message(said)) => {
+                self.context_id.clone_from(&said.context_id);
+                return false;
+            }
+            None => return false,
         };
         self.task_id.clone_from(task_id);
         self.context_id.clone_from(context_id);

@@ -4,6 +4,8 @@ mod get;
 mod list;
 mod subscribe;
 
+pub use get::print;
+
 use clap::{Args, Subcommand};
 
 use super::failure::Failure;
