@@ -5,6 +5,7 @@ mod agent;
 mod audit;
 mod certs;
 mod check;
+mod completion;
 mod connect;
 mod db;
 mod demo;
@@ -21,7 +22,7 @@ mod watchdog;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
 /// A gRPC-first runtime for A2A agents.
 #[derive(Parser)]
@@ -49,6 +50,8 @@ enum Command {
     Config(check::Config),
     #[command(flatten)]
     Agent(agent::Command),
+    /// Print a script that completes commands and options in a shell
+    Completion(completion::Completion),
 }
 
 /// The commands about servers of ours.
@@ -96,6 +99,7 @@ pub fn run() -> ExitCode {
             Command::Config(check::Config::Show(command)) => agent::show(*command, sources),
             Command::Config(check::Config::Server(command)) => status(command.run()),
             Command::Server(command) => status(command.run().await),
+            Command::Completion(command) => status(command.run(Cli::command())),
         }
     });
     // Whatever counts has been waited for. What agents still hold is theirs, and could hold the process for ever.

@@ -5,6 +5,7 @@ mod bad_input;
 mod binary;
 mod canary;
 mod cards_signed;
+mod cli;
 mod config_files;
 mod damage;
 mod db_commands;

@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 
-use a2ad::client::{Address, Client, Credential, fetch_card};
+use a2ad::client::transport::{Transport, transport};
+use a2ad::client::{Address, Call, Client, ClientSettings, Connections, Error, Target, fetch_card};
+use a2ad::context::Binding;
+use a2ad::egress::EgressPolicy;
 use a2ad::pb::AgentCard;
 use a2ad::tls::ClientTls;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tower::ServiceExt as _;
 
+use super::config::{Setting, Source};
 use super::failure::Failure;
 use super::options::Options;
 use super::session::Session;
+use super::wire::Wire;
 
 /// An agent, and what its card says.
 pub struct Agent {
@@ -17,6 +24,41 @@ pub struct Agent {
 }
 
 impl Session {
+    /// Warns of what may give secrets away.
+    fn warn(&self) {
+        let (to, credentials) = (&self.options.to, &self.options.credentials);
+        let has_credential =
+            credentials.bearer.is_some() || credentials.api_key.is_some() || !to.svc_param.is_empty();
+        if to.insecure {
+            self.out.warning(
+                "--insecure: certificates are not verified; everybody on the way can read and change what is said",
+            );
+            if has_credential {
+                self.out
+                    .warning("a credential is sent over a connection whose certificate is not verified");
+            }
+        }
+        let source = |name: &str| {
+            let setting = Setting::of(name)?;
+            Some(self.options.given.effective(setting, &self.sources).1)
+        };
+        let is_found = |name: &str| source(name).is_some_and(|source| self.sources.is_found(&source));
+        let leads_away = ["agent-card", "insecure", "ca"]
+            .into_iter()
+            .find(|name| is_found(name));
+        let is_ours =
+            |name: &str| source(name).is_some_and(|source| source != Source::Default) && !is_found(name);
+        if let Some(name) = leads_away
+            && ["bearer", "api-key", "svc-param"].into_iter().any(is_ours)
+        {
+            let file = source(name).map(|source| source.to_string()).unwrap_or_default();
+            self.out.warning(&format!(
+                "a credential of yours goes where {file} of this folder says (--{name}); name the agent with -a if you \
+                 don't trust it"
+            ));
+        }
+    }
+
     /// Fetches the card and gets ready to call the agent.
     pub async fn connect(&self) -> Result<Agent, Failure> {
         let reference = self.options.to.agent_card.as_deref().ok_or_else(|| {
@@ -30,7 +72,7 @@ impl Session {
             }
             _ => (reference, None),
         };
-        let address: Address = host.parse().map_err(a2ad::client::Error::from)?;
+        let address: Address = host.parse().map_err(Error::from)?;
         let tls = tls(&self.options)?;
         let address = if tls.is_some() {
             address.with_tls()
@@ -38,10 +80,35 @@ impl Session {
             address
         };
         let card = fetch_card(&address, tls.as_ref(), agent).await?;
-        let client = Client::grpc(&address, tls.as_ref(), credential(&self.options).as_ref()).await?;
+        self.warn();
+        let card = Arc::new(card);
+        let settings = ClientSettings {
+            timeout: self.options.times.timeout,
+            ..ClientSettings::default()
+        };
+        let connections = Connections::open(&settings, tls.as_ref(), EgressPolicy::unrestricted())
+            .await
+            .map_err(Error::from)?;
+        let target = Target {
+            binding: Binding::Grpc,
+            url: address.url().parse().map_err(|_| Failure::usage("no url"))?,
+            tenant: agent.unwrap_or_default().to_owned(),
+            version: self.options.to.a2a_version.clone(),
+            card: Some(card.clone()),
+        };
+        let mut transport = transport(&target, &connections, &settings);
+        if self.options.output.debug {
+            transport = Wire::new(&self.options).around(transport, &target);
+        }
+        let mut parameters: HeaderMap = self.options.to.svc_param.iter().cloned().collect();
+        parameters.extend(credential(&self.options)?);
+        let introduced = transport.map_request(move |mut call: Call| {
+            call.parameters.extend(parameters.clone());
+            call
+        });
         Ok(Agent {
-            client,
-            card: Arc::new(card),
+            client: Client::new(target, Transport::new(introduced)),
+            card,
         })
     }
 }
@@ -58,8 +125,17 @@ fn tls(options: &Options) -> Result<Option<ClientTls>, Failure> {
     }))
 }
 
-fn credential(options: &Options) -> Option<Credential> {
+fn credential(options: &Options) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
     let credentials = &options.credentials;
-    let token = credentials.bearer.clone().map(Credential::Token);
-    token.or_else(|| credentials.api_key.clone().map(Credential::ApiKey))
+    let header = match (&credentials.bearer, &credentials.api_key) {
+        (Some(token), _) => Some(("authorization", format!("Bearer {}", token.expose()))),
+        (None, Some(key)) => Some(("x-api-key", key.expose().clone())),
+        (None, None) => None,
+    };
+    let Some((name, text)) = header else {
+        return Ok(None);
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| Failure::usage("no header"))?;
+    value.set_sensitive(true);
+    Ok(Some((HeaderName::from_static(name), value)))
 }

@@ -26,6 +26,7 @@ mod task;
 mod told;
 mod usage;
 mod value;
+mod wire;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -125,7 +126,7 @@ fn is_for_agents(arguments: &[OsString]) -> bool {
         words => words,
     };
     match words {
-        ["config", "show", ..] => true,
+        ["config", "show", ..] | ["completion", ..] => true,
         [first, ..] => {
             let commands = Command::augment_subcommands(clap::Command::new("a2ad"));
             commands

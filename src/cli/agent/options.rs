@@ -159,7 +159,8 @@ const CONNECTION: [&str; 9] = [
     "upgrade",
 ];
 
-fn secret(text: &str) -> Result<Secret<String>, String> {
+/// A credential, which stands in a header.
+pub fn secret(text: &str) -> Result<Secret<String>, String> {
     match text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.is_empty() {
         true => Ok(Secret::new(text.to_owned())),
         false => Err("a credential has visible ASCII characters only".into()),

@@ -55,9 +55,14 @@ impl Session {
         line.join(" ")
     }
 
+    /// Whether results are text.
+    pub fn is_text(&self) -> bool {
+        self.out.format == Format::Text
+    }
+
     /// Whether several results are printed one by one, and not as one document.
     pub fn is_one_by_one(&self) -> bool {
-        self.out.format == Format::Text || self.options.output.stream
+        self.is_text() || self.options.output.stream
     }
 
     /// The time is over.

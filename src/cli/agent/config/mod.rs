@@ -9,4 +9,4 @@ mod sources;
 pub use layers::{Given, with_defaults};
 pub use settings::{A2A_VERSION, OUTPUT, POLL_INTERVAL, Setting, TIMEOUT};
 pub use show::Show;
-pub use sources::{Sources, option};
+pub use sources::{Source, Sources, option};

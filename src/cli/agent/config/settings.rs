@@ -81,6 +81,8 @@ pub const SETTINGS: &[Setting] = &[
     text("context-id", None),
     text("task-id", None),
     text("metadata", None),
+    secret("webhook-token", Form::Text),
+    secret("webhook-credentials", Form::Text),
 ];
 
 impl Setting {

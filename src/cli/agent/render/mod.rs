@@ -8,4 +8,4 @@ mod task;
 pub use card::card;
 pub use event::{Shown, event};
 pub use message::message;
-pub use task::{state_name, task};
+pub use task::{identifiers, state_name, task};

@@ -1,7 +1,10 @@
 //! `a2ad task`.
 
+mod download;
 mod get;
 mod list;
+mod names;
+mod push_config;
 mod subscribe;
 
 pub use get::print;
@@ -22,6 +25,11 @@ pub enum Task {
     Cancel(get::Cancel),
     /// Follow a task until it has ended or needs somebody; --stream prints its events as they happen
     Subscribe(subscribe::Subscribe),
+    /// Save the artifacts of a task as files
+    Download(download::Download),
+    /// Say where the events of a task are sent to
+    #[command(subcommand)]
+    PushConfig(push_config::PushConfig),
 }
 
 /// One task of an agent.
@@ -41,6 +49,8 @@ impl Task {
             Self::List(command) => &command.options,
             Self::Cancel(command) => &command.task.options,
             Self::Subscribe(command) => &command.task.options,
+            Self::Download(command) => &command.task.options,
+            Self::PushConfig(command) => command.options(),
         }
     }
 
@@ -50,6 +60,8 @@ impl Task {
             Self::List(command) => command.run(session).await,
             Self::Cancel(command) => command.run(session).await,
             Self::Subscribe(command) => command.run(session).await,
+            Self::Download(command) => command.run(session).await,
+            Self::PushConfig(command) => command.run(session).await,
         }
     }
 }

@@ -1,0 +1,6 @@
+//! The commands that talk to agents, through the program itself, against our own server.
+
+mod harness;
+mod settings;
+mod stories;
+mod streams;
