@@ -33,6 +33,11 @@ struct Wanted {
 pub struct Parts(Vec<Wanted>);
 
 impl Parts {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads what they name.
     pub fn read(&self) -> Result<Vec<Part>, Failure> {
         if self.0.is_empty() {
