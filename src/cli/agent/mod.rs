@@ -16,6 +16,7 @@ mod options;
 mod out;
 mod page;
 mod parts;
+mod progress;
 mod render;
 mod send;
 mod session;
@@ -141,6 +142,7 @@ fn begin(options: Options, sources: Sources) -> Session {
 }
 
 fn end(session: &Session, result: Result<(), Failure>) -> ExitCode {
+    session.out.progress.end();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
