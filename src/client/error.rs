@@ -15,6 +15,10 @@ pub enum Error {
     /// The certificate files can't be used. Nothing was sent.
     #[error(transparent)]
     Tls(#[from] crate::tls::Error),
+    /// The request can't be sent by this binding: an id is missing that its path needs, or a number has no JSON form.
+    /// Nothing was sent.
+    #[error("the request can't be sent: {0}")]
+    Unsendable(String),
     /// The agent can't be reached. Nothing was sent.
     #[error("can't reach {address}: {cause}")]
     Unreachable {
