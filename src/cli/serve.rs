@@ -111,6 +111,6 @@ fn greeting(runtime: &Runtime, agent: &str) -> String {
         "ready {address}\n\nThe agent {agent} answers; three calls to try:\n\n  \
          grpcurl {plaintext} -d '{message}' {address} lf.a2a.v1.A2AService/SendMessage\n\n  \
          curl {files}{url}/message:send -H 'Content-Type: application/json' -H 'A2A-Version: 1.0' -d '{message}'\n\n  \
-         a2ad send {url} 'hello world'{ours}\n"
+         a2ad send -a {url} 'hello world'{ours}\n"
     )
 }

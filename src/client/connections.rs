@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
+use rustls::ClientConfig;
 use tonic::body::Body;
 
 use super::settings::ClientSettings;
-use crate::egress::{Egress, EgressChannel, EgressClient, EgressPolicy, EgressSettings};
+use crate::egress::{Egress, EgressChannel, EgressPolicy, EgressSettings};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
 
@@ -16,8 +17,6 @@ pub struct Connections {
     pub(super) http2: EgressChannel<Body>,
     /// For calls by JSON-RPC and HTTP+JSON.
     pub(super) http: EgressChannel<Full<Bytes>>,
-    /// For cards, keys and tokens: small documents, read whole.
-    pub(super) documents: EgressClient,
 }
 
 impl Connections {
@@ -34,18 +33,21 @@ impl Connections {
             Some(files) => files.rustls(&[]).await?,
             None => tls::web_client(None, &[]).await?,
         };
+        Ok(Self::with_tls(settings, tls, policy))
+    }
+
+    /// Connections by TLS as it is told.
+    pub(super) fn with_tls(settings: &ClientSettings, tls: ClientConfig, policy: EgressPolicy) -> Self {
         let limits = EgressSettings {
             connect_timeout: settings.connect_timeout,
             timeout: settings.timeout,
-            response_bytes_max: settings.card_bytes_max,
             connections_max: settings.connections_max,
             ..EgressSettings::default()
         };
         let egress = Egress::with_tls(limits, tls, &Shutdown::new());
-        Ok(Self {
+        Self {
             http2: egress.http2_channel(policy.clone()),
-            http: egress.channel(policy.clone()),
-            documents: egress.client(policy),
-        })
+            http: egress.channel(policy),
+        }
     }
 }

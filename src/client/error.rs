@@ -1,9 +1,11 @@
 //! Why a call did not succeed, the same on every binding.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use super::AddressError;
+use super::card::ReferenceError;
 use crate::error::{Kind, Violation};
 
 /// Why a call did not succeed.
@@ -12,9 +14,16 @@ pub enum Error {
     /// The address is not one. Nothing was sent.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// The text names no agent. Nothing was sent.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
     /// The certificate files can't be used. Nothing was sent.
     #[error(transparent)]
     Tls(#[from] crate::tls::Error),
+    /// The request can't be sent by this binding: an id is missing that its path needs, or a number has no JSON form.
+    /// Nothing was sent.
+    #[error("the request can't be sent: {0}")]
+    Unsendable(String),
     /// The agent can't be reached. Nothing was sent.
     #[error("can't reach {address}: {cause}")]
     Unreachable {
@@ -54,6 +63,9 @@ pub enum Error {
     /// The token or key is not sent to this agent, or can't be. Nothing was sent.
     #[error("the credential is not sent: {0}")]
     Credential(String),
+    /// The authorization server gave no token. Nothing was sent to the agent.
+    #[error("no token: {0}")]
+    TokenRefused(String),
     /// There is no card at the place where it should be.
     #[error("no agent card: {0}")]
     CardNotFound(String),
@@ -123,5 +135,11 @@ impl Error {
 impl From<AgentError> for Error {
     fn from(error: AgentError) -> Self {
         Self::Agent(Box::new(error))
+    }
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }

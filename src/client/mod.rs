@@ -4,27 +4,31 @@
 //! what comes back is a [`Reply`] or an [`Error`], the same on every binding. All connections go through the egress guard.
 
 pub mod call;
+pub mod card;
+pub mod credential;
 pub mod receiver;
 pub mod transport;
 
-mod card;
+mod builder;
 mod connections;
-mod credential;
 mod endpoint;
 mod error;
 mod events;
+mod instance;
 mod operations;
 mod push_admin;
 mod settings;
 mod target;
 
+pub use builder::ClientBuilder;
 pub use call::{Answer, Call, Reply, Request};
-pub use card::fetch_card;
+pub use card::{CardReference, ResolvedCard, fetch_card};
 pub use connections::Connections;
 pub use credential::Credential;
 pub use endpoint::{Address, AddressError};
 pub use error::{AgentError, Error};
 pub use events::{Event, EventStream};
+pub use instance::Instance;
 pub use operations::Client;
 pub use push_admin::PushAdminClient;
 pub use settings::ClientSettings;

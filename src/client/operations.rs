@@ -3,15 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderName};
 use tower::ServiceExt as _;
 
+use super::builder::{ClientBuilder, declared};
 use super::call::{Answer, Call, Reply, Request};
+use super::card::{ResolvedCard, SignatureStatus, Verification};
 use super::connections::Connections;
 use super::events::EventStream;
 use super::settings::ClientSettings;
 use super::target::Target;
 use super::transport::{Transport, transport};
-use super::{Address, AddressError, Credential, Error};
+use super::{Address, AddressError, Credential, Error, Instance};
+use crate::access::Method;
 use crate::agent::Onward;
 use crate::context::Binding;
 use crate::egress::EgressPolicy;
@@ -24,11 +29,26 @@ use crate::pb::{
 use crate::service::VERSION;
 use crate::tls::ClientTls;
 
+/// The service parameter that declares extensions.
+const EXTENSIONS: HeaderName = HeaderName::from_static("a2a-extensions");
+
 /// One agent. Clones share its connections. A request that names no tenant gets that of the agent's interface.
 #[derive(Clone)]
 pub struct Client {
     transport: Transport,
     target: Arc<Target>,
+    /// What is known of the agent, if it was found by its card.
+    known: Option<Arc<KnownAgent>>,
+    /// Service parameters of every call.
+    parameters: HeaderMap,
+}
+
+/// What a client knows of its agent.
+struct KnownAgent {
+    /// Replaced by the extended card, once it has been fetched.
+    card: ArcSwap<AgentCard>,
+    resolved: ResolvedCard,
+    verification: Option<Verification>,
 }
 
 impl fmt::Debug for Client {
@@ -46,7 +66,41 @@ impl Client {
         Self {
             transport,
             target: Arc::new(target),
+            known: None,
+            parameters: HeaderMap::new(),
         }
+    }
+
+    /// What makes clients of agents by their cards.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// An agent with a card, by one of its interfaces.
+    pub(super) fn of_instance(
+        instance: Instance,
+        resolved: ResolvedCard,
+        verification: Option<Verification>,
+    ) -> Self {
+        let known = KnownAgent {
+            card: ArcSwap::new(resolved.card.clone()),
+            resolved,
+            verification,
+        };
+        Self {
+            transport: instance.transport,
+            target: instance.target,
+            known: Some(Arc::new(known)),
+            parameters: HeaderMap::new(),
+        }
+    }
+
+    /// The same, declaring these extensions with every call.
+    pub(super) fn declaring(mut self, extensions: &[String]) -> Result<Self, Error> {
+        if let Some(value) = declared(extensions)? {
+            self.parameters.insert(EXTENSIONS, value);
+        }
+        Ok(self)
     }
 
     /// The server at `address`, by gRPC, without asking for a card. It is connected to with the first call, and shown a
@@ -84,11 +138,27 @@ impl Client {
         &self.target
     }
 
-    /// Makes any call.
+    /// The agent's card, if it was found by it: the extended one once that has been fetched.
+    pub fn card(&self) -> Option<Arc<AgentCard>> {
+        Some(self.known.as_ref()?.card.load_full())
+    }
+
+    /// The card that the agent was found by, and where it came from.
+    pub fn resolved(&self) -> Option<&ResolvedCard> {
+        Some(&self.known.as_ref()?.resolved)
+    }
+
+    /// Makes any call. A parameter of the call counts more than one of the client.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`]; [`Error::NotSupported`] when the agent's card says that the agent can't do this.
     pub async fn call(&self, mut call: Call) -> Result<Reply, Error> {
+        if let Some(card) = self.card() {
+            capable(&card, call.method())?;
+        }
+        for (name, value) in &self.parameters {
+            call.parameters.entry(name).or_insert_with(|| value.clone());
+        }
         let tenant = call.request.tenant_mut();
         if tenant.is_empty() {
             tenant.clone_from(&self.target.tenant);
@@ -234,14 +304,52 @@ impl Client {
             .map(drop)
     }
 
-    /// The extended card, which an agent shows to those whom it knows.
+    /// The extended card, which an agent shows to those whom it knows. It takes the place of the public one; the interface
+    /// remains that of the public card, to which the credentials belong.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`Error`]; [`Error::Card`] when a good signature is required and this card has none.
     pub async fn extended_card(&self) -> Result<AgentCard, Error> {
         let request = GetExtendedAgentCardRequest::default();
-        self.answer(Request::GetExtendedAgentCard(request)).await?.card()
+        let card = self
+            .answer(Request::GetExtendedAgentCard(request))
+            .await?
+            .card()?;
+        if let Some(known) = &self.known {
+            SignatureStatus::of(&card, known.verification.as_ref())?;
+            known.card.store(Arc::new(card.clone()));
+        }
+        Ok(card)
     }
+}
+
+/// Whether an agent can do this, as far as its card says (specification 3.3.4).
+fn capable(card: &AgentCard, method: Method) -> Result<(), Error> {
+    let capabilities = card.capabilities.as_ref();
+    let (has, what) = match method {
+        Method::SendStreamingMessage | Method::SubscribeToTask => {
+            (capabilities.and_then(|one| one.streaming), "streaming")
+        }
+        Method::CreateTaskPushNotificationConfig
+        | Method::GetTaskPushNotificationConfig
+        | Method::ListTaskPushNotificationConfigs
+        | Method::DeleteTaskPushNotificationConfig => (
+            capabilities.and_then(|one| one.push_notifications),
+            "pushNotifications",
+        ),
+        Method::GetExtendedAgentCard => (
+            capabilities.and_then(|one| one.extended_agent_card),
+            "extendedAgentCard",
+        ),
+        _ => return Ok(()),
+    };
+    if has == Some(true) {
+        return Ok(());
+    }
+    Err(Error::NotSupported(format!(
+        "the agent's card does not declare the capability {what}, which {} needs",
+        method.as_str()
+    )))
 }
 
 /// A call with its place in the chain and the trace.

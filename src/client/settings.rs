@@ -15,8 +15,16 @@ pub struct ClientSettings {
     pub answer_bytes_max: usize,
     /// The largest event of a stream.
     pub event_bytes_max: usize,
-    /// The largest card.
+    /// The largest card, catalog or other document.
     pub card_bytes_max: usize,
+    /// How long fetching a card or another document may take.
+    pub card_timeout: Duration,
+    /// How long a card is used without asking for it again, whatever its server allows.
+    pub card_fresh_max: Duration,
+    /// The most bytes of cards that are kept in memory.
+    pub card_cache_bytes_max: usize,
+    /// The most entries of a catalog.
+    pub catalog_entries_max: usize,
     /// Connections to one host at once.
     pub connections_max: usize,
 }
@@ -30,6 +38,10 @@ impl Default for ClientSettings {
             answer_bytes_max: 64 << 20,
             event_bytes_max: 16 << 20,
             card_bytes_max: 1 << 20,
+            card_timeout: Duration::from_secs(15),
+            card_fresh_max: Duration::from_secs(24 * 3_600),
+            card_cache_bytes_max: 16 << 20,
+            catalog_entries_max: 1_000,
             connections_max: 64,
         }
     }

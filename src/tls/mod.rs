@@ -19,6 +19,7 @@ mod server_config;
 mod settings;
 mod source;
 mod standing;
+mod unverified;
 mod verifier;
 
 pub use client::{ClientTls, web_client};
@@ -28,6 +29,7 @@ pub use refusal::{HandshakeError, RefusedCertificate};
 pub use settings::{Authorities, ClientCertificates, ClientNames, TlsSettings};
 pub use source::{Accepted, TlsSource};
 pub use standing::Standing;
+pub use unverified::without_verification;
 
 use std::sync::Arc;
 

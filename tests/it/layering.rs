@@ -228,6 +228,8 @@ const BOUND: [(&str, &[&str]); 9] = [
             "src/auth/jwt/",
             "src/signature/",
             "src/audit/",
+            "src/client/card/",
+            "src/client/credential/",
             "src/config/layers.rs",
             "src/repository/sea_orm/push/sql.rs",
         ],

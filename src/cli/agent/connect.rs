@@ -66,6 +66,7 @@ impl Session {
                 "name its card with --agent-card REF or A2ACLI_AGENT_CARD, for example -a 127.0.0.1:8420",
             )
         })?;
+        self.out.progress.say("asking for the agent's card".to_owned());
         let (host, agent) = match reference.rsplit_once('/') {
             Some((host, agent)) if !host.ends_with('/') => {
                 (host, Some(agent).filter(|agent| !agent.is_empty()))
@@ -80,6 +81,7 @@ impl Session {
             address
         };
         let card = fetch_card(&address, tls.as_ref(), agent).await?;
+        self.out.progress.say("asking the agent".to_owned());
         self.warn();
         let card = Arc::new(card);
         let settings = ClientSettings {

@@ -262,6 +262,11 @@ impl<'a> Follower<'a> {
                 };
             }
             self.print(&event)?;
+            let state = render::state_name(self.shown.state);
+            self.session
+                .out
+                .progress
+                .say(format!("task {} is {state}", self.shown.task_id));
             may_be_old = is_first && continues && a2ad::task::is_interrupted(self.shown.state());
             if is_settled(self.shown.state()) && !may_be_old {
                 return Ok(Stop::Settled);
@@ -310,6 +315,11 @@ impl<'a> Follower<'a> {
     /// Learns the id of the task, and tells it the first time: who gives up waiting needs it.
     fn know(&mut self, task: &Task) {
         self.session.is_about(task);
+        self.session.out.progress.say(format!(
+            "task {} is {}",
+            task.id,
+            render::state_name(state_of(task).into())
+        ));
         if self.shown.task_id.is_empty() && !is_settled(state_of(task)) {
             self.waiting(task);
         }

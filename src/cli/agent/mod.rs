@@ -19,6 +19,7 @@ mod options;
 mod out;
 mod page;
 mod parts;
+mod progress;
 mod render;
 mod send;
 mod session;
@@ -165,6 +166,7 @@ fn begin(options: Options, sources: Sources) -> Session {
 }
 
 fn end(session: &Session, result: Result<(), Failure>) -> ExitCode {
+    session.out.progress.end();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::page::{Page, one_line};
+use super::progress::Progress;
 
 /// The form of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -20,11 +21,12 @@ pub enum Format {
 }
 
 /// Where results go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Out {
     pub format: Format,
     /// With everything there is to a task, a message and a card.
     pub is_verbose: bool,
+    pub progress: Progress,
 }
 
 impl Out {
@@ -38,7 +40,7 @@ impl Out {
             Format::Json => {
                 let mut line = json::to_vec(value)?;
                 line.push(b'\n');
-                write(&line)
+                self.write(&line)
             }
             Format::Text => {
                 let mut page = Page::new();
@@ -52,28 +54,29 @@ impl Out {
     pub fn page(&self, page: Page) -> Result<(), Failure> {
         match self.format {
             Format::Json => Ok(()),
-            Format::Text => write(page.into_text().as_bytes()),
+            Format::Text => self.write(page.into_text().as_bytes()),
         }
     }
 
     /// Tells what should not be overlooked.
     pub fn warning(&self, text: &str) {
-        eprintln!("warning: {}", one_line(text));
+        self.progress.beside(|| eprintln!("warning: {}", one_line(text)));
     }
 
     /// Tells what goes on.
     pub fn note(&self, text: &str) {
-        eprintln!("{}", one_line(text));
+        self.progress.beside(|| eprintln!("{}", one_line(text)));
     }
 
     /// Prints why there is no result: as an envelope in the place of the result, or in words to standard error.
     pub fn failure(&self, failure: &Failure) {
+        self.progress.end();
         if self.format == Format::Json {
             let written = json::to_vec(&failure.envelope()).map_err(Failure::from);
             // Standard output that is gone can't be told of anything.
             let _ = written.and_then(|mut line| {
                 line.push(b'\n');
-                write(&line)
+                self.write(&line)
             });
             return;
         }
@@ -86,10 +89,12 @@ impl Out {
             eprintln!("hint: {}", one_line(hint));
         }
     }
-}
 
-fn write(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes)?;
-    Ok(out.flush()?)
+    fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.progress.beside(|| {
+            let mut out = std::io::stdout().lock();
+            out.write_all(bytes)?;
+            Ok(out.flush()?)
+        })
+    }
 }

@@ -10,6 +10,7 @@ use super::config::{Given, Sources};
 use super::failure::{Code, Failure};
 use super::options::Options;
 use super::out::{Format, Out};
+use super::progress::Progress;
 
 /// One run of a command.
 pub struct Session {
@@ -25,6 +26,7 @@ impl Session {
         let out = Out {
             format: options.output.output,
             is_verbose: options.output.verbose,
+            progress: Progress::new(options.output.debug),
         };
         Self {
             options,

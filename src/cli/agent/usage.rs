@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ErrorKind};
 use super::config::{Setting, Sources, option};
 use super::failure::Failure;
 use super::out::{Format, Out};
+use super::progress::Progress;
 
 /// How failures are to look before the command line is understood.
 pub fn out(arguments: &[OsString], sources: Option<&Sources>) -> Out {
@@ -24,6 +25,7 @@ pub fn out(arguments: &[OsString], sources: Option<&Sources>) -> Out {
     Out {
         format: if is_json { Format::Json } else { Format::Text },
         is_verbose: false,
+        progress: Progress::new(true),
     }
 }
 

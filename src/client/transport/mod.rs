@@ -3,8 +3,15 @@
 //! A transport is a [`tower::Service`] of one [`Target`]; layers go around it. No binding may behave differently from the
 //! others: what a caller sees of an error is its kind.
 
+mod errors;
 mod grpc;
+mod http;
+mod http_json;
+mod json_rpc;
+mod message;
+mod sse;
 pub(super) mod status;
+mod stream;
 
 use tower::util::BoxCloneSyncService;
 
@@ -20,6 +27,9 @@ pub type Transport = BoxCloneSyncService<Call, Reply, Error>;
 pub fn transport(target: &Target, connections: &Connections, settings: &ClientSettings) -> Transport {
     match target.binding {
         Binding::Grpc => BoxCloneSyncService::new(grpc::Grpc::new(target, connections, settings)),
-        Binding::JsonRpc | Binding::HttpJson => unreachable!("made by its own transport"),
+        Binding::JsonRpc => BoxCloneSyncService::new(json_rpc::JsonRpc::new(target, connections, settings)),
+        Binding::HttpJson => {
+            BoxCloneSyncService::new(http_json::HttpJson::new(target, connections, settings))
+        }
     }
 }

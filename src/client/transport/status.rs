@@ -5,6 +5,7 @@ use std::error::Error as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::errors;
 use crate::client::{AgentError, Error};
 use crate::egress;
 use crate::error::{Kind, Violation};
@@ -44,7 +45,7 @@ fn of_agent(status: &Status) -> AgentError {
     let info = status.get_details_error_info();
     let (kind, metadata) = match info {
         Some(info) => (
-            Kind::of_reason(&info.reason, &info.domain),
+            errors::of_reason(&info.reason, &info.domain),
             info.metadata.into_iter().collect(),
         ),
         None => (None, Default::default()),
@@ -70,7 +71,7 @@ fn of_agent(status: &Status) -> AgentError {
 }
 
 /// The kind of a code that comes without details.
-fn of_code(code: Code) -> Kind {
+pub(super) fn of_code(code: Code) -> Kind {
     match code {
         Code::InvalidArgument | Code::OutOfRange => Kind::InvalidParams,
         Code::NotFound => Kind::NotFound,
@@ -88,7 +89,7 @@ fn of_code(code: Code) -> Kind {
 }
 
 /// The name of a gRPC code as the field writes it.
-fn code_name(code: Code) -> String {
+pub(super) fn code_name(code: Code) -> String {
     let mut name = String::new();
     for (index, letter) in format!("{code:?}").chars().enumerate() {
         if index > 0 && letter.is_uppercase() {

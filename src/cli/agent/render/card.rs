@@ -47,7 +47,6 @@ pub fn card(page: &mut Page, card: &AgentCard, is_verbose: bool) {
             }
         }
     }
-    page.field("Signatures", card.signatures.len());
 }
 
 fn security(page: &mut Page, card: &AgentCard) {

@@ -1,0 +1,413 @@
+//! From what a user knows of an agent to a [`Client`] of it.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use tokio::sync::OnceCell;
+
+use super::card::{
+    CardReference, CardStore, Documents, MemoryCards, ReferenceError, ResolvedCard, Resolver, Verification,
+    choose,
+};
+use super::credential::{Authorize, Given, Plan, Showing};
+use super::transport::{Transport, transport};
+use super::{Client, ClientSettings, Connections, Error, Instance, Target};
+use crate::context::Binding;
+use crate::egress::{Egress, EgressClient, EgressPolicy, EgressSettings};
+use crate::service::VERSION;
+use crate::shutdown::Shutdown;
+use crate::tls::{self, ClientTls};
+
+/// How clients of agents are made. Clones share the cards that were fetched.
+///
+/// ```no_run
+/// # use a2ad::client::{Client, Credential, Error};
+/// # use a2ad::config::Secret;
+/// # async fn connect(token: Secret<String>) -> Result<(), Error> {
+/// let client = Client::builder()
+///     .credential(Credential::Token(token))
+///     .connect("agents.example.com")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ClientBuilder {
+    settings: Arc<ClientSettings>,
+    tls: Option<ClientTls>,
+    is_insecure: bool,
+    policy: EgressPolicy,
+    credentials: Vec<Given>,
+    allowed_headers: Vec<HeaderName>,
+    prefer: Vec<Binding>,
+    verification: Option<Verification>,
+    extensions: Vec<String>,
+    version: String,
+    store: Arc<dyn CardStore>,
+    /// Made of the files once.
+    configs: Arc<OnceCell<Configs>>,
+}
+
+/// TLS with the client's certificate and without; the same where there is none.
+#[derive(Clone)]
+struct Configs {
+    with_certificate: ClientConfig,
+    without: ClientConfig,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        let settings = ClientSettings::default();
+        Self {
+            store: Arc::new(MemoryCards::new(settings.card_cache_bytes_max)),
+            settings: Arc::new(settings),
+            tls: None,
+            is_insecure: false,
+            policy: EgressPolicy::unrestricted(),
+            credentials: Vec::new(),
+            allowed_headers: Vec::new(),
+            prefer: Vec::new(),
+            verification: None,
+            extensions: Vec::new(),
+            version: VERSION.to_owned(),
+            configs: Arc::default(),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// The limits. They begin a new cache in memory, of the size that they say.
+    #[must_use]
+    pub fn settings(mut self, settings: ClientSettings) -> Self {
+        self.store = Arc::new(MemoryCards::new(settings.card_cache_bytes_max));
+        self.settings = Arc::new(settings);
+        self
+    }
+
+    /// The authorities that count in place of those of the system, and the client's certificate, which is shown to the
+    /// origin that the user names and to no other.
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
+        self.configs = Arc::default();
+        self
+    }
+
+    /// Takes any certificate of a server, for development: whoever stands in between reads and changes everything,
+    /// credentials included. Cards are not kept then.
+    #[must_use]
+    pub fn dangerously_insecure(mut self, is_insecure: bool) -> Self {
+        self.is_insecure = is_insecure;
+        self.configs = Arc::default();
+        self
+    }
+
+    /// What may be reached of what the user names; everything unless said otherwise. What the card of a public host names
+    /// elsewhere is reached under the same policy if it is one that restricts, and else only on the public internet.
+    #[must_use]
+    pub fn policy(mut self, policy: EgressPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// One more credential. It goes to the origin that the user names, unless it was [given](Given) for others.
+    #[must_use]
+    pub fn credential(mut self, credential: impl Into<Given>) -> Self {
+        self.credentials.push(credential.into());
+        self
+    }
+
+    /// A header that a card may ask for an API key in, beside `authorization` and `x-api-key`.
+    #[must_use]
+    pub fn allow_header(mut self, name: HeaderName) -> Self {
+        self.allowed_headers.push(name);
+        self
+    }
+
+    /// The bindings to prefer, the best first. Without any, and where the card offers none of them, the card's order
+    /// counts.
+    #[must_use]
+    pub fn prefer(mut self, bindings: impl IntoIterator<Item = Binding>) -> Self {
+        self.prefer = bindings.into_iter().collect();
+        self
+    }
+
+    /// The keys that cards are verified with.
+    #[must_use]
+    pub fn verification(mut self, verification: Verification) -> Self {
+        self.verification = Some(verification);
+        self
+    }
+
+    /// An extension that is declared with every call (`A2A-Extensions`, specification 3.2.6).
+    #[must_use]
+    pub fn extension(mut self, uri: impl Into<String>) -> Self {
+        self.extensions.push(uri.into());
+        self
+    }
+
+    /// The protocol version that is named with every call; 1.0 unless said otherwise.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Where cards are kept, in place of memory.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn CardStore>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// The card that a reference names.
+    ///
+    /// # Errors
+    /// As [`Resolver::resolve`]; [`Error::Tls`] when a certificate file can't be used.
+    pub async fn resolve(&self, reference: &CardReference) -> Result<ResolvedCard, Error> {
+        self.resolver().await?.resolve(reference).await
+    }
+
+    /// The agent that a reference names. It is connected to with the first call.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::resolve`] and [`ClientBuilder::client`].
+    pub async fn connect(
+        &self,
+        reference: impl TryInto<CardReference, Error: Into<Error>>,
+    ) -> Result<Client, Error> {
+        let reference = reference.try_into().map_err(Into::into)?;
+        let resolved = self.resolve(&reference).await?;
+        self.client(resolved).await
+    }
+
+    /// The agent of a card.
+    ///
+    /// # Errors
+    /// [`Error::Card`] when no interface of the card can be used; [`Error::Credential`] when the credentials must not go to
+    /// any of those that can; [`Error::Tls`].
+    pub async fn client(&self, resolved: ResolvedCard) -> Result<Client, Error> {
+        let instances = self.instances(&resolved).await?;
+        let first = instances
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::Card("it has no interface".to_owned()))?;
+        let client = Client::of_instance(first, resolved, self.verification.clone());
+        client.declaring(&self.extensions)
+    }
+
+    /// The interfaces that calls may go to, all of the binding that was chosen: the best one, and others of the agent that
+    /// are as good. An interface that can't be used is left out unless all are.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::client`].
+    pub async fn instances(&self, resolved: &ResolvedCard) -> Result<Vec<Instance>, Error> {
+        let chosen = choose(&resolved.card, &self.prefer)?;
+        let mut connections = Pool {
+            configs: self.configs().await?.clone(),
+            has_certificate: self.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some()),
+            open: Vec::new(),
+        };
+        let linked = self.linked_policy();
+        let (mut instances, mut failed) = (Vec::<Instance>::new(), None);
+        for interface in chosen {
+            let binding = Target::binding_of(interface);
+            if instances
+                .first()
+                .is_some_and(|first| Some(first.target.binding) != binding)
+            {
+                break;
+            }
+            let Some(binding) = binding else { continue };
+            let made = resolved
+                .source
+                .policy(&interface.url, &self.policy, &linked)
+                .and_then(|(policy, url)| {
+                    let target = Target {
+                        binding,
+                        url,
+                        tenant: interface.tenant.clone(),
+                        version: self.version.clone(),
+                        card: Some(resolved.card.clone()),
+                    };
+                    self.instance(target, policy, resolved, &mut connections)
+                });
+            match made {
+                Ok(instance) => instances.push(instance),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            Some(error) if instances.is_empty() => Err(error),
+            _ => Ok(instances),
+        }
+    }
+
+    fn instance(
+        &self,
+        target: Target,
+        policy: &EgressPolicy,
+        resolved: &ResolvedCard,
+        connections: &mut Pool,
+    ) -> Result<Instance, Error> {
+        let shows_certificate = connections.has_certificate
+            && target.url.scheme_str() == Some("https")
+            && Given::is_named(&target.url, resolved.named_origin.as_deref());
+        let showing = Showing {
+            given: &self.credentials,
+            named: resolved.named_origin.as_deref(),
+            allowed_headers: &self.allowed_headers,
+            has_certificate: shows_certificate,
+        };
+        let plan = Plan::of(&target, showing)?;
+        let connections = connections.of(&self.settings, policy, shows_certificate);
+        let binding = transport(&target, connections, &self.settings);
+        Ok(Instance {
+            target: Arc::new(target),
+            transport: Transport::new(Authorize::new(binding, plan)),
+        })
+    }
+
+    /// A client for small documents under this builder's policy and authorities, which shows no certificate: for
+    /// authorization servers.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when a certificate file can't be used.
+    pub async fn web(&self) -> Result<EgressClient, Error> {
+        let ca_file = self.tls.as_ref().map(|tls| tls.ca_file.as_path());
+        let tls = self.hardened(tls::web_client(ca_file, &[]).await?);
+        Ok(self.egress(tls).client(self.policy.clone()))
+    }
+
+    async fn resolver(&self) -> Result<Resolver, Error> {
+        let configs = self.configs().await?;
+        let store: Arc<dyn CardStore> = if self.is_insecure {
+            Arc::new(MemoryCards::new(self.settings.card_cache_bytes_max))
+        } else {
+            self.store.clone()
+        };
+        // The certificate is for the agent that the user names, and so is its card.
+        let named = self.egress(configs.with_certificate.clone());
+        let linked = self.egress(configs.without.clone());
+        let documents = Documents::new(
+            named.client(self.policy.clone()),
+            linked.client(self.linked_policy()),
+            store,
+            self.settings.clone(),
+        );
+        Ok(Resolver::new(documents, self.verification.clone()))
+    }
+
+    /// What strangers' documents may lead to.
+    fn linked_policy(&self) -> EgressPolicy {
+        if self.policy.unrestricted {
+            EgressPolicy::default()
+        } else {
+            self.policy.clone()
+        }
+    }
+
+    async fn configs(&self) -> Result<&Configs, Error> {
+        self.configs
+            .get_or_try_init(|| async {
+                let with_certificate = match &self.tls {
+                    Some(files) => files.rustls(&[]).await?,
+                    None => tls::web_client(None, &[]).await?,
+                };
+                let without = match &self.tls {
+                    Some(files) if files.cert_file.is_some() => {
+                        let anonymous = ClientTls {
+                            ca_file: files.ca_file.clone(),
+                            cert_file: None,
+                            key_file: None,
+                        };
+                        anonymous.rustls(&[]).await?
+                    }
+                    _ => with_certificate.clone(),
+                };
+                Ok(Configs {
+                    with_certificate: self.hardened(with_certificate),
+                    without: self.hardened(without),
+                })
+            })
+            .await
+    }
+
+    fn hardened(&self, config: ClientConfig) -> ClientConfig {
+        if !self.is_insecure {
+            return config;
+        }
+        tracing::warn!(
+            "certificates of servers are not checked: anybody in between can read and change everything"
+        );
+        tls::without_verification(config)
+    }
+
+    fn egress(&self, tls: ClientConfig) -> Egress {
+        let limits = EgressSettings {
+            connect_timeout: self.settings.connect_timeout,
+            timeout: self.settings.card_timeout,
+            response_bytes_max: self.settings.card_bytes_max,
+            connections_max: self.settings.connections_max,
+            ..EgressSettings::default()
+        };
+        Egress::with_tls(limits, tls, &Shutdown::new())
+    }
+}
+
+/// Connections of one client: one set for each policy, with the certificate and without.
+struct Pool {
+    configs: Configs,
+    has_certificate: bool,
+    open: Vec<(EgressPolicy, bool, Connections)>,
+}
+
+impl Pool {
+    fn of(
+        &mut self,
+        settings: &ClientSettings,
+        policy: &EgressPolicy,
+        shows_certificate: bool,
+    ) -> &Connections {
+        let same = |(other, shown, _): &(EgressPolicy, bool, Connections)| {
+            other == policy && *shown == shows_certificate
+        };
+        let index = self.open.iter().position(same).unwrap_or_else(|| {
+            let tls = if shows_certificate {
+                &self.configs.with_certificate
+            } else {
+                &self.configs.without
+            };
+            let connections = Connections::with_tls(settings, tls.clone(), policy.clone());
+            self.open.push((policy.clone(), shows_certificate, connections));
+            self.open.len() - 1
+        });
+        &self.open[index].2
+    }
+}
+
+impl TryFrom<&str> for CardReference {
+    type Error = ReferenceError;
+
+    fn try_from(text: &str) -> Result<Self, ReferenceError> {
+        text.parse()
+    }
+}
+
+impl From<&CardReference> for CardReference {
+    fn from(reference: &CardReference) -> Self {
+        reference.clone()
+    }
+}
+
+/// The value of `A2A-Extensions`.
+pub(super) fn declared(extensions: &[String]) -> Result<Option<HeaderValue>, Error> {
+    if extensions.is_empty() {
+        return Ok(None);
+    }
+    let value = HeaderValue::try_from(extensions.join(","));
+    value.map(Some).map_err(|_| {
+        Error::NotSupported("the name of an extension can't stand in a header; it is a URI".to_owned())
+    })
+}

@@ -1,0 +1,110 @@
+//! Signing in on another device (RFC 8628).
+
+use std::fmt;
+use std::time::Duration;
+
+use oauth2::{DeviceAuthorizationUrl, StandardDeviceAuthorizationResponse};
+
+use super::OAuthProvider;
+use super::exchange::{Web, client, refused, scopes};
+use crate::client::Error;
+
+/// The longest code that a person is asked to type.
+const CODE_MAX: usize = 64;
+
+/// A sign-in that waits for a person.
+pub struct DeviceLogin {
+    provider: OAuthProvider,
+    details: StandardDeviceAuthorizationResponse,
+}
+
+impl fmt::Debug for DeviceLogin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The code of the device is as good as a password until somebody signs in.
+        out.debug_struct("DeviceLogin")
+            .field("url", &self.url())
+            .finish_non_exhaustive()
+    }
+}
+
+impl OAuthProvider {
+    /// Asks for a code, which a person then enters elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::TokenRefused`], [`Error::Unreachable`]; [`Error::Credential`] when the server's URL is none for secrets.
+    pub async fn begin_device_login(&self) -> Result<DeviceLogin, Error> {
+        let settings = self.settings();
+        let endpoints = self.endpoints().await?;
+        let Some(url) = endpoints.device.clone() else {
+            return Err(Error::TokenRefused(
+                "the authorization server has no endpoint for device codes".to_owned(),
+            ));
+        };
+        let place = DeviceAuthorizationUrl::new(url.clone());
+        let place = place.map_err(|error| Error::TokenRefused(format!("{url}: {error}")))?;
+        let client = client(settings, endpoints)?.set_device_authorization_url(place);
+        let mut request = client.exchange_device_code().add_scopes(scopes(settings));
+        if let Some(resource) = &settings.resource {
+            request = request.add_extra_param("resource", resource);
+        }
+        let answered = request.request_async(&Web(self.web())).await;
+        let details: StandardDeviceAuthorizationResponse = answered.map_err(|error| refused(&url, error))?;
+        let code = details.user_code().secret();
+        let is_code = code.len() <= CODE_MAX && code.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        let page = url::Url::parse(details.verification_uri());
+        let is_page = page.is_ok_and(|page| matches!(page.scheme(), "https" | "http"));
+        if !(is_code && is_page) {
+            return Err(Error::TokenRefused(format!(
+                "{url} gave a code or a page that can't be shown"
+            )));
+        }
+        Ok(DeviceLogin {
+            provider: self.clone(),
+            details,
+        })
+    }
+}
+
+impl DeviceLogin {
+    /// The page where the code is entered. The authorization server chose it.
+    pub fn url(&self) -> &str {
+        self.details.verification_uri()
+    }
+
+    /// The page with the code in it, if there is one, in the form of a URL.
+    pub fn whole_url(&self) -> Option<String> {
+        let text = self.details.verification_uri_complete()?.secret();
+        let page = url::Url::parse(text).ok()?;
+        matches!(page.scheme(), "https" | "http").then(|| page.into())
+    }
+
+    /// The code. Who sees it can sign this program in, so it is shown to the person alone.
+    pub fn code(&self) -> &str {
+        self.details.user_code().secret()
+    }
+
+    /// How long the code can be entered.
+    pub fn patience(&self) -> Duration {
+        self.details
+            .expires_in()
+            .min(self.provider.settings().device_patience)
+    }
+
+    /// Waits until the person has signed in, asking as often as the server allows, and keeps the token.
+    ///
+    /// # Errors
+    /// [`Error::TokenRefused`] when the person declines or takes too long, [`Error::Unreachable`].
+    pub async fn finish(self) -> Result<(), Error> {
+        let provider = &self.provider;
+        let settings = provider.settings();
+        let endpoints = provider.endpoints().await?;
+        let client = client(settings, endpoints)?;
+        let sleep = |interval: Duration| tokio::time::sleep(interval.max(settings.device_interval_min));
+        let request = client.exchange_device_access_token(&self.details);
+        let answered = request
+            .request_async(&Web(provider.web()), sleep, Some(self.patience()))
+            .await;
+        let answer = answered.map_err(|error| refused(&endpoints.token, error))?;
+        provider.keep(&answer).await
+    }
+}

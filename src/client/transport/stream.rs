@@ -1,0 +1,126 @@
+//! The events of a stream that comes as server-sent events.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::errors;
+use super::sse::{Decoder, SseEvent};
+use crate::client::settings::ClientSettings;
+use crate::client::{Error, Event};
+use crate::pb::StreamResponse;
+
+/// Names of events that readers of messages see, or that carry the error at the end.
+const NAMES: [&str; 3] = ["", "message", "error"];
+
+/// Reads a body event by event.
+pub(super) struct Events<F> {
+    body: Incoming,
+    decoder: Decoder,
+    /// What has come and is not read yet.
+    chunk: Bytes,
+    parse: F,
+    origin: String,
+    idle_timeout: Duration,
+    event_bytes_max: usize,
+}
+
+impl<F> Events<F>
+where
+    F: Fn(&[u8]) -> Result<Option<StreamResponse>, Error> + Send + 'static,
+{
+    /// The events of `body`, whose data `parse` reads.
+    pub(super) fn new(body: Incoming, origin: String, settings: &ClientSettings, parse: F) -> Self {
+        Self {
+            body,
+            decoder: Decoder::new(settings.event_bytes_max),
+            chunk: Bytes::new(),
+            parse,
+            origin,
+            idle_timeout: settings.idle_timeout,
+            event_bytes_max: settings.event_bytes_max,
+        }
+    }
+
+    /// One event after the other; nothing is read ahead. The connection is let go with the last one.
+    pub(super) fn into_stream(self) -> impl Stream<Item = Result<Event, Error>> + Send {
+        stream::unfold(Some(self), |events| async {
+            let mut events = events?;
+            match events.next().await {
+                Ok(Some(event)) => Some((Ok(event), Some(events))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            let decoded = self.decoder.decode(&mut self.chunk);
+            let found = decoded.map_err(|_| Error::TooLarge {
+                what: "an event",
+                limit: self.event_bytes_max,
+            })?;
+            match found {
+                Some(event) => {
+                    if let Some(event) = self.event(&event)? {
+                        return Ok(Some(event));
+                    }
+                }
+                None if self.more().await? => {}
+                None if self.decoder.is_between() => return Ok(None),
+                None => return Err(self.interrupted("the stream ended inside an event".to_owned())),
+            }
+        }
+    }
+
+    fn event(&self, event: &SseEvent) -> Result<Option<Event>, Error> {
+        let parsed = (self.parse)(&event.data);
+        let is_known = NAMES.contains(&event.name.as_str());
+        let response = match parsed {
+            Ok(Some(response)) => response,
+            // Names are the agents' own; what is under one and not of the protocol is not for us.
+            Err(Error::Malformed(_)) | Ok(None) if !is_known => return Ok(None),
+            Ok(None) => return Err(Error::Malformed("an event of the stream is empty".to_owned())),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Event {
+            response,
+            generation: event.id.as_deref().and_then(|id| id.parse().ok()),
+        }))
+    }
+
+    /// Waits for more bytes; false at the end.
+    async fn more(&mut self) -> Result<bool, Error> {
+        let deadline = Instant::now() + self.idle_timeout;
+        loop {
+            let Ok(frame) = timeout_at(deadline, self.body.frame()).await else {
+                let silent = self.idle_timeout;
+                return Err(self.interrupted(format!("the stream was silent for {silent:?}")));
+            };
+            match frame {
+                None => return Ok(false),
+                Some(Err(error)) => return Err(errors::broken(&self.origin, &error)),
+                // Frames without bytes are no sign of life.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => {
+                        self.chunk = data;
+                        return Ok(true);
+                    }
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    fn interrupted(&self, cause: String) -> Error {
+        Error::Interrupted {
+            address: self.origin.clone(),
+            cause,
+        }
+    }
+}
