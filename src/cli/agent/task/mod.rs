@@ -3,6 +3,7 @@
 mod download;
 mod get;
 mod list;
+mod listen;
 mod names;
 mod push_config;
 mod subscribe;

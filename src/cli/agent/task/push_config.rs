@@ -9,6 +9,7 @@ use a2ad::pb::{
 use clap::{Args, Subcommand};
 
 use super::One;
+use super::listen::Listen;
 use crate::cli::agent::connect::Agent;
 use crate::cli::agent::failure::Failure;
 use crate::cli::agent::follow::Follower;
@@ -30,6 +31,8 @@ pub enum PushConfig {
     List(One),
     /// Send nothing more to a webhook
     Delete(Named),
+    /// Be a webhook, and print the events that come
+    Listen(Box<Listen>),
 }
 
 #[derive(Args)]
@@ -69,12 +72,17 @@ impl PushConfig {
             Self::Create(command) => &command.task.options,
             Self::Get(command) | Self::Delete(command) => &command.task.options,
             Self::List(task) => &task.options,
+            Self::Listen(command) => &command.options,
         }
     }
 
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
+        if let Self::Listen(command) = self {
+            return command.run(session).await;
+        }
         let agent = session.connect().await?;
         match self {
+            Self::Listen(_) => Ok(()),
             Self::Create(command) => command.run(session, &agent).await,
             Self::Get(command) => command.get(session, &agent).await,
             Self::List(task) => list(session, &agent, task.id).await,
