@@ -17,6 +17,7 @@ mod output;
 mod push;
 mod serve;
 mod settings;
+mod skill;
 mod watchdog;
 
 use std::ffi::OsString;
@@ -78,6 +79,8 @@ enum Server {
     /// Make certificates
     #[command(subcommand)]
     Certs(certs::Certs),
+    /// Print or install the skill that tells coding agents how to use this program
+    Skill(skill::Skill),
     /// Exit with 0 if a server answers
     Healthcheck(health::Healthcheck),
 }
@@ -118,6 +121,7 @@ impl Server {
             Self::Push(command) => command.run().await,
             Self::Audit(command) => command.run().await,
             Self::Certs(command) => command.run(),
+            Self::Skill(command) => command.run(),
             Self::Healthcheck(command) => command.run().await,
         }
     }

@@ -71,7 +71,11 @@ impl Command {
 
     /// Whether `--timeout` is the limit of the whole command; others have one for each thing that they do.
     fn is_limited(&self) -> bool {
-        !matches!(self, Self::Chat(_) | Self::Bench(_))
+        match self {
+            Self::Chat(_) | Self::Bench(_) => false,
+            Self::Task(command) => !command.is_endless(),
+            _ => true,
+        }
     }
 
     async fn run(self, session: &Session) -> Result<(), Failure> {

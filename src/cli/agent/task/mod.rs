@@ -55,6 +55,11 @@ impl Task {
         }
     }
 
+    /// Whether it goes on until somebody ends it.
+    pub fn is_endless(&self) -> bool {
+        matches!(self, Self::PushConfig(push_config::PushConfig::Listen(_)))
+    }
+
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Get(command) => command.run(session).await,
