@@ -149,7 +149,12 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match error {
             Error::Agent(error) => return Self::from(*error),
-            Error::Address(_) | Error::Tls(_) | Error::Credential(_) => Code::Usage,
+            Error::Address(_)
+            | Error::Reference(_)
+            | Error::Tls(_)
+            | Error::Credential(_)
+            | Error::Unsendable(_) => Code::Usage,
+            Error::TokenRefused(_) => Code::AuthFailed,
             Error::Unreachable { .. } | Error::Interrupted { .. } => Code::Unreachable,
             Error::Timeout(_) => Code::Timeout,
             Error::CredentialMissing(_) => Code::CredentialsMissing,
