@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 
@@ -18,6 +18,9 @@ use crate::egress::{Egress, EgressClient, EgressPolicy, EgressSettings};
 use crate::service::VERSION;
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
+
+/// Puts something around the binding of an interface.
+pub type Around = Arc<dyn Fn(Transport, &Target) -> Transport + Send + Sync>;
 
 /// How clients of agents are made. Clones share the cards that were fetched.
 ///
@@ -45,6 +48,8 @@ pub struct ClientBuilder {
     extensions: Vec<String>,
     version: String,
     store: Arc<dyn CardStore>,
+    parameters: HeaderMap,
+    around: Option<Around>,
     /// Made of the files once.
     configs: Arc<OnceCell<Configs>>,
 }
@@ -71,6 +76,8 @@ impl Default for ClientBuilder {
             verification: None,
             extensions: Vec::new(),
             version: VERSION.to_owned(),
+            parameters: HeaderMap::new(),
+            around: None,
             configs: Arc::default(),
         }
     }
@@ -154,6 +161,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Service parameters of every call (specification 3.2.6). Those that are secret should be marked sensitive.
+    #[must_use]
+    pub fn parameters(mut self, parameters: HeaderMap) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// Puts something around every binding, where calls pass as they are sent, credentials included: to look at what goes over
+    /// the wire.
+    #[must_use]
+    pub fn around_bindings(mut self, around: Around) -> Self {
+        self.around = Some(around);
+        self
+    }
+
     /// Where cards are kept, in place of memory.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn CardStore>) -> Self {
@@ -194,7 +216,9 @@ impl ClientBuilder {
             .next()
             .ok_or_else(|| Error::Card("it has no interface".to_owned()))?;
         let client = Client::of_instance(first, resolved, self.verification.clone());
-        client.declaring(&self.extensions)
+        client
+            .with_parameters(&self.parameters)
+            .declaring(&self.extensions)
     }
 
     /// The interfaces that calls may go to, all of the binding that was chosen: the best one, and others of the agent that
@@ -262,7 +286,10 @@ impl ClientBuilder {
         };
         let plan = Plan::of(&target, showing)?;
         let connections = connections.of(&self.settings, policy, shows_certificate);
-        let binding = transport(&target, connections, &self.settings);
+        let mut binding = transport(&target, connections, &self.settings);
+        if let Some(around) = &self.around {
+            binding = around(binding, &target);
+        }
         Ok(Instance {
             target: Arc::new(target),
             transport: Transport::new(Authorize::new(binding, plan)),

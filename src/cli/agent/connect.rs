@@ -2,14 +2,9 @@
 
 use std::sync::Arc;
 
-use a2ad::client::transport::{Transport, transport};
-use a2ad::client::{Address, Call, Client, ClientSettings, Connections, Error, Target, fetch_card};
-use a2ad::context::Binding;
-use a2ad::egress::EgressPolicy;
+use a2ad::client::{CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, ResolvedCard};
 use a2ad::pb::AgentCard;
 use a2ad::tls::ClientTls;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use tower::ServiceExt as _;
 
 use super::config::{Setting, Source};
 use super::failure::Failure;
@@ -59,59 +54,82 @@ impl Session {
         }
     }
 
-    /// Fetches the card and gets ready to call the agent.
-    pub async fn connect(&self) -> Result<Agent, Failure> {
+    /// What makes clients, as the options say.
+    pub fn builder(&self) -> Result<ClientBuilder, Failure> {
+        let (to, credentials) = (&self.options.to, &self.options.credentials);
+        let settings = ClientSettings {
+            timeout: self.options.times.timeout,
+            ..ClientSettings::default()
+        };
+        let mut builder = Client::builder()
+            .settings(settings)
+            .dangerously_insecure(to.insecure)
+            .prefer(to.transport.iter().copied())
+            .version(&to.a2a_version)
+            .parameters(to.svc_param.iter().cloned().collect());
+        if let Some(tls) = tls(&self.options)? {
+            builder = builder.tls(tls);
+        }
+        if let Some(token) = &credentials.bearer {
+            builder = builder.credential(Credential::Token(token.clone()));
+        }
+        if let Some(key) = &credentials.api_key {
+            builder = builder.credential(Credential::ApiKey(key.clone()));
+        }
+        if self.options.output.debug {
+            let wire = Wire::new(&self.options);
+            builder =
+                builder.around_bindings(Arc::new(move |inner, target| wire.clone().around(inner, target)));
+        }
+        Ok(builder)
+    }
+
+    /// The agent that is named.
+    pub fn reference(&self) -> Result<CardReference, Failure> {
         let reference = self.options.to.agent_card.as_deref().ok_or_else(|| {
             Failure::usage("no agent is named").with_hint(
                 "name its card with --agent-card REF or A2ACLI_AGENT_CARD, for example -a 127.0.0.1:8420",
             )
         })?;
-        self.out.progress.say("asking for the agent's card".to_owned());
-        let (host, agent) = match reference.rsplit_once('/') {
-            Some((host, agent)) if !host.ends_with('/') => {
-                (host, Some(agent).filter(|agent| !agent.is_empty()))
-            }
-            _ => (reference, None),
-        };
-        let address: Address = host.parse().map_err(Error::from)?;
-        let tls = tls(&self.options)?;
-        let address = if tls.is_some() {
-            address.with_tls()
-        } else {
-            address
-        };
-        let card = fetch_card(&address, tls.as_ref(), agent).await?;
-        self.out.progress.say("asking the agent".to_owned());
+        Ok(reference.parse().map_err(Error::Reference)?)
+    }
+
+    /// Finds the card, and gets ready to call the agent.
+    pub async fn connect(&self) -> Result<Agent, Failure> {
+        let (builder, reference) = (self.builder()?, self.reference()?);
         self.warn();
-        let card = Arc::new(card);
-        let settings = ClientSettings {
-            timeout: self.options.times.timeout,
-            ..ClientSettings::default()
-        };
-        let connections = Connections::open(&settings, tls.as_ref(), EgressPolicy::unrestricted())
-            .await
-            .map_err(Error::from)?;
-        let target = Target {
-            binding: Binding::Grpc,
-            url: address.url().parse().map_err(|_| Failure::usage("no url"))?,
-            tenant: agent.unwrap_or_default().to_owned(),
-            version: self.options.to.a2a_version.clone(),
-            card: Some(card.clone()),
-        };
-        let mut transport = transport(&target, &connections, &settings);
+        let resolved = self.resolve(&builder, &reference).await?;
+        let card = resolved.card.clone();
+        let client = builder.client(resolved).await?;
         if self.options.output.debug {
-            transport = Wire::new(&self.options).around(transport, &target);
+            let target = client.target();
+            Wire::new(&self.options).say(&format!(
+                "interface {} {}, version {}, tenant {:?}",
+                target.binding.as_str(),
+                target.url,
+                target.version,
+                target.tenant
+            ));
         }
-        let mut parameters: HeaderMap = self.options.to.svc_param.iter().cloned().collect();
-        parameters.extend(credential(&self.options)?);
-        let introduced = transport.map_request(move |mut call: Call| {
-            call.parameters.extend(parameters.clone());
-            call
-        });
-        Ok(Agent {
-            client: Client::new(target, Transport::new(introduced)),
-            card,
-        })
+        self.out.progress.say("asking the agent".to_owned());
+        Ok(Agent { client, card })
+    }
+
+    /// Finds the card of the agent that is named.
+    pub async fn resolve(
+        &self,
+        builder: &ClientBuilder,
+        reference: &CardReference,
+    ) -> Result<ResolvedCard, Failure> {
+        self.out.progress.say("asking for the agent's card".to_owned());
+        let resolved = builder.resolve(reference).await?;
+        if self.options.output.debug {
+            Wire::new(&self.options).say(&format!(
+                "card of {:?} from {}, signature {:?}",
+                resolved.card.name, resolved.source, resolved.signature
+            ));
+        }
+        Ok(resolved)
     }
 }
 
@@ -120,24 +138,14 @@ fn tls(options: &Options) -> Result<Option<ClientTls>, Failure> {
     if to.cert.is_some() != to.key.is_some() {
         return Err(Failure::usage("--cert and --key belong together"));
     }
+    if to.cert.is_some() && to.ca.is_none() {
+        return Err(Failure::usage(
+            "--cert needs --ca with the authorities that the agent's certificate must come from",
+        ));
+    }
     Ok(to.ca.clone().map(|ca_file| ClientTls {
         ca_file,
         cert_file: to.cert.clone(),
         key_file: to.key.clone(),
     }))
-}
-
-fn credential(options: &Options) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
-    let credentials = &options.credentials;
-    let header = match (&credentials.bearer, &credentials.api_key) {
-        (Some(token), _) => Some(("authorization", format!("Bearer {}", token.expose()))),
-        (None, Some(key)) => Some(("x-api-key", key.expose().clone())),
-        (None, None) => None,
-    };
-    let Some((name, text)) = header else {
-        return Ok(None);
-    };
-    let mut value = HeaderValue::try_from(text).map_err(|_| Failure::usage("no header"))?;
-    value.set_sensitive(true);
-    Ok(Some((HeaderName::from_static(name), value)))
 }
