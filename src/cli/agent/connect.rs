@@ -6,6 +6,7 @@ use a2ad::client::{CardReference, Client, ClientBuilder, ClientSettings, Credent
 use a2ad::pb::AgentCard;
 use a2ad::tls::ClientTls;
 
+use super::auth;
 use super::config::{Setting, Source};
 use super::failure::Failure;
 use super::options::Options;
@@ -97,6 +98,7 @@ impl Session {
     /// Finds the card, and gets ready to call the agent.
     pub async fn connect(&self) -> Result<Agent, Failure> {
         let (builder, reference) = (self.builder()?, self.reference()?);
+        let builder = auth::signed_in(builder).await?;
         self.warn();
         let resolved = self.resolve(&builder, &reference).await?;
         let card = resolved.card.clone();

@@ -8,6 +8,7 @@
 
 pub mod config;
 
+mod auth;
 mod bench;
 mod card;
 mod chat;
@@ -52,6 +53,9 @@ pub enum Command {
     Conformance(Box<conformance::Conformance>),
     /// Measure how fast an agent is; everything is sent for real
     Bench(Box<bench::Bench>),
+    /// Sign in to agents whose tokens come from an authorization server
+    #[command(subcommand)]
+    Auth(auth::Auth),
     /// Look at tasks and change them
     #[command(subcommand)]
     Task(task::Task),
@@ -65,6 +69,7 @@ impl Command {
             Self::Chat(command) => &command.options,
             Self::Conformance(command) => &command.options,
             Self::Bench(command) => &command.options,
+            Self::Auth(command) => command.options(),
             Self::Task(command) => command.options(),
         }
     }
@@ -85,6 +90,7 @@ impl Command {
             Self::Chat(command) => command.run(session).await,
             Self::Conformance(command) => command.run(session).await,
             Self::Bench(command) => command.run(session).await,
+            Self::Auth(command) => command.run(session).await,
             Self::Task(command) => command.run(session).await,
         }
     }

@@ -83,6 +83,8 @@ pub const SETTINGS: &[Setting] = &[
     text("metadata", None),
     secret("webhook-token", Form::Text),
     secret("webhook-credentials", Form::Text),
+    text("client-id", None),
+    secret("client-secret", Form::Text),
 ];
 
 impl Setting {

@@ -5,6 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::settings::SETTINGS;
+use crate::cli::agent::auth;
 use crate::cli::agent::failure::Failure;
 use crate::cli::agent::options::Options;
 use crate::cli::agent::session::Session;
@@ -35,7 +36,12 @@ impl Show {
                 source: source.to_string(),
             }
         };
-        let settings: Vec<Effective> = SETTINGS.iter().map(effective).collect();
+        let logins = auth::listed().into_iter().map(|(value, file)| Effective {
+            name: "login",
+            value: Some(value),
+            source: format!("file {file}"),
+        });
+        let settings: Vec<Effective> = SETTINGS.iter().map(effective).chain(logins).collect();
         session.out.result(&settings, |page, settings| {
             for setting in settings {
                 let value = setting.value.as_deref().unwrap_or("-");
