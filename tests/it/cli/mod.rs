@@ -1,5 +1,6 @@
 //! The commands that talk to agents, through the program itself, against our own server.
 
+mod compliance;
 mod harness;
 mod settings;
 mod stories;
