@@ -6,6 +6,7 @@ use a2ad::client::{CardReference, Client, ClientBuilder, ClientSettings, Credent
 use a2ad::pb::AgentCard;
 use a2ad::tls::ClientTls;
 
+use super::cache::FileCards;
 use super::config::{Setting, Source};
 use super::failure::Failure;
 use super::options::Options;
@@ -20,7 +21,7 @@ pub struct Agent {
 
 impl Session {
     /// Warns of what may give secrets away.
-    fn warn(&self) {
+    pub fn warn(&self) {
         let (to, credentials) = (&self.options.to, &self.options.credentials);
         let has_credential =
             credentials.bearer.is_some() || credentials.api_key.is_some() || !to.svc_param.is_empty();
@@ -67,6 +68,9 @@ impl Session {
             .prefer(to.transport.iter().copied())
             .version(&to.a2a_version)
             .parameters(to.svc_param.iter().cloned().collect());
+        if let Some(cards) = FileCards::of_user() {
+            builder = builder.store(Arc::new(cards));
+        }
         if let Some(tls) = tls(&self.options)? {
             builder = builder.tls(tls);
         }

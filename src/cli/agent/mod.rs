@@ -8,6 +8,7 @@
 
 pub mod config;
 
+mod cache;
 mod card;
 mod connect;
 mod failure;
@@ -146,6 +147,7 @@ fn end(session: &Session, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = session.judged(failure);
             session.out.failure(&failure);
             ExitCode::from(failure.code.exit())
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use a2ad::pb::Task;
 
 use super::config::{Given, Sources};
-use super::failure::{Code, Failure};
+use super::failure::{CREDENTIALS_HINT, Code, Failure};
 use super::options::Options;
 use super::out::{Format, Out};
 use super::progress::Progress;
@@ -57,6 +57,24 @@ impl Session {
     /// Whether several results are printed one by one, and not as one document.
     pub fn is_one_by_one(&self) -> bool {
         self.is_text() || self.options.output.stream
+    }
+
+    /// Whether anything is shown to the agent that says who one is.
+    fn shows_credential(&self) -> bool {
+        let (to, credentials) = (&self.options.to, &self.options.credentials);
+        credentials.bearer.is_some() || credentials.api_key.is_some() || to.cert.is_some()
+    }
+
+    /// The failure as it is for this caller: who showed no credential has none to correct.
+    pub fn judged(&self, failure: Failure) -> Failure {
+        if failure.code != Code::AuthFailed || self.shows_credential() {
+            return failure;
+        }
+        Failure {
+            code: Code::CredentialsMissing,
+            hint: Some(CREDENTIALS_HINT.to_owned()),
+            ..failure
+        }
     }
 
     /// The time is over.
