@@ -106,6 +106,7 @@ fn to_the_same_agent(given: &Given) -> Vec<String> {
     ] {
         for value in given.values(name) {
             match name {
+                "agent-card" => options.push(format!("-a {}", quoted(value))),
                 "insecure" => options.push(format!("--insecure={value}")),
                 _ => options.push(format!("--{name} {}", quoted(value))),
             }
