@@ -244,9 +244,13 @@ impl ClientBuilder {
                 break;
             }
             let Some(binding) = binding else { continue };
+            let url = match binding {
+                Binding::Grpc => resolved.source.absolute(&interface.url),
+                _ => interface.url.clone(),
+            };
             let made = resolved
                 .source
-                .policy(&interface.url, &self.policy, &linked)
+                .policy(&url, &self.policy, &linked)
                 .and_then(|(policy, url)| {
                     let target = Target {
                         binding,

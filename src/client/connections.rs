@@ -42,11 +42,13 @@ impl Connections {
             connect_timeout: settings.connect_timeout,
             timeout: settings.timeout,
             connections_max: settings.connections_max,
+            // Whoever makes many calls at once makes them again.
+            idle_per_host_max: settings.connections_max,
             ..EgressSettings::default()
         };
         let egress = Egress::with_tls(limits, tls, &Shutdown::new());
         Self {
-            http2: egress.http2_channel(policy.clone()),
+            http2: egress.http2_channel(policy.clone(), settings.ping_interval),
             http: egress.channel(policy),
         }
     }

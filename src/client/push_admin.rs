@@ -16,6 +16,9 @@ use crate::pb::admin::{
 };
 use crate::tls::ClientTls;
 
+/// The most bytes of an answer, as the generated client has it.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
 /// Shows a credential with every call.
 #[derive(Clone, Debug)]
 struct Introduce(MetadataMap);
@@ -60,7 +63,7 @@ impl PushAdminClient {
     }
 
     fn error(&self, status: &Status) -> Error {
-        status::error(&self.address.url(), status)
+        status::error(&self.address.url(), status, ("the answer", ANSWER_BYTES_MAX))
     }
 
     /// One page of deliveries.

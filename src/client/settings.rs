@@ -7,10 +7,13 @@ use std::time::Duration;
 pub struct ClientSettings {
     /// How long connecting may take, with look-up and TLS.
     pub connect_timeout: Duration,
-    /// How long an answer may take that is no stream, with all attempts.
+    /// How long an answer may take, with all attempts; of a stream, until it begins.
     pub timeout: Duration,
-    /// How long a stream may be silent, comments and pings of the agent included.
+    /// How long a stream of JSON-RPC or HTTP+JSON may be silent; comments count as words.
     pub idle_timeout: Duration,
+    /// How long an agent may be silent on gRPC while it owes an answer, before it is pinged; it has 20 seconds to answer
+    /// that. Many servers of gRPC take pings amiss that come more often than every five minutes.
+    pub ping_interval: Duration,
     /// The largest answer.
     pub answer_bytes_max: usize,
     /// The largest event of a stream.
@@ -25,7 +28,7 @@ pub struct ClientSettings {
     pub card_cache_bytes_max: usize,
     /// The most entries of a catalog.
     pub catalog_entries_max: usize,
-    /// Connections to one host at once.
+    /// Connections at once of each kind: of gRPC, of the JSON bindings, for documents. More wait for `connect_timeout`.
     pub connections_max: usize,
 }
 
@@ -35,6 +38,7 @@ impl Default for ClientSettings {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(90),
+            ping_interval: Duration::from_secs(310),
             answer_bytes_max: 64 << 20,
             event_bytes_max: 16 << 20,
             card_bytes_max: 1 << 20,

@@ -30,6 +30,9 @@ const WINDOW_BYTES: u32 = 64 * 1024;
 /// Headers of an answer; more is an error.
 const HEADERS_MAX: usize = 100;
 
+/// How long a host may take to say that it is still there.
+const PONG_WAIT: Duration = Duration::from_secs(20);
+
 /// How long the body of an answer is waited for that nobody wants.
 const BODY_WAIT: Duration = Duration::from_millis(250);
 
@@ -115,13 +118,21 @@ impl Egress {
         EgressChannel::new(policy, self.builder().build(connector))
     }
 
-    /// The same by HTTP/2 only, as gRPC wants it; in the clear without asking first.
-    pub fn http2_channel<B: ChannelBody>(&self, policy: EgressPolicy) -> EgressChannel<B> {
+    /// The same by HTTP/2 only, as gRPC wants it; in the clear without asking first. A host that is silent for
+    /// `ping_interval` while it owes an answer is asked whether it is still there, and given up if it doesn't say so.
+    pub fn http2_channel<B: ChannelBody>(
+        &self,
+        policy: EgressPolicy,
+        ping_interval: Duration,
+    ) -> EgressChannel<B> {
         let mut tls = (*self.tls).clone();
         tls.alpn_protocols = alpn(&["h2"]);
         let connector = self.connector(&policy, Arc::new(tls));
         let mut builder = self.builder();
-        builder.http2_only(true);
+        builder
+            .http2_only(true)
+            .http2_keep_alive_interval(ping_interval)
+            .http2_keep_alive_timeout(PONG_WAIT);
         EgressChannel::new(policy, builder.build(connector))
     }
 

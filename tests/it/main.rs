@@ -6,6 +6,7 @@ mod binary;
 mod canary;
 mod cards_signed;
 mod cli;
+mod client;
 mod config_files;
 mod damage;
 mod db_commands;

@@ -108,10 +108,10 @@ async fn a_partners_stream_ends_when_the_partner_is_revoked_and_the_task_goes_on
         assert!(!refused.contains("not found"), "{refused}");
     }
 
-    let mut members = connect(&server, &files, &member).await.unwrap();
+    let members = connect(&server, &files, &member).await.unwrap();
     let guests = connect(&server, &files, &guest).await.unwrap();
-    let (mut kept, kept_id) = stream(&mut members).await;
-    let (mut lost, lost_id) = stream(&mut guests).await;
+    let (mut kept, kept_id) = stream(&members).await;
+    let (mut lost, lost_id) = stream(&guests).await;
     revoke(&dir, &partner, std::slice::from_ref(&guest.serial));
     let ended = soon("the end of the stream", lost.message()).await;
     assert!(ended.is_err(), "{ended:?}");

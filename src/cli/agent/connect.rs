@@ -7,6 +7,7 @@ use a2ad::pb::AgentCard;
 use a2ad::tls::ClientTls;
 
 use super::auth;
+use super::cache::FileCards;
 use super::config::{Setting, Source};
 use super::failure::Failure;
 use super::options::Options;
@@ -21,7 +22,7 @@ pub struct Agent {
 
 impl Session {
     /// Warns of what may give secrets away.
-    fn warn(&self) {
+    pub fn warn(&self) {
         let (to, credentials) = (&self.options.to, &self.options.credentials);
         let has_credential =
             credentials.bearer.is_some() || credentials.api_key.is_some() || !to.svc_param.is_empty();
@@ -68,6 +69,12 @@ impl Session {
             .prefer(to.transport.iter().copied())
             .version(&to.a2a_version)
             .parameters(to.svc_param.iter().cloned().collect());
+        if let Some(cards) = FileCards::of_user() {
+            builder = builder.store(Arc::new(cards));
+        }
+        for uri in &to.extension {
+            builder = builder.extension(uri);
+        }
         if let Some(tls) = tls(&self.options)? {
             builder = builder.tls(tls);
         }

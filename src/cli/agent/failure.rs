@@ -10,6 +10,10 @@ use a2ad::error::Kind;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+/// What helps who showed no credential.
+pub const CREDENTIALS_HINT: &str =
+    "set A2ACLI_BEARER or A2ACLI_API_KEY; `a2ad card get` shows what the agent takes";
+
 /// Why a command did not do its work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -203,9 +207,7 @@ fn hint(code: Code) -> Option<&'static str> {
         Code::Unreachable => "check --agent-card, and that the agent runs; --debug shows what was tried",
         Code::CardNotFound => "name the card's URL or file with --agent-card",
         Code::CardInvalid => "`a2ad card get --validate` says what is wrong with it",
-        Code::CredentialsMissing => {
-            "set A2ACLI_BEARER or A2ACLI_API_KEY; `a2ad card get` shows what the agent takes"
-        }
+        Code::CredentialsMissing => CREDENTIALS_HINT,
         Code::AuthFailed => {
             "the agent does not take this credential; `a2ad card get` shows what it takes, --debug what it said"
         }

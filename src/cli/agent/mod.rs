@@ -10,6 +10,7 @@ pub mod config;
 
 mod auth;
 mod bench;
+mod cache;
 mod card;
 mod chat;
 mod conformance;
@@ -180,6 +181,7 @@ fn end(session: &Session, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let failure = session.judged(failure);
             session.out.failure(&failure);
             ExitCode::from(failure.code.exit())
         }

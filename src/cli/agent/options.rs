@@ -47,6 +47,9 @@ pub struct To {
     /// A service parameter NAME:VALUE, a header of HTTP or metadata of gRPC; may be given several times
     #[arg(long, value_name = "NAME:VALUE", value_parser = service_parameter, hide_default_value = true)]
     pub svc_param: Vec<(HeaderName, HeaderValue)>,
+    /// An extension of the protocol to declare with every call (A2A-Extensions), by its URI; may be given several times
+    #[arg(long, value_name = "URI")]
+    pub extension: Vec<String>,
     /// CA certificates that the agent's must come from (PEM), instead of the system's
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,

@@ -215,9 +215,7 @@ impl Args for Parts {
             .arg(
                 Arg::new("message")
                     .value_name("TEXT")
-                    .help("The text of the message, like --text")
-                    .action(ArgAction::Append)
-                    .num_args(0..=1),
+                    .help("The text of the message, like --text"),
             )
             .arg(
                 many("text", "text", "TEXT", "A part of text; parts keep their order")

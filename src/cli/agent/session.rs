@@ -7,7 +7,7 @@ use a2ad::context::Binding;
 use a2ad::pb::Task;
 
 use super::config::{Given, Sources};
-use super::failure::{Code, Failure};
+use super::failure::{CREDENTIALS_HINT, Code, Failure};
 use super::options::Options;
 use super::out::{Format, Out};
 use super::progress::Progress;
@@ -67,6 +67,24 @@ impl Session {
         self.is_text() || self.options.output.stream
     }
 
+    /// Whether anything is shown to the agent that says who one is.
+    fn shows_credential(&self) -> bool {
+        let (to, credentials) = (&self.options.to, &self.options.credentials);
+        credentials.bearer.is_some() || credentials.api_key.is_some() || to.cert.is_some()
+    }
+
+    /// The failure as it is for this caller: who showed no credential has none to correct.
+    pub fn judged(&self, failure: Failure) -> Failure {
+        if failure.code != Code::AuthFailed || self.shows_credential() {
+            return failure;
+        }
+        Failure {
+            code: Code::CredentialsMissing,
+            hint: Some(CREDENTIALS_HINT.to_owned()),
+            ..failure
+        }
+    }
+
     /// The time is over.
     pub fn timeout(&self, limit: Duration) -> Failure {
         let known = self.task.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,6 +107,7 @@ fn to_the_same_agent(given: &Given) -> Vec<String> {
         "agent-card",
         "transport",
         "a2a-version",
+        "extension",
         "ca",
         "cert",
         "key",
@@ -96,6 +115,7 @@ fn to_the_same_agent(given: &Given) -> Vec<String> {
     ] {
         for value in given.values(name) {
             match name {
+                "agent-card" => options.push(format!("-a {}", quoted(value))),
                 "insecure" => options.push(format!("--insecure={value}")),
                 _ => options.push(format!("--{name} {}", quoted(value))),
             }

@@ -46,7 +46,15 @@ pub fn outcome_of(session: &Session, task_id: &str, state: i32) {
                 .out
                 .warning(&format!("task {task_id} has ended as {name}"));
         }
-        Ok(waiting @ (TaskState::InputRequired | TaskState::AuthRequired)) => {
+        Ok(waiting @ TaskState::AuthRequired) => {
+            let login = session.command(&["auth", "login"]);
+            let next = next_of(session, task_id, waiting).unwrap_or_default();
+            session.out.warning(&format!(
+                "task {task_id} waits as {name}: do what its message asks for (to sign in to the agent itself: {login}), \
+                 then go on with: {next}"
+            ));
+        }
+        Ok(waiting @ TaskState::InputRequired) => {
             let next = next_of(session, task_id, waiting).unwrap_or_default();
             session
                 .out

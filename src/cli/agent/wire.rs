@@ -22,19 +22,15 @@ const LETTERS_MAX: usize = 16 << 10;
 /// A service parameter is hidden where its value occurs elsewhere too, unless it is shorter than this.
 const LETTERS_MIN: usize = 6;
 
-/// Parameters that carry no credential; the values of all others are hidden.
-const SHOWN: [&str; 14] = [
+/// Parameters that carry no credential; the values of all others that go out are hidden.
+const SHOWN: [&str; 10] = [
     "a2a-extensions",
     "a2a-version",
     "a2ad-budget",
     "a2ad-first-generation",
     "a2ad-hops",
     "a2ad-last-generation",
-    "content-length",
-    "content-type",
-    "date",
     "idempotency-key",
-    "retry-after",
     "traceparent",
     "x-request-id",
     "x-trace-id",
@@ -102,7 +98,10 @@ impl Wire {
 
     fn parameters(&self, sign: char, parameters: &HeaderMap) {
         for (name, value) in parameters {
-            let shown = SHOWN.contains(&name.as_str()) && !value.is_sensitive();
+            let speaks_of_secret = HIDDEN.iter().any(|word| name.as_str().contains(word));
+            let is_known = SHOWN.contains(&name.as_str());
+            // What goes out may be a credential under any name; what comes in is the agent's.
+            let shown = !value.is_sensitive() && (is_known || (sign == '<' && !speaks_of_secret));
             let value = if shown {
                 value.to_str().unwrap_or("(bytes)")
             } else {

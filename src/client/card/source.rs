@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use http::Uri;
 use url::Url;
 
-use crate::client::Error;
+use crate::client::{Address, Error};
 use crate::egress::EgressPolicy;
 
 /// Where a card came from.
@@ -57,6 +57,22 @@ impl CardSource {
                 "its interface {shown:?} is refused: the URL {refusal}"
             ))),
         }
+    }
+
+    /// The URL of an interface with its scheme. One of gRPC is often no more than `host:port`: it is spoken to as the card
+    /// was come by, and that of a file by TLS unless it is on this machine.
+    pub fn absolute(&self, url: &str) -> String {
+        if url.contains("://") {
+            return url.to_owned();
+        }
+        let scheme = match self {
+            Self::Url(own) => own.split("://").next().unwrap_or("https"),
+            Self::File(_) => match url.parse::<Address>() {
+                Ok(address) if address.is_this_machine() => "http",
+                _ => "https",
+            },
+        };
+        format!("{scheme}://{url}")
     }
 
     fn is_trusted_with(&self, url: &str) -> bool {

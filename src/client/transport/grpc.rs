@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use http::HeaderValue;
@@ -10,12 +11,12 @@ use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Response, Status, Streaming};
 use tower::Service;
 
+use super::grpc_channel::GrpcChannel;
 use super::status;
 use crate::client::connections::Connections;
 use crate::client::events::{Event, EventStream};
 use crate::client::settings::ClientSettings;
 use crate::client::{Answer, Call, Error, Reply, Request, Target};
-use crate::egress::EgressChannel;
 use crate::pb::StreamResponse;
 use crate::pb::client::A2aServiceClient;
 
@@ -24,33 +25,50 @@ const FIRST_GENERATION: &str = "a2ad-first-generation";
 /// The generation behind which a stream is to begin.
 const LAST_GENERATION: &str = "a2ad-last-generation";
 
+/// How much longer than this client an agent is told to work at most: who says that it took too long is the client,
+/// and the agent only when it doesn't hear that the client has gone.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// More than this can't be told, and is more than anybody waits.
+const TOLD_MAX: Duration = Duration::from_secs(365 * 86_400);
+
 /// Calls by gRPC to one agent.
 #[derive(Clone)]
 pub(super) struct Grpc {
-    client: A2aServiceClient<EgressChannel<tonic::body::Body>>,
+    client: A2aServiceClient<GrpcChannel>,
     target: Arc<Target>,
+    timeout: Duration,
+    answer_bytes_max: usize,
+    event_bytes_max: usize,
 }
 
 impl Grpc {
     pub(super) fn new(target: &Target, connections: &Connections, settings: &ClientSettings) -> Self {
-        let channel = connections.http2.clone();
-        let client = A2aServiceClient::with_origin(channel, target.url.clone())
-            .max_decoding_message_size(settings.answer_bytes_max)
-            .max_encoding_message_size(usize::MAX);
+        let channel = GrpcChannel(connections.http2.clone());
+        let client =
+            A2aServiceClient::with_origin(channel, target.url.clone()).max_encoding_message_size(usize::MAX);
         Self {
             client,
             target: Arc::new(target.clone()),
+            timeout: settings.timeout,
+            answer_bytes_max: settings.answer_bytes_max,
+            event_bytes_max: settings.event_bytes_max,
         }
     }
 
-    async fn make(mut self, call: Call) -> Result<Reply, Error> {
-        let target = self.target.clone();
-        self.send(call)
-            .await
-            .map_err(|status| status::error(&target.origin(), &status))
+    async fn make(self, call: Call) -> Result<Reply, Error> {
+        let Self { target, timeout, .. } = self.clone();
+        let limit = match call.method().is_streaming() {
+            true => ("an event", self.event_bytes_max),
+            false => ("the answer", self.answer_bytes_max),
+        };
+        let answered = tokio::time::timeout(timeout, self.send(call, limit.1)).await;
+        let answered = answered.map_err(|_| Error::Timeout(timeout))?;
+        answered.map_err(|status| status::error(&target.origin(), &status, limit))
     }
 
-    async fn send(&mut self, call: Call) -> Result<Reply, Status> {
+    async fn send(mut self, call: Call, bytes_max: usize) -> Result<Reply, Status> {
+        self.client = self.client.max_decoding_message_size(bytes_max);
         let Call {
             request,
             mut parameters,
@@ -65,7 +83,8 @@ impl Grpc {
         let metadata = MetadataMap::from_headers(parameters);
         macro_rules! unary {
             ($method:ident, $request:expr, $answer:expr) => {{
-                let request = tonic::Request::from_parts(metadata, Extensions::default(), $request);
+                let mut request = tonic::Request::from_parts(metadata, Extensions::default(), $request);
+                request.set_timeout(told(self.timeout));
                 let (metadata, answer, _) = self.client.$method(request).await?.into_parts();
                 Ok(Reply {
                     answer: $answer(answer),
@@ -113,12 +132,13 @@ impl Grpc {
             .get(FIRST_GENERATION)
             .and_then(|value| value.to_str().ok()?.parse().ok());
         let target = self.target.clone();
+        let limit = ("an event", self.event_bytes_max);
         let events = stream.enumerate().map(move |(index, event)| match event {
             Ok(response) => Ok(Event {
                 response,
                 generation: first.map(|first| first.saturating_add(index as u64)),
             }),
-            Err(status) => Err(status::error(&target.origin(), &status)),
+            Err(status) => Err(status::error(&target.origin(), &status, limit)),
         });
         Reply {
             answer: Answer::Events(EventStream::new(events)),
@@ -139,4 +159,9 @@ impl Service<Call> for Grpc {
     fn call(&mut self, call: Call) -> Self::Future {
         Box::pin(self.clone().make(call))
     }
+}
+
+/// The time that an agent is told to have.
+fn told(timeout: Duration) -> Duration {
+    timeout.saturating_add(GRACE).min(TOLD_MAX)
 }

@@ -165,8 +165,8 @@ impl Http {
         let response = answered.map_err(|_| self.late())?;
         let response = response.map_err(|error| errors::of_egress(&self.target.origin(), &error))?;
         let (head, body) = response.into_parts();
-        if head.status.is_redirection() {
-            return Err(redirected(&head));
+        if let Some(redirect) = redirect(&head) {
+            return Err(Error::Malformed(redirect));
         }
         match head.headers.get(CONTENT_ENCODING) {
             Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
@@ -277,19 +277,23 @@ fn is_json(essence: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn redirected(head: &Parts) -> Error {
+/// What is to be said about a redirect.
+pub(super) fn redirect(head: &Parts) -> Option<String> {
+    if !head.status.is_redirection() {
+        return None;
+    }
     let place = match head.headers.contains_key(LOCATION) {
         true => format!(" to {}", shown(&head.headers, &LOCATION)),
         false => String::new(),
     };
-    Error::Malformed(format!(
+    Some(format!(
         "it redirects{place} (status {}); redirects are not followed: the card or the address has to name the right URL",
         head.status.as_u16()
     ))
 }
 
 /// A header of a stranger, for people.
-fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
+pub(super) fn shown(headers: &HeaderMap, name: &HeaderName) -> String {
     let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let text: String = String::from_utf8_lossy(value)
         .chars()

@@ -5,29 +5,75 @@ use std::error::Error as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::errors;
+use super::errors::{self, DETAILS_MAX, cut};
+use super::grpc_channel::ChannelError;
 use crate::client::{AgentError, Error};
 use crate::egress;
 use crate::error::{Kind, Violation};
 
-/// The error that a status says. One that was made on this side of the wire has a source.
-pub(in crate::client) fn error(address: &str, status: &Status) -> Error {
-    match status.source() {
-        Some(source) => local(address, status, source),
+/// What tonic says of itself, and not the agent, has no source either. What it begins with, and what it means.
+const OWN: [(Code, &str, Own); 7] = [
+    (
+        Code::OutOfRange,
+        "Error, decoded message length too large",
+        Own::TooLarge,
+    ),
+    (
+        Code::Internal,
+        "failed to decode Protobuf message",
+        Own::Malformed,
+    ),
+    (Code::Internal, "protocol error: received message", Own::Malformed),
+    (Code::Internal, "Missing response message", Own::Malformed),
+    (Code::Unimplemented, "Content is compressed with", Own::Malformed),
+    (Code::Internal, "Unexpected EOF decoding stream", Own::Interrupted),
+    (
+        Code::Unknown,
+        "protocol error: missing grpc-status",
+        Own::Interrupted,
+    ),
+];
+
+/// What such a status means.
+#[derive(Clone, Copy)]
+enum Own {
+    TooLarge,
+    Malformed,
+    Interrupted,
+}
+
+/// The error that a status says. One that was made on this side of the wire has a source. `limit` is what was awaited,
+/// and how many bytes it may have.
+pub(in crate::client) fn error(address: &str, status: &Status, limit: (&'static str, usize)) -> Error {
+    if let Some(source) = status.source() {
+        return local(address, status, source);
+    }
+    let is_it = |code: Code, start: &str| status.code() == code && status.message().starts_with(start);
+    match OWN.iter().find(|(code, start, _)| is_it(*code, start)) {
         None => of_agent(status).into(),
+        Some((.., Own::TooLarge)) => Error::TooLarge {
+            what: limit.0,
+            limit: limit.1,
+        },
+        Some((.., Own::Malformed)) => Error::Malformed(status.message().to_owned()),
+        Some((.., Own::Interrupted)) => Error::Interrupted {
+            address: address.to_owned(),
+            cause: status.message().to_owned(),
+        },
     }
 }
 
 fn local(address: &str, status: &Status, source: &(dyn std::error::Error + 'static)) -> Error {
     let mut cause = source;
     loop {
-        if let Some(error) = cause.downcast_ref::<egress::Error>()
-            && !matches!(error, egress::Error::Http(_))
-        {
-            return Error::Unreachable {
-                address: address.to_owned(),
-                cause: error.to_string(),
-            };
+        match cause.downcast_ref::<ChannelError>() {
+            Some(ChannelError::Egress(error)) => return errors::of_egress(address, error),
+            Some(ChannelError::Malformed(what)) => return Error::Malformed(what.clone()),
+            Some(ChannelError::Agent(error)) => return Error::Agent(error.clone()),
+            None => {}
+        }
+        if let Some(error) = cause.downcast_ref::<egress::Error>() {
+            return errors::of_egress(address, error);
         }
         match cause.source() {
             Some(inner) => cause = inner,
@@ -46,27 +92,31 @@ fn of_agent(status: &Status) -> AgentError {
     let (kind, metadata) = match info {
         Some(info) => (
             errors::of_reason(&info.reason, &info.domain),
-            info.metadata.into_iter().collect(),
+            info.metadata
+                .iter()
+                .take(DETAILS_MAX)
+                .map(|(name, value)| (cut(name), cut(value)))
+                .collect(),
         ),
         None => (None, Default::default()),
     };
     let violations = status.get_details_bad_request().map(|bad| bad.field_violations);
-    let challenge = status.metadata().get("www-authenticate");
     AgentError {
         kind: kind.unwrap_or_else(|| of_code(status.code())),
         code: code_name(status.code()),
-        message: status.message().to_owned(),
+        message: cut(status.message()),
         violations: violations
             .into_iter()
             .flatten()
+            .take(DETAILS_MAX)
             .map(|violation| Violation {
-                field: violation.field,
-                description: violation.description,
+                field: cut(&violation.field),
+                description: cut(&violation.description),
             })
             .collect(),
         metadata,
         retry_after: status.get_details_retry_info().and_then(|info| info.retry_delay),
-        challenge: challenge.and_then(|value| Some(value.to_str().ok()?.to_owned())),
+        challenge: errors::challenge(&status.metadata().clone().into_headers()),
     }
 }
 

@@ -80,6 +80,18 @@ fn settings_are_shown_without_secrets() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let run = story.tell(&["config", "show", "-o", "json", "--svc-param", "x-key:hunter4"]);
     assert!(!run.out.contains("hunter") && !run.err.contains("hunter"));
+    let help = story.user.run(&["send", "--help"]);
+    assert!(
+        help.code == 0 && help.out.contains("[default: true]"),
+        "{}",
+        help.out
+    );
+    assert!(
+        !help.out.contains("hunter") && help.err.is_empty(),
+        "{} {}",
+        help.out,
+        help.err
+    );
     std::fs::write(&file, "A2ACLI_OUTPUT=yaml\n").unwrap();
     story.tell(&["config", "show"]);
     std::fs::write(&file, "A2ACLI_OUTPUT=json\n").unwrap();

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use a2ad::client::credential::CredentialProvider as _;
-use a2ad::client::credential::oauth::{
-    Grant, OAuthEndpoints, OAuthProvider, OAuthSettings, Offer, offered,
-};
+use a2ad::client::credential::oauth::{Grant, OAuthEndpoints, OAuthProvider, OAuthSettings, Offer, offered};
 use a2ad::client::{ResolvedCard, Target};
 use a2ad::config::Secret;
 use clap::{Args, ValueEnum};
@@ -103,7 +101,11 @@ impl LogIn {
 async fn sign_in(session: &Session, provider: &OAuthProvider) -> Result<(), Failure> {
     let login = provider.begin_device_login().await?;
     let out = &session.out;
-    out.note(&format!("Open {} and enter the code {}", login.url(), login.code()));
+    out.note(&format!(
+        "Open {} and enter the code {}",
+        login.url(),
+        login.code()
+    ));
     if let Some(whole) = login.whole_url() {
         out.note(&format!("or open {whole}"));
     }
@@ -112,7 +114,12 @@ async fn sign_in(session: &Session, provider: &OAuthProvider) -> Result<(), Fail
 }
 
 impl Client {
-    fn settings(&self, session: &Session, resolved: &ResolvedCard, origin: &str) -> Result<OAuthSettings, Failure> {
+    fn settings(
+        &self,
+        session: &Session,
+        resolved: &ResolvedCard,
+        origin: &str,
+    ) -> Result<OAuthSettings, Failure> {
         let offer = self.offer(resolved);
         let named = self.named();
         let is_named = named.is_some();

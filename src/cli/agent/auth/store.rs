@@ -102,7 +102,11 @@ impl Login {
 
     /// How the token is got, in the words of the options.
     pub fn grant_name(&self) -> &'static str {
-        if self.is_device { "device" } else { "client-credentials" }
+        if self.is_device {
+            "device"
+        } else {
+            "client-credentials"
+        }
     }
 
     /// Where the token comes from.
@@ -134,8 +138,7 @@ impl Logins {
     /// That of this user: `~/.config/a2a-cli/logins`.
     pub fn of_user() -> Result<Self, Failure> {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-        let home =
-            home.ok_or_else(|| Failure::usage("HOME is not set, so there is no place for logins"))?;
+        let home = home.ok_or_else(|| Failure::usage("HOME is not set, so there is no place for logins"))?;
         Ok(Self {
             folder: Path::new(&home).join(".config/a2a-cli/logins"),
         })

@@ -16,6 +16,8 @@ use crate::cli::agent::page::Page;
 
 /// Callers are spread over so many histograms, so that they don't wait for each other.
 const SHARDS: usize = 8;
+/// The longest time that is told from longer ones: an hour, in microseconds.
+const MICROS_MAX: u64 = 3_600_000_000;
 /// Digits of a time that count.
 const DIGITS: u8 = 3;
 /// Different outcomes, or errors, that are told apart; an agent may make up as many as it likes.
@@ -92,7 +94,10 @@ impl Recorder {
 
 impl Shard {
     fn new() -> Result<Self, Failure> {
-        let empty = || Histogram::new(DIGITS).map_err(|error| Failure::internal(error.to_string()));
+        let empty = || {
+            Histogram::new_with_bounds(1, MICROS_MAX, DIGITS)
+                .map_err(|error| Failure::internal(error.to_string()))
+        };
         Ok(Self {
             latency: empty()?,
             first_event: empty()?,
@@ -246,7 +251,12 @@ impl Figures {
     }
 
     fn bars(&self) -> String {
-        let most = self.histogram.iter().map(|bucket| bucket.count).max().unwrap_or(1);
+        let most = self
+            .histogram
+            .iter()
+            .map(|bucket| bucket.count)
+            .max()
+            .unwrap_or(1);
         let mut text = String::new();
         for bucket in &self.histogram {
             let width = (bucket.count * BAR).div_ceil(most) as usize;
@@ -294,7 +304,12 @@ mod tests {
             is_interrupted: true,
         };
         let figures = recorder.figures(outcome).unwrap();
-        let numbers = (figures.requests, figures.succeeded, figures.failed, figures.unfinished);
+        let numbers = (
+            figures.requests,
+            figures.succeeded,
+            figures.failed,
+            figures.unfinished,
+        );
         assert_eq!(numbers, (102, 100, 1, 1));
         assert!((figures.per_second - 50.0).abs() < 0.01);
         assert_eq!(figures.outcomes["COMPLETED"], 100);
@@ -311,7 +326,12 @@ mod tests {
         }
         let counted: u64 = figures.histogram.iter().map(|bucket| bucket.count).sum();
         assert_eq!(counted, 100);
-        assert!(figures.histogram.windows(2).all(|pair| pair[0].up_to_us < pair[1].up_to_us));
+        assert!(
+            figures
+                .histogram
+                .windows(2)
+                .all(|pair| pair[0].up_to_us < pair[1].up_to_us)
+        );
     }
 
     #[test]

@@ -68,12 +68,15 @@ impl Bench {
         let is_stream = session.options.output.stream;
         let work = Arc::new(match &self.plan.task {
             Some(_) if is_stream || !self.parts.is_empty() => {
-                return Err(Failure::usage("--task is for getting a task, with nothing to send or to stream"));
+                return Err(Failure::usage(
+                    "--task is for getting a task, with nothing to send or to stream",
+                ));
             }
             Some(id) => Work::get(id),
             None if self.parts.is_empty() => {
-                return Err(Failure::usage("there is nothing to send")
-                    .with_hint("write a text behind `a2ad bench`, or --text, --data or --file; or get a task by --task"));
+                return Err(Failure::usage("there is nothing to send").with_hint(
+                    "write a text behind `a2ad bench`, or --text, --data or --file; or get a task by --task",
+                ));
             }
             None => Work::send(self.parts.read()?, is_stream),
         });
@@ -103,7 +106,8 @@ impl Bench {
         tokio::pin!(interrupted);
         if let Some(warmup) = self.plan.warmup {
             let recorder = Arc::new(Recorder::new()?);
-            load.run(Phase::lasting(warmup), &recorder, &mut interrupted).await;
+            load.run(Phase::lasting(warmup), &recorder, &mut interrupted)
+                .await;
         }
         let phase = match self.plan.requests {
             Some(count) => Phase::of(count),

@@ -100,7 +100,12 @@ async fn follow(
 }
 
 fn state_of(task: &Task) -> String {
-    state_name(task.status.as_ref().map(|status| status.state).unwrap_or_default())
+    state_name(
+        task.status
+            .as_ref()
+            .map(|status| status.state)
+            .unwrap_or_default(),
+    )
 }
 
 fn request(parts: &[Part]) -> SendMessageRequest {

@@ -10,7 +10,8 @@ mod said;
 use std::time::Duration;
 
 use a2ad::pb::{
-    CancelTaskRequest, GetTaskRequest, Message, Part, Role, SendMessageConfiguration, SendMessageRequest, part,
+    CancelTaskRequest, GetTaskRequest, Message, Part, Role, SendMessageConfiguration, SendMessageRequest,
+    part,
 };
 use a2ad::task::{is_interrupted, is_terminal, new_id};
 use clap::Args;
@@ -44,8 +45,10 @@ pub struct Chat {
 impl Chat {
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         if session.out.format == Format::Json && !session.options.output.stream {
-            return Err(Failure::usage("a chat has many results, and -o json is for one document")
-                .with_hint("add --stream for one document a line, or send one message with `a2ad send`"));
+            return Err(
+                Failure::usage("a chat has many results, and -o json is for one document")
+                    .with_hint("add --stream for one document a line, or send one message with `a2ad send`"),
+            );
         }
         let mut lines = Lines::open(!self.texts.is_empty())?;
         let mut talk = Talk {

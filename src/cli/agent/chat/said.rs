@@ -1,7 +1,8 @@
 //! What a line of a chat means.
 
 /// The commands, in one line.
-pub const HELP: &str = "/task shows the task, /cancel cancels it, /quit ends; //TEXT sends what begins with a slash";
+pub const HELP: &str =
+    "/task shows the task, /cancel cancels it, /quit ends; //TEXT sends what begins with a slash";
 
 /// A line that somebody wrote.
 #[derive(Debug, PartialEq, Eq)]

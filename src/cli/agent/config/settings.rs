@@ -67,6 +67,10 @@ pub const SETTINGS: &[Setting] = &[
     secret("api-key", Form::Text),
     // A service parameter may carry a credential, and nobody can tell which one does.
     secret("svc-param", Form::List('\n')),
+    Setting {
+        form: Form::List(','),
+        ..text("extension", None)
+    },
     text("ca", None),
     text("cert", None),
     text("key", None),

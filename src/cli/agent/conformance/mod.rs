@@ -56,9 +56,7 @@ impl Conformance {
             match connected {
                 Ok(agent) => {
                     let limit = self.check_timeout;
-                    Probe::new(&agent, on, &self.text, limit)
-                        .run(&mut report)
-                        .await;
+                    Probe::new(&agent, on, &self.text, limit).run(&mut report).await;
                 }
                 Err(failure) => {
                     report
@@ -69,7 +67,9 @@ impl Conformance {
                 }
             }
         }
-        session.out.result(&report, |page, report| report.describe(page))?;
+        session
+            .out
+            .result(&report, |page, report| report.describe(page))?;
         match self.strict && !report.is_clean() {
             true => Err(Failure::internal(
                 "checks failed; they are listed on standard output",

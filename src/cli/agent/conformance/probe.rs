@@ -6,10 +6,10 @@ use a2ad::client::{Client, Error};
 use a2ad::error::Kind;
 use a2ad::pb::send_message_response::Payload;
 use a2ad::pb::{
-    AgentCapabilities, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetTaskPushNotificationConfigRequest,
-    GetTaskRequest, ListTaskPushNotificationConfigsRequest, ListTasksRequest, Message, Part, Role,
-    SendMessageRequest, SubscribeToTaskRequest, Task, TaskPushNotificationConfig, TaskState, part,
-    stream_response,
+    AgentCapabilities, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest,
+    GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
+    ListTasksRequest, Message, Part, Role, SendMessageRequest, SubscribeToTaskRequest, Task,
+    TaskPushNotificationConfig, TaskState, part, stream_response,
 };
 use a2ad::task::{is_settled, is_terminal, new_id};
 
@@ -50,7 +50,12 @@ impl<'a> Probe<'a> {
     pub async fn run(mut self, report: &mut Report) {
         let (limit, on) = (self.limit, self.on);
         report
-            .check(limit, on, ("SendMessage gives a task or a message", "3.1.1"), self.send())
+            .check(
+                limit,
+                on,
+                ("SendMessage gives a task or a message", "3.1.1"),
+                self.send(),
+            )
             .await;
         let probe = &self;
         macro_rules! check {
@@ -60,16 +65,56 @@ impl<'a> Probe<'a> {
         }
         check!("GetTask gives the task that was begun", "3.1.3", probe.get());
         check!("ListTasks has the task that was begun", "3.1.4", probe.list());
-        check!("SendStreamingMessage begins with the task and ends", "3.1.2", probe.stream());
-        check!("an unknown task can't be got: TaskNotFoundError", "3.3.2", probe.get_unknown());
-        check!("an unknown task can't be canceled: TaskNotFoundError", "3.3.2", probe.cancel_unknown());
-        check!("an unknown task can't be subscribed to: TaskNotFoundError", "3.3.2", probe.subscribe_unknown());
-        check!("an unknown task can't be continued: TaskNotFoundError", "3.4.3", probe.send_unknown());
-        check!("a task that has ended can't be canceled: TaskNotCancelableError", "3.1.5", probe.cancel_ended());
-        check!("a task that has ended can't be continued: UnsupportedOperationError", "3.1.1", probe.send_ended());
-        check!("a task that has ended can't be subscribed to: UnsupportedOperationError", "3.1.6", probe.subscribe_ended());
-        check!("a message without parts is refused", "3.3.2", probe.send_nothing());
-        check!("a push configuration is created, shown, listed and deleted", "3.1.7", probe.push());
+        check!(
+            "SendStreamingMessage begins with the task and ends",
+            "3.1.2",
+            probe.stream()
+        );
+        check!(
+            "an unknown task can't be got: TaskNotFoundError",
+            "3.3.2",
+            probe.get_unknown()
+        );
+        check!(
+            "an unknown task can't be canceled: TaskNotFoundError",
+            "3.3.2",
+            probe.cancel_unknown()
+        );
+        check!(
+            "an unknown task can't be subscribed to: TaskNotFoundError",
+            "3.3.2",
+            probe.subscribe_unknown()
+        );
+        check!(
+            "an unknown task can't be continued: TaskNotFoundError",
+            "3.4.3",
+            probe.send_unknown()
+        );
+        check!(
+            "a task that has ended can't be canceled: TaskNotCancelableError",
+            "3.1.5",
+            probe.cancel_ended()
+        );
+        check!(
+            "a task that has ended can't be continued: UnsupportedOperationError",
+            "3.1.1",
+            probe.send_ended()
+        );
+        check!(
+            "a task that has ended can't be subscribed to: UnsupportedOperationError",
+            "3.1.6",
+            probe.subscribe_ended()
+        );
+        check!(
+            "a message without parts is refused",
+            "3.3.2",
+            probe.send_nothing()
+        );
+        check!(
+            "a push configuration is created, shown, listed and deleted",
+            "3.1.7",
+            probe.push()
+        );
         check!("the extended card is shown", "3.1.11", probe.extended());
     }
 
@@ -84,9 +129,12 @@ impl<'a> Probe<'a> {
                 }
                 let state = state_of(&task);
                 self.task = Some(task);
-                is_settled(state)
-                    .then_some(())
-                    .ok_or_else(|| fail(format!("it came back with {}, without waiting", state.as_str_name())))
+                is_settled(state).then_some(()).ok_or_else(|| {
+                    fail(format!(
+                        "it came back with {}, without waiting",
+                        state.as_str_name()
+                    ))
+                })
             }
             Some(Payload::Message(message)) if message.role() == Role::Agent => Ok(()),
             Some(Payload::Message(_)) => Err(fail("the message is not the agent's")),

@@ -17,7 +17,7 @@ pub struct Get {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     history: Option<i32>,
     /// Wait until it has ended or needs somebody
-    #[arg(long, visible_alias = "watch", action = ArgAction::SetTrue)]
+    #[arg(long, visible_alias = "watch", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", action = ArgAction::Set, value_name = "true|false")]
     wait: bool,
 }
 

@@ -1,6 +1,7 @@
 //! `a2ad task push-config`.
 
 use a2ad::config::{MASK, Secret};
+use a2ad::error::Kind;
 use a2ad::pb::{
     AuthenticationInfo, DeleteTaskPushNotificationConfigRequest, GetTaskPushNotificationConfigRequest,
     ListTaskPushNotificationConfigsRequest, ListTaskPushNotificationConfigsResponse,
@@ -11,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::One;
 use super::listen::Listen;
 use crate::cli::agent::connect::Agent;
-use crate::cli::agent::failure::Failure;
+use crate::cli::agent::failure::{Code, Failure};
 use crate::cli::agent::follow::Follower;
 use crate::cli::agent::options::{Options, secret};
 use crate::cli::agent::page::Page;
@@ -81,6 +82,14 @@ impl PushConfig {
             return command.run(session).await;
         }
         let agent = session.connect().await?;
+        let capabilities = agent.card.capabilities.as_ref();
+        if !capabilities.is_some_and(|can| can.push_notifications()) {
+            let code = Code::Protocol(Kind::PushNotificationNotSupported);
+            return Err(Failure::new(
+                code,
+                "the agent's card says that it sends no push notifications",
+            ));
+        }
         match self {
             Self::Listen(_) => Ok(()),
             Self::Create(command) => command.run(session, &agent).await,

@@ -80,7 +80,11 @@ fn the_registry_is_complete() {
     ids.dedup();
     assert_eq!(ids.len(), 66);
     for (tier, total) in [(1, 39), (2, 15), (3, 12)] {
-        assert_eq!(REQUIREMENTS.iter().filter(|one| one.tier == tier).count(), total, "tier {tier}");
+        assert_eq!(
+            REQUIREMENTS.iter().filter(|one| one.tier == tier).count(),
+            total,
+            "tier {tier}"
+        );
     }
     let mut areas: Vec<&str> = ids.iter().map(|id| area(id)).collect();
     areas.dedup();
@@ -112,6 +116,10 @@ fn a_report_with_a_failure_claims_no_more_than_what_passed() {
     ] {
         let text = failing(id);
         assert!(text.contains(&format!("tier_claimed: {tier}\n")), "{id}");
-        assert_eq!(text.contains("status: fail\n    note: \"not so\""), !id.is_empty(), "{id}");
+        assert_eq!(
+            text.contains("status: fail\n    note: \"not so\""),
+            !id.is_empty(),
+            "{id}"
+        );
     }
 }

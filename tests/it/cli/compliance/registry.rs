@@ -17,8 +17,20 @@ pub struct Requirement {
     pub check: Check,
 }
 
-const fn row(id: &'static str, tier: u8, spec: &'static str, line: &'static str, check: Check) -> Requirement {
-    Requirement { id, tier, spec, line, check }
+const fn row(
+    id: &'static str,
+    tier: u8,
+    spec: &'static str,
+    line: &'static str,
+    check: Check,
+) -> Requirement {
+    Requirement {
+        id,
+        tier,
+        spec,
+        line,
+        check,
+    }
 }
 
 /// All 66. One row a line, to be compared with the specification's tables.
@@ -117,20 +129,38 @@ pub const DEFAULTS: [(&str, &str, Check); 6] = [
 /// The codes of appendix D, with a run that ends with each.
 pub const CODES: [(&str, Check); 8] = [
     ("A2ACLI_ERR_USAGE", |world| {
-        world.user().fails(&["send", "--transport", "pigeon"], "A2ACLI_ERR_USAGE", 2).map(drop)
+        world
+            .user()
+            .fails(&["send", "--transport", "pigeon"], "A2ACLI_ERR_USAGE", 2)
+            .map(drop)
     }),
     ("A2ACLI_ERR_CARD_NOT_FOUND", |world| {
         let url = format!("{}/nobody", world.server.url());
-        world.user().fails(&["card", "get", "-a", &url], "A2ACLI_ERR_CARD_NOT_FOUND", 3).map(drop)
+        world
+            .user()
+            .fails(&["card", "get", "-a", &url], "A2ACLI_ERR_CARD_NOT_FOUND", 3)
+            .map(drop)
     }),
     ("A2ACLI_ERR_CARD_INVALID", |world| cards::broken(world).map(drop)),
     ("A2ACLI_ERR_UNREACHABLE", |world| {
-        world.user().fails(&["card", "get", "-a", "127.0.0.1:1"], "A2ACLI_ERR_UNREACHABLE", 3).map(drop)
+        world
+            .user()
+            .fails(&["card", "get", "-a", "127.0.0.1:1"], "A2ACLI_ERR_UNREACHABLE", 3)
+            .map(drop)
     }),
-    ("A2ACLI_ERR_CREDENTIALS_MISSING", |world| auth::missing(world).map(drop)),
+    ("A2ACLI_ERR_CREDENTIALS_MISSING", |world| {
+        auth::missing(world).map(drop)
+    }),
     ("A2ACLI_ERR_AUTH_FAILED", |world| auth::rejected(world).map(drop)),
     ("A2ACLI_ERR_TIMEOUT", |world| {
-        let send = ["send", "-a", &world.agent("bench"), "hold:600", "--timeout", "300ms"];
+        let send = [
+            "send",
+            "-a",
+            &world.agent("bench"),
+            "hold:600",
+            "--timeout",
+            "300ms",
+        ];
         world.user().fails(&send, "A2ACLI_ERR_TIMEOUT", 5).map(drop)
     }),
     ("A2ACLI_ERR_INTERNAL", |world| output::internal(world).map(drop)),

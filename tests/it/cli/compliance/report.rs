@@ -37,7 +37,9 @@ impl Results {
     /// How many of a tier passed.
     fn passed(&self, tier: u8) -> usize {
         let pairs = REQUIREMENTS.iter().zip(&self.requirements);
-        pairs.filter(|(one, result)| one.tier == tier && result.is_ok()).count()
+        pairs
+            .filter(|(one, result)| one.tier == tier && result.is_ok())
+            .count()
     }
 
     /// Whether a tier and all below it are satisfied. What is missing does not count as passed.
@@ -91,11 +93,20 @@ pub fn yaml(results: &Results) -> String {
     text.push_str("\ndefault_001_breakdown:\n");
     for ((key, ..), result) in DEFAULTS.iter().zip(&results.defaults) {
         let word = yes(result);
-        let _ = writeln!(text, "  {key}: {{shipped: {word}, overridable: {word}, note: {}}}", note(result));
+        let _ = writeln!(
+            text,
+            "  {key}: {{shipped: {word}, overridable: {word}, note: {}}}",
+            note(result)
+        );
     }
     text.push_str("\nerror_codes:\n");
     for ((code, _), result) in CODES.iter().zip(&results.codes) {
-        let _ = writeln!(text, "  {code}: {{emitted: {}, note: {}}}", yes(result), note(result));
+        let _ = writeln!(
+            text,
+            "  {code}: {{emitted: {}, note: {}}}",
+            yes(result),
+            note(result)
+        );
     }
     let _ = write!(
         text,
@@ -120,17 +131,33 @@ pub fn markdown(results: &Results) -> String {
     for (tier, name, total) in TIERS {
         let passed = results.passed(tier);
         let satisfied = if results.is_satisfied(tier) { "yes" } else { "no" };
-        let _ = writeln!(text, "| {tier}, {name} | {total} | {passed} | {} | {satisfied} |", total - passed);
+        let _ = writeln!(
+            text,
+            "| {tier}, {name} | {total} | {passed} | {} | {satisfied} |",
+            total - passed
+        );
     }
     for (tier, name, _) in TIERS {
-        let _ = write!(text, "\n## Tier {tier}: {name}\n\n| ID | Requirement | Sections | Status |\n| --- | --- | --- | --- |\n");
+        let _ = write!(
+            text,
+            "\n## Tier {tier}: {name}\n\n| ID | Requirement | Sections | Status |\n| --- | --- | --- | --- |\n"
+        );
         for (one, result) in REQUIREMENTS.iter().zip(&results.requirements) {
             if one.tier == tier {
-                let _ = writeln!(text, "| `{}` | {} | {} | {} |", one.id, one.line, one.spec, mark(result));
+                let _ = writeln!(
+                    text,
+                    "| `{}` | {} | {} | {} |",
+                    one.id,
+                    one.line,
+                    one.spec,
+                    mark(result)
+                );
             }
         }
     }
-    text.push_str("\n## Defaults (`A2ACLI_DEFAULT_001`)\n\n| Default | Shipped | Overridable |\n| --- | --- | --- |\n");
+    text.push_str(
+        "\n## Defaults (`A2ACLI_DEFAULT_001`)\n\n| Default | Shipped | Overridable |\n| --- | --- | --- |\n",
+    );
     for ((_, name, _), result) in DEFAULTS.iter().zip(&results.defaults) {
         let _ = writeln!(text, "| {name} | {0} | {0} |", yes(result));
     }
@@ -138,7 +165,10 @@ pub fn markdown(results: &Results) -> String {
     for ((code, _), result) in CODES.iter().zip(&results.codes) {
         let _ = writeln!(text, "| `{code}` | {} |", yes(result));
     }
-    let _ = write!(text, "\n## Attestation\n\nReported by the tests of a2ad on {DATE}.\n");
+    let _ = write!(
+        text,
+        "\n## Attestation\n\nReported by the tests of a2ad on {DATE}.\n"
+    );
     text
 }
 
@@ -175,5 +205,8 @@ pub fn compare(file: &str, text: &str) {
         return;
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == text, "{file} is not what the checks say now; A2AD_BLESS=1 writes it anew");
+    assert!(
+        committed == text,
+        "{file} is not what the checks say now; A2AD_BLESS=1 writes it anew"
+    );
 }

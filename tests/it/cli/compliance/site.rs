@@ -35,7 +35,9 @@ impl Asked {
     /// A field of a form.
     pub fn form(&self, name: &str) -> Option<String> {
         let mut fields = url::form_urlencoded::parse(self.body.as_bytes());
-        fields.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+        fields
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.into_owned())
     }
 }
 
@@ -183,7 +185,9 @@ fn exchange(
                 stream,
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
             )?;
-            events.iter().try_for_each(|event| write!(stream, "data: {event}\n\n"))
+            events
+                .iter()
+                .try_for_each(|event| write!(stream, "data: {event}\n\n"))
         }
         Reply::Silence => {
             std::thread::sleep(Duration::from_secs(600));

@@ -67,7 +67,10 @@ impl Hands<'_> {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let made = self.user.command(arguments);
         let mut command = Command::new(&self.world.program);
-        command.args(made.get_args()).env_clear().current_dir(self.user.work());
+        command
+            .args(made.get_args())
+            .env_clear()
+            .current_dir(self.user.work());
         // A program that stands in needs others.
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for (name, value) in made.get_envs() {
@@ -101,7 +104,13 @@ impl Hands<'_> {
     /// A run that has to succeed.
     pub fn good(&self, arguments: &[&str]) -> Result<Run, String> {
         let run = self.run(arguments);
-        ensure!(run.code == 0, "{arguments:?} ended with {}: {}{}", run.code, run.out, run.err);
+        ensure!(
+            run.code == 0,
+            "{arguments:?} ended with {}: {}{}",
+            run.code,
+            run.out,
+            run.err
+        );
         Ok(run)
     }
 
@@ -120,7 +129,10 @@ impl Hands<'_> {
             "{arguments:?} ended with {} and {error}; expected {exit} and {code}",
             run.code
         );
-        ensure!(error["message"].is_string(), "{arguments:?}: no message in {error}");
+        ensure!(
+            error["message"].is_string(),
+            "{arguments:?}: no message in {error}"
+        );
         Ok(error)
     }
 }
@@ -159,7 +171,11 @@ pub fn field<'a>(text: &'a str, label: &str) -> Result<&'a str, String> {
 
 /// The three fields that every answer about a task has.
 pub fn identified(text: &str) -> Result<(&str, &str, &str), String> {
-    Ok((field(text, "Task")?, field(text, "Context")?, field(text, "State")?))
+    Ok((
+        field(text, "Task")?,
+        field(text, "Context")?,
+        field(text, "State")?,
+    ))
 }
 
 /// The content of the first block.

@@ -112,9 +112,7 @@ impl Listen {
         if let Some(token) = &self.webhook_token {
             builder = builder.token(token.clone());
         }
-        builder
-            .build()
-            .map_err(|error| Failure::usage(error.to_string()))
+        builder.build().map_err(|error| Failure::usage(error.to_string()))
     }
 
     async fn keys(&self, from: &str) -> Result<SenderKeys, Failure> {
@@ -187,7 +185,10 @@ impl Listen {
         shown.see(&notification.event);
         session.out.result(&notification.event, |page, event| {
             if session.out.is_verbose {
-                page.field_if("Delivery", notification.delivery_id.as_deref().unwrap_or_default());
+                page.field_if(
+                    "Delivery",
+                    notification.delivery_id.as_deref().unwrap_or_default(),
+                );
                 page.field_if("Signed by", notification.signed_by.as_deref().unwrap_or_default());
             }
             render::event(page, event, &shown, None, false, session.out.is_verbose);

@@ -19,7 +19,9 @@ fn asking(schemes: Value) -> Site {
         .map(|(name, _)| json!({"schemes": {name: {"list": []}}}))
         .collect();
     let more = json!({"securitySchemes": schemes, "securityRequirements": required});
-    Site::agent(more, |_, _| Reply::Json(200, json!({"task": task("t-1", "COMPLETED")})))
+    Site::agent(more, |_, _| {
+        Reply::Json(200, json!({"task": task("t-1", "COMPLETED")}))
+    })
 }
 
 fn bearer() -> Value {
@@ -39,26 +41,59 @@ pub fn attached(world: &World) -> Checked {
         asked.and_then(|asked| asked.header(name).map(str::to_owned))
     };
     let mut hands = world.user();
-    hands.fails(&["send", "-a", &url, "hello"], "A2ACLI_ERR_CREDENTIALS_MISSING", 4)?;
+    hands.fails(
+        &["send", "-a", &url, "hello"],
+        "A2ACLI_ERR_CREDENTIALS_MISSING",
+        4,
+    )?;
     hands.good(&["send", "-a", &url, "--bearer", TOKEN, "hello"])?;
     let expected = Some(format!("Bearer {TOKEN}"));
     ensure!(shown(&site, "authorization") == expected, "{:?}", site.all());
-    hands.user.environment.push(("A2ACLI_BEARER".into(), TOKEN.into()));
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_BEARER".into(), TOKEN.into()));
     hands.good(&["send", "-a", &url, "hello"])?;
-    ensure!(shown(&site, "authorization") == expected, "not from the environment");
+    ensure!(
+        shown(&site, "authorization") == expected,
+        "not from the environment"
+    );
     let site = asking(api_key("header", "x-api-key"));
     hands.user.environment = vec![("A2ACLI_API_KEY".into(), KEY.into())];
-    hands.good(&["send", "-a", &site.url(), "--svc-param", &format!("x-more:{PARAMETER}"), "hello"])?;
-    ensure!(shown(&site, "x-api-key").as_deref() == Some(KEY), "{:?}", site.all());
-    ensure!(shown(&site, "x-more").as_deref() == Some(PARAMETER), "{:?}", site.all());
+    hands.good(&[
+        "send",
+        "-a",
+        &site.url(),
+        "--svc-param",
+        &format!("x-more:{PARAMETER}"),
+        "hello",
+    ])?;
+    ensure!(
+        shown(&site, "x-api-key").as_deref() == Some(KEY),
+        "{:?}",
+        site.all()
+    );
+    ensure!(
+        shown(&site, "x-more").as_deref() == Some(PARAMETER),
+        "{:?}",
+        site.all()
+    );
     let site = asking(api_key("query", "key"));
     hands.good(&["send", "-a", &site.url(), "hello"])?;
     let asked = site.asked("/message:send").pop().map(|asked| asked.target);
-    ensure!(asked.as_deref().is_some_and(|target| target.contains(&format!("key={KEY}"))), "{asked:?}");
+    ensure!(
+        asked
+            .as_deref()
+            .is_some_and(|target| target.contains(&format!("key={KEY}"))),
+        "{asked:?}"
+    );
     let help = hands.good(&["send", "--help"])?.out;
     let line = help.split("--svc-param").nth(1).unwrap_or_default();
     let about = line.lines().take(3).collect::<String>().to_lowercase();
-    ensure!(!about.contains("credential") && !about.contains("auth"), "{about}");
+    ensure!(
+        !about.contains("credential") && !about.contains("auth"),
+        "{about}"
+    );
     Ok(())
 }
 
@@ -69,11 +104,20 @@ pub fn environment(world: &World) -> Checked {
     for word in ["A2ACLI_BEARER", "A2ACLI_API_KEY"] {
         ensure!(help.contains(word), "{word} is not in the help");
     }
-    ensure!(help.contains("other users see") || help.contains("seen by others"), "{help}");
+    ensure!(
+        help.contains("other users see") || help.contains("seen by others"),
+        "{help}"
+    );
     let whole = hands.good(&["help", "send"])?.out;
-    ensure!(whole.contains("history"), "nothing of the shell's history: {whole}");
+    ensure!(
+        whole.contains("history"),
+        "nothing of the shell's history: {whole}"
+    );
     let site = asking(bearer());
-    hands.user.environment.push(("A2ACLI_BEARER".into(), "lower".into()));
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_BEARER".into(), "lower".into()));
     hands.good(&["send", "-a", &site.url(), "--bearer", "higher", "hello"])?;
     let asked = site.asked("/message:send").pop();
     let shown = asked.as_ref().and_then(|asked| asked.header("authorization"));
@@ -112,12 +156,25 @@ pub fn insecure(world: &World) -> Checked {
         std::fs::read(hands.user.work().join("certs/client.pem")).unwrap(),
     )
     .unwrap();
-    hands.user.environment.push(("A2ACLI_BEARER".into(), TOKEN.into()));
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_BEARER".into(), TOKEN.into()));
     let checked = hands.run(&[&["send", "-a", &agent, "hello"][..], &["-o", "json"]].concat());
-    ensure!(checked.code == 3, "an unknown authority is taken: {}{}", checked.out, checked.err);
+    ensure!(
+        checked.code == 3,
+        "an unknown authority is taken: {}{}",
+        checked.out,
+        checked.err
+    );
     ensure!(!checked.err.contains("insecure"), "{}", checked.err);
     let run = hands.run(
-        &[&["send", "-a", &agent, "--insecure", "--ca", "certs/ca.pem"][..], &CERTIFICATE, &["hello"]].concat(),
+        &[
+            &["send", "-a", &agent, "--insecure", "--ca", "certs/ca.pem"][..],
+            &CERTIFICATE,
+            &["hello"],
+        ]
+        .concat(),
     );
     ensure!(run.code == 0, "{}{}", run.out, run.err);
     let warnings = run.err.lines().filter(|line| line.starts_with("warning")).count();
@@ -138,15 +195,33 @@ pub fn redacted(world: &World) -> Checked {
             _ => asking(api_key("query", "key")),
         };
         let url = site.url();
-        for more in [&["--debug"][..], &["--debug", "--verbose"], &["--debug", "--stream", "-o", "json"]] {
+        for more in [
+            &["--debug"][..],
+            &["--debug", "--verbose"],
+            &["--debug", "--stream", "-o", "json"],
+        ] {
             let send = ["send", "-a", &url, "--svc-param", &parameter, "hello"];
             let run = hands.run(&[&send[..], more].concat());
-            ensure!(run.err.contains("message:send"), "nothing of the wire: {}", run.err);
+            ensure!(
+                run.err.contains("message:send"),
+                "nothing of the wire: {}",
+                run.err
+            );
             runs.push(run);
         }
         ensure!(!site.asked("/message:send").is_empty(), "nothing was sent");
         for transport in TRANSPORTS {
-            let send = ["send", "-a", &agent, "--svc-param", &parameter, "--transport", transport, "--debug", "hi"];
+            let send = [
+                "send",
+                "-a",
+                &agent,
+                "--svc-param",
+                &parameter,
+                "--transport",
+                transport,
+                "--debug",
+                "hi",
+            ];
             runs.push(hands.good(&send)?);
         }
         runs.push(hands.good(&["config", "show", "-o", "json"])?);
@@ -154,7 +229,12 @@ pub fn redacted(world: &World) -> Checked {
     }
     for run in runs {
         for secret in [TOKEN, KEY, PARAMETER] {
-            ensure!(!run.out.contains(secret) && !run.err.contains(secret), "{secret} in {}{}", run.out, run.err);
+            ensure!(
+                !run.out.contains(secret) && !run.err.contains(secret),
+                "{secret} in {}{}",
+                run.out,
+                run.err
+            );
         }
     }
     Ok(())
@@ -164,11 +244,7 @@ pub fn redacted(world: &World) -> Checked {
 pub fn not_for_cards(world: &World) -> Checked {
     let mut hands = world.user();
     hands.user.environment.push(("A2ACLI_API_KEY".into(), KEY.into()));
-    let schemes = [
-        json!({}),
-        bearer(),
-        api_key("header", "x-other-key"),
-    ];
+    let schemes = [json!({}), bearer(), api_key("header", "x-other-key")];
     for scheme in schemes {
         let site = Site::agent(
             json!({"capabilities": {"extendedAgentCard": true}, "securitySchemes": scheme}),
@@ -177,7 +253,11 @@ pub fn not_for_cards(world: &World) -> Checked {
         let run = hands.run(&["card", "get", "-a", &site.url(), "--extended", "-o", "json"]);
         for asked in site.all() {
             let whole = format!("{asked:?}");
-            ensure!(!whole.contains(KEY), "{scheme}: it was shown: {whole} {}", run.out);
+            ensure!(
+                !whole.contains(KEY),
+                "{scheme}: it was shown: {whole} {}",
+                run.out
+            );
         }
     }
     Ok(())
@@ -188,12 +268,29 @@ pub fn certificates(world: &World) -> Checked {
     let server = tls(&hands)?;
     let agent = format!("https://localhost:{}", server.addr.port());
     for transport in TRANSPORTS {
-        let send = ["send", "-a", &agent, "--transport", transport, "--ca", "certs/ca.pem"];
+        let send = [
+            "send",
+            "-a",
+            &agent,
+            "--transport",
+            transport,
+            "--ca",
+            "certs/ca.pem",
+        ];
         let known = hands.run(&[&send[..], &CERTIFICATE, &["hello"]].concat());
         ensure!(known.code == 0, "{transport}: {}{}", known.out, known.err);
         hands.fails(&[&send[..], &["hello"]].concat(), "A2ACLI_ERR_UNREACHABLE", 3)?;
     }
-    let half = ["send", "-a", &agent, "--ca", "certs/ca.pem", "--cert", "certs/client.pem", "hello"];
+    let half = [
+        "send",
+        "-a",
+        &agent,
+        "--ca",
+        "certs/ca.pem",
+        "--cert",
+        "certs/client.pem",
+        "hello",
+    ];
     hands.fails(&half, "A2ACLI_ERR_USAGE", 2)?;
     Ok(())
 }
@@ -203,16 +300,27 @@ pub fn rejected(world: &World) -> Result<Value, String> {
     let hands = world.user();
     let site = Site::agent(
         json!({"securitySchemes": bearer(), "securityRequirements": [{"schemes": {"b": {"list": []}}}]}),
-        |_, _| Reply::Json(401, json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "who?"}})),
+        |_, _| {
+            Reply::Json(
+                401,
+                json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "who?"}}),
+            )
+        },
     );
-    hands.fails(&["send", "-a", &site.url(), "--bearer", "wrong", "hello"], "A2ACLI_ERR_AUTH_FAILED", 4)
+    hands.fails(
+        &["send", "-a", &site.url(), "--bearer", "wrong", "hello"],
+        "A2ACLI_ERR_AUTH_FAILED",
+        4,
+    )
 }
 
 /// No credential where one is asked for.
 pub fn missing(world: &World) -> Result<Value, String> {
     let site = asking(bearer());
-    let error = world
-        .user()
-        .fails(&["send", "-a", &site.url(), "hello"], "A2ACLI_ERR_CREDENTIALS_MISSING", 4)?;
+    let error = world.user().fails(
+        &["send", "-a", &site.url(), "hello"],
+        "A2ACLI_ERR_CREDENTIALS_MISSING",
+        4,
+    )?;
     Ok(error)
 }

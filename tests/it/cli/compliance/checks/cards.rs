@@ -66,13 +66,22 @@ pub fn extended(world: &World) -> Checked {
         }),
         |asked, base| match asked.header("authorization") {
             Some("Bearer t-1") => Reply::Json(200, card(base, &json!({"name": "Extended"}))),
-            _ => Reply::Json(401, json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "no"}})),
+            _ => Reply::Json(
+                401,
+                json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "no"}}),
+            ),
         },
     );
     let get = ["card", "get", "-a", &site.url(), "--extended"];
     hands.fails(&get, "A2ACLI_ERR_CREDENTIALS_MISSING", 4)?;
-    ensure!(site.asked("/extendedAgentCard").is_empty(), "it was asked for without a credential");
-    hands.user.environment.push(("A2ACLI_BEARER".into(), "t-1".into()));
+    ensure!(
+        site.asked("/extendedAgentCard").is_empty(),
+        "it was asked for without a credential"
+    );
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_BEARER".into(), "t-1".into()));
     let shown = hands.json(&get)?;
     ensure!(shown["name"] == "Extended", "{shown}");
     let public = site.asked("/.well-known/agent-card.json");
@@ -82,8 +91,15 @@ pub fn extended(world: &World) -> Checked {
     );
     let none = Site::agent(json!({}), |_, _| Reply::Json(200, json!({})));
     let refused = hands.run(&["card", "get", "-a", &none.url(), "--extended"]);
-    ensure!(refused.code == 1, "a card that declares no extended one: {}", refused.out);
-    ensure!(none.asked("/extendedAgentCard").is_empty(), "it was asked for all the same");
+    ensure!(
+        refused.code == 1,
+        "a card that declares no extended one: {}",
+        refused.out
+    );
+    ensure!(
+        none.asked("/extendedAgentCard").is_empty(),
+        "it was asked for all the same"
+    );
     Ok(())
 }
 
@@ -98,7 +114,11 @@ pub fn signature(world: &World) -> Checked {
     let mut forged = signed.clone();
     forged.name = "Somebody else".into();
     let write = |name: &str, bytes: Vec<u8>| std::fs::write(hands.user.work().join(name), bytes).unwrap();
-    for (name, card) in [("plain.json", &unsigned), ("signed.json", &signed), ("forged.json", &forged)] {
+    for (name, card) in [
+        ("plain.json", &unsigned),
+        ("signed.json", &signed),
+        ("forged.json", &forged),
+    ] {
         write(name, a2ad::pb::json::to_vec(card).unwrap());
     }
     write("keys.json", jwk_set([&key]).into_bytes());
@@ -134,7 +154,11 @@ pub fn catalog(world: &World) -> Checked {
     for (entry, name) in [("first", "Echo"), ("second", "Conformance")] {
         let reference = format!("./catalog.json#{entry}");
         let card = hands.json(&["card", "get", "-a", &reference])?;
-        ensure!(card["name"].as_str().is_some_and(|found| found.contains(name)), "{entry}: {}", card["name"]);
+        ensure!(
+            card["name"].as_str().is_some_and(|found| found.contains(name)),
+            "{entry}: {}",
+            card["name"]
+        );
         hands.good(&["send", "-a", &reference, "hello"])?;
     }
     let missing = hands.run(&["card", "get", "-a", "./catalog.json#third", "-o", "json"]);
@@ -152,8 +176,18 @@ pub fn capabilities(world: &World) -> Checked {
     });
     let url = site.url();
     hands.good(&["send", "-a", &url, "--stream", "hello"])?;
-    let push = ["task", "push-config", "create", "-a", &url, "t-1", "--url", "https://example.com/"];
-    hands.fails(&push, "PushNotificationNotSupportedError", 1)
+    let push = [
+        "task",
+        "push-config",
+        "create",
+        "-a",
+        &url,
+        "t-1",
+        "--url",
+        "https://example.com/",
+    ];
+    hands
+        .fails(&push, "PushNotificationNotSupportedError", 1)
         .or_else(|_| hands.fails(&push, "UnsupportedOperationError", 1))?;
     let card = hands.run(&["card", "get", "-a", &url, "--extended"]);
     ensure!(card.code == 1, "{}", card.out);

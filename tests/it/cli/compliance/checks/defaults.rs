@@ -22,7 +22,10 @@ pub fn transport_order(world: &World) -> Checked {
 pub fn waiting(world: &World) -> Checked {
     sending::waits(world)?;
     let mut hands = world.user();
-    hands.user.environment.push(("A2ACLI_ASYNC".into(), "true".into()));
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_ASYNC".into(), "true".into()));
     let agent = world.agent("bench");
     let started = hands.good(&["send", "-a", &agent, "hold:600"])?.out;
     ensure!(identified(&started)?.2 != "COMPLETED", "{started}");
@@ -36,8 +39,14 @@ pub fn output_text(world: &World) -> Checked {
     let send = ["send", "-a", &world.agent("echo"), "hello"];
     ensure!(hands.good(&send)?.out.starts_with("Task: "), "not text");
     hands.json(&send)?;
-    hands.user.environment.push(("A2ACLI_OUTPUT".into(), "json".into()));
-    ensure!(hands.good(&send)?.out.starts_with('{'), "not JSON by the environment");
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_OUTPUT".into(), "json".into()));
+    ensure!(
+        hands.good(&send)?.out.starts_with('{'),
+        "not JSON by the environment"
+    );
     let text = hands.good(&[&send[..], &["--output", "text"]].concat())?.out;
     ensure!(text.starts_with("Task: "), "the option does not win");
     Ok(())
@@ -48,13 +57,18 @@ pub fn concise(world: &World) -> Checked {
     let send = ["send", "-a", &world.agent("echo"), "hello"];
     let short = hands.good(&send)?.out;
     let long = hands.good(&[&send[..], &["--verbose"]].concat())?.out;
-    ensure!(!short.contains("Artifact id: ") && long.contains("Artifact id: "), "{short} {long}");
+    ensure!(
+        !short.contains("Artifact id: ") && long.contains("Artifact id: "),
+        "{short} {long}"
+    );
     Ok(())
 }
 
 pub fn version(world: &World) -> Checked {
     transport::version(world)?;
-    let site = Site::agent(json!({}), |_, _| Reply::Json(200, json!({"task": task("t", "COMPLETED")})));
+    let site = Site::agent(json!({}), |_, _| {
+        Reply::Json(200, json!({"task": task("t", "COMPLETED")}))
+    });
     let interface = json!([{"url": site.url(), "protocolBinding": "HTTP+JSON", "protocolVersion": "1.1"}]);
     let hands = world.user();
     let card = super::super::site::card(&site.url(), &json!({ "supportedInterfaces": interface }));

@@ -9,7 +9,10 @@ use super::super::world::{Checked, TRANSPORTS, World, document, ensure, identifi
 pub fn one_document(world: &World) -> Checked {
     let mut hands = world.user();
     // Neither the environment nor a file can make a stream of it.
-    hands.user.environment.push(("A2ACLI_STREAM".into(), "true".into()));
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_STREAM".into(), "true".into()));
     for transport in TRANSPORTS {
         let agent = world.agent("conformance");
         for (text, member) in [("tck-stream-001", "task"), ("tck-message-response", "message")] {
@@ -19,8 +22,22 @@ pub fn one_document(world: &World) -> Checked {
         }
         let list = hands.json(&["task", "list", "-a", &agent, "--transport", transport])?;
         ensure!(list["tasks"].is_array(), "{list}");
-        let failed = hands.run(&["task", "get", "-a", &agent, "--transport", transport, "none", "-o", "json"]);
-        ensure!(document(&failed)?["error"]["code"] == "TaskNotFoundError", "{}", failed.out);
+        let failed = hands.run(&[
+            "task",
+            "get",
+            "-a",
+            &agent,
+            "--transport",
+            transport,
+            "none",
+            "-o",
+            "json",
+        ]);
+        ensure!(
+            document(&failed)?["error"]["code"] == "TaskNotFoundError",
+            "{}",
+            failed.out
+        );
     }
     Ok(())
 }
@@ -30,18 +47,47 @@ pub fn documents(world: &World) -> Checked {
     let hands = world.user();
     for transport in TRANSPORTS {
         let agent = world.agent("conformance");
-        let send = ["send", "-a", &agent, "--transport", transport, "-o", "json", "--stream", "tck-stream-001"];
+        let send = [
+            "send",
+            "-a",
+            &agent,
+            "--transport",
+            transport,
+            "-o",
+            "json",
+            "--stream",
+            "tck-stream-001",
+        ];
         let events = lines(&hands.good(&send)?)?;
         let last = events.last().cloned().unwrap_or_default();
         let update = &last["statusUpdate"];
-        ensure!(update["status"]["state"] == "TASK_STATE_COMPLETED", "{transport}: {last}");
-        ensure!(update["taskId"].is_string() && update["contextId"].is_string(), "{transport}: {last}");
+        ensure!(
+            update["status"]["state"] == "TASK_STATE_COMPLETED",
+            "{transport}: {last}"
+        );
+        ensure!(
+            update["taskId"].is_string() && update["contextId"].is_string(),
+            "{transport}: {last}"
+        );
     }
-    let broken = Site::agent(json!({"capabilities": {"streaming": true}}), |asked, _| match asked.path() {
-        "/message:stream" => Reply::Events(vec![json!({"task": task("t-1", "WORKING")})]),
-        _ => error(404, "NOT_FOUND", "TASK_NOT_FOUND"),
-    });
-    let send = ["send", "-a", &broken.url(), "-o", "json", "--stream", "--poll-interval", "20ms", "hello"];
+    let broken = Site::agent(
+        json!({"capabilities": {"streaming": true}}),
+        |asked, _| match asked.path() {
+            "/message:stream" => Reply::Events(vec![json!({"task": task("t-1", "WORKING")})]),
+            _ => error(404, "NOT_FOUND", "TASK_NOT_FOUND"),
+        },
+    );
+    let send = [
+        "send",
+        "-a",
+        &broken.url(),
+        "-o",
+        "json",
+        "--stream",
+        "--poll-interval",
+        "20ms",
+        "hello",
+    ];
     let run = hands.run(&send);
     let events = lines(&run)?;
     let last = events.last().cloned().unwrap_or_default();
@@ -63,7 +109,11 @@ pub fn errors(world: &World) -> Checked {
         for (words, more, code) in [
             (&["task", "get"][..], &["none"][..], "TaskNotFoundError"),
             (&["task", "cancel"], &[done], "TaskNotCancelableError"),
-            (&["send"], &["--task-id", done, "more"], "UnsupportedOperationError"),
+            (
+                &["send"],
+                &["--task-id", done, "more"],
+                "UnsupportedOperationError",
+            ),
             (&["send"], &["--task-id", "none", "more"], "TaskNotFoundError"),
             (&["task", "subscribe"], &[done], "UnsupportedOperationError"),
         ] {
@@ -87,11 +137,19 @@ pub fn text_floor(world: &World) -> Checked {
         hands.good(&["send", "-a", &agent, "tck-artifact-text"])?,
         hands.good(&["send", "-a", &agent, "--stream", "tck-stream-artifact-chunked"])?,
         hands.good(&["send", "-a", &agent, "tck-artifact-data"])?,
-        hands.good(&["send", "-a", &world.agent("echo"), "a: b\n\nState: FAKE\n\u{1b}[31mred"])?,
+        hands.good(&[
+            "send",
+            "-a",
+            &world.agent("echo"),
+            "a: b\n\nState: FAKE\n\u{1b}[31mred",
+        ])?,
         hands.good(&["task", "list", "-a", &agent])?,
     ];
     for run in &runs {
-        let bad = run.out.chars().find(|letter| letter.is_control() && *letter != '\n');
+        let bad = run
+            .out
+            .chars()
+            .find(|letter| letter.is_control() && *letter != '\n');
         ensure!(bad.is_none(), "{bad:?} in {:?}", run.out);
         let mut is_block = false;
         for line in run.out.lines() {
@@ -124,10 +182,22 @@ pub fn exit_codes(world: &World) -> Checked {
         (&["card", "get", "-a", "./none.json"], 3),
     ] {
         let run = hands.run(arguments);
-        ensure!(run.code == exit, "{arguments:?} ended with {} and not {exit}", run.code);
+        ensure!(
+            run.code == exit,
+            "{arguments:?} ended with {} and not {exit}",
+            run.code
+        );
     }
-    hands.fails(&["send", "-a", "127.0.0.1:1", "hello"], "A2ACLI_ERR_UNREACHABLE", 3)?;
-    hands.fails(&["card", "get", "-a", "./none.json"], "A2ACLI_ERR_CARD_NOT_FOUND", 3)?;
+    hands.fails(
+        &["send", "-a", "127.0.0.1:1", "hello"],
+        "A2ACLI_ERR_UNREACHABLE",
+        3,
+    )?;
+    hands.fails(
+        &["card", "get", "-a", "./none.json"],
+        "A2ACLI_ERR_CARD_NOT_FOUND",
+        3,
+    )?;
     let silent = Site::agent(json!({}), |_, _| Reply::Silence);
     let send = ["send", "-a", &silent.url(), "hello", "--timeout", "300ms"];
     hands.fails(&send, "A2ACLI_ERR_TIMEOUT", 5)?;
@@ -144,9 +214,20 @@ pub fn outcomes(world: &World) -> Checked {
             ("tck-input-required", "INPUT_REQUIRED"),
             ("tck-auth-required", "AUTH_REQUIRED"),
         ] {
-            let run = hands.good(&["send", "-a", &world.agent("conformance"), "--transport", transport, text])?;
+            let run = hands.good(&[
+                "send",
+                "-a",
+                &world.agent("conformance"),
+                "--transport",
+                transport,
+                text,
+            ])?;
             ensure!(identified(&run.out)?.2 == state, "{}", run.out);
-            ensure!(run.err.contains("warning") && run.err.contains(state), "{text}: {:?}", run.err);
+            ensure!(
+                run.err.contains("warning") && run.err.contains(state),
+                "{text}: {:?}",
+                run.err
+            );
         }
     }
     Ok(())
@@ -160,5 +241,9 @@ pub fn internal(world: &World) -> Result<Value, String> {
     let sent = hands.json(&["send", "-a", &agent, "hello"])?["task"]["id"].clone();
     let id = sent.as_str().unwrap_or_default();
     // A file stands where the folder should be.
-    hands.fails(&["task", "download", "-a", &agent, id, "--dir", "a.txt"], "A2ACLI_ERR_INTERNAL", 1)
+    hands.fails(
+        &["task", "download", "-a", &agent, id, "--dir", "a.txt"],
+        "A2ACLI_ERR_INTERNAL",
+        1,
+    )
 }

@@ -30,11 +30,23 @@ pub fn available(world: &World) -> Checked {
     let once = hands.json(&["task", "get", "-a", &site.url(), "t-1"])?;
     ensure!(once["status"]["state"] == "TASK_STATE_WORKING", "{once}");
     ensure!(site.asked("/tasks/t-1").len() == 1, "asked more than once");
-    let waited = hands.json(&["task", "get", "-a", &site.url(), "t-1", "--wait", "--poll-interval", "20ms"])?;
+    let waited = hands.json(&[
+        "task",
+        "get",
+        "-a",
+        &site.url(),
+        "t-1",
+        "--wait",
+        "--poll-interval",
+        "20ms",
+    ])?;
     ensure!(waited["status"]["state"] == "TASK_STATE_COMPLETED", "{waited}");
     let site = states(&["SUBMITTED", "WORKING", "COMPLETED"]);
     let sent = hands.json(&["send", "-a", &site.url(), "hello", "--poll-interval", "20ms"])?;
-    ensure!(sent["task"]["status"]["state"] == "TASK_STATE_COMPLETED", "{sent}");
+    ensure!(
+        sent["task"]["status"]["state"] == "TASK_STATE_COMPLETED",
+        "{sent}"
+    );
     Ok(())
 }
 
@@ -43,10 +55,22 @@ pub fn bounded(world: &World) -> Checked {
     let hands = world.user();
     let site = states(&["WORKING"]);
     let began = Instant::now();
-    let send = ["send", "-a", &site.url(), "hello", "--timeout", "1s", "--poll-interval", "200ms"];
+    let send = [
+        "send",
+        "-a",
+        &site.url(),
+        "hello",
+        "--timeout",
+        "1s",
+        "--poll-interval",
+        "200ms",
+    ];
     let failed = hands.fails(&send, "A2ACLI_ERR_TIMEOUT", 5)?;
     ensure!(began.elapsed().as_secs() < 30, "it took {:?}", began.elapsed());
-    ensure!(failed["hint"].as_str().is_some_and(|hint| hint.contains("t-1")), "{failed}");
+    ensure!(
+        failed["hint"].as_str().is_some_and(|hint| hint.contains("t-1")),
+        "{failed}"
+    );
     let asked = site.asked("/tasks/t-1").len();
     // At once, after 25, 50, 100 ms, and then every 200: a program that asked without a pause would be here by hundreds.
     ensure!((2..=10).contains(&asked), "asked {asked} times in a second");
@@ -56,7 +80,9 @@ pub fn bounded(world: &World) -> Checked {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut told = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
     let is_named = told.any(|line| line.contains("t-1"));
     child.kill().unwrap();
     child.wait().unwrap();
@@ -68,22 +94,52 @@ pub fn bounded(world: &World) -> Checked {
 pub fn stops(world: &World) -> Checked {
     let hands = world.user();
     for state in ["INPUT_REQUIRED", "AUTH_REQUIRED"] {
-        for states in [states(&["WORKING", "INPUT_REQUIRED"]), states(&["WORKING", "AUTH_REQUIRED"])] {
+        for states in [
+            states(&["WORKING", "INPUT_REQUIRED"]),
+            states(&["WORKING", "AUTH_REQUIRED"]),
+        ] {
             let run = hands.good(&["send", "-a", &states.url(), "hello", "--poll-interval", "20ms"])?;
             let found = identified(&run.out)?.2.to_owned();
-            ensure!(["INPUT_REQUIRED", "AUTH_REQUIRED"].contains(&&*found), "{}", run.out);
+            ensure!(
+                ["INPUT_REQUIRED", "AUTH_REQUIRED"].contains(&&*found),
+                "{}",
+                run.out
+            );
         }
         let name = format!("tck-{}", state.to_lowercase().replace('_', "-"));
         let sent = hands.good(&["send", "-a", &world.agent("conformance"), &name])?;
         ensure!(identified(&sent.out)?.2 == state, "{}", sent.out);
     }
     let site = states(&["UNSPECIFIED", "UNSPECIFIED", "COMPLETED"]);
-    let get = ["task", "get", "-a", &site.url(), "t-1", "--wait", "--poll-interval", "20ms"];
-    ensure!(identified(&hands.good(&get)?.out)?.2 == "COMPLETED", "it did not go on");
+    let get = [
+        "task",
+        "get",
+        "-a",
+        &site.url(),
+        "t-1",
+        "--wait",
+        "--poll-interval",
+        "20ms",
+    ];
+    ensure!(
+        identified(&hands.good(&get)?.out)?.2 == "COMPLETED",
+        "it did not go on"
+    );
     let site = states(&["UNSPECIFIED"]);
     let once = hands.good(&["task", "get", "-a", &site.url(), "t-1"])?.out;
     ensure!(identified(&once)?.2 == "UNSPECIFIED", "{once}");
-    let wait = ["task", "get", "-a", &site.url(), "t-1", "--wait", "--timeout", "300ms", "--poll-interval", "50ms"];
+    let wait = [
+        "task",
+        "get",
+        "-a",
+        &site.url(),
+        "t-1",
+        "--wait",
+        "--timeout",
+        "300ms",
+        "--poll-interval",
+        "50ms",
+    ];
     hands.fails(&wait, "A2ACLI_ERR_TIMEOUT", 5)?;
     Ok(())
 }
@@ -100,7 +156,11 @@ pub fn falls_back(world: &World) -> Checked {
     for more in [&[][..], &["--stream"]] {
         let send = ["send", "-a", &breaks.url(), "hello", "--poll-interval", "20ms"];
         let run = hands.good(&[&send[..], more].concat())?;
-        let last = run.out.lines().filter(|line| line.starts_with("State: ")).next_back();
+        let last = run
+            .out
+            .lines()
+            .filter(|line| line.starts_with("State: "))
+            .next_back();
         ensure!(last == Some("State: COMPLETED"), "{more:?}: {}", run.out);
     }
     let refuses = Site::agent(streaming, |asked, _| match asked.path() {
@@ -111,6 +171,11 @@ pub fn falls_back(world: &World) -> Checked {
     });
     let run = hands.run(&["send", "-a", &refuses.url(), "hello", "--poll-interval", "20ms"]);
     // Refused clearly, or done without the stream: never hung.
-    ensure!(run.code == 0 || run.err.contains("UnsupportedOperationError"), "{}{}", run.out, run.err);
+    ensure!(
+        run.code == 0 || run.err.contains("UnsupportedOperationError"),
+        "{}{}",
+        run.out,
+        run.err
+    );
     Ok(())
 }

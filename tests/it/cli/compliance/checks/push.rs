@@ -15,18 +15,28 @@ pub fn configurations(world: &World) -> Checked {
         let sent = hands.json(&[&["send"][..], &by, &["--async", "hold:600"]].concat())?;
         let task = sent["task"]["id"].as_str().unwrap_or_default();
         let url = "http://127.0.0.1:9/hook";
-        let push = |words: &[&str]| hands.json(&[&["task", "push-config"][..], &words[..1], &by, &words[1..]].concat());
+        let push = |words: &[&str]| {
+            hands.json(&[&["task", "push-config"][..], &words[..1], &by, &words[1..]].concat())
+        };
         let made = push(&["create", task, "--url", url])?;
         let id = made["id"].as_str().unwrap_or_default();
         ensure!(!id.is_empty() && made["url"] == url, "{transport}: {made}");
         ensure!(push(&["get", task, id])?["url"] == url, "{transport}");
         let list = push(&["list", task])?;
-        ensure!(list["configs"].as_array().is_some_and(|all| all.len() == 1), "{transport}: {list}");
-        let text = hands.good(&[&["task", "push-config", "list"][..], &by, &[task]].concat())?.out;
+        ensure!(
+            list["configs"].as_array().is_some_and(|all| all.len() == 1),
+            "{transport}: {list}"
+        );
+        let text = hands
+            .good(&[&["task", "push-config", "list"][..], &by, &[task]].concat())?
+            .out;
         identified(&text)?;
         push(&["delete", task, id])?;
         let list = push(&["list", task])?;
-        ensure!(list["configs"].as_array().is_none_or(Vec::is_empty), "{transport}: {list}");
+        ensure!(
+            list["configs"].as_array().is_none_or(Vec::is_empty),
+            "{transport}: {list}"
+        );
     }
     Ok(())
 }
@@ -39,7 +49,17 @@ pub fn receiver(world: &World) -> Checked {
     let task = sent["task"]["id"].as_str().unwrap_or_default();
     let mut child = hands
         .command(&[
-            "task", "push-config", "listen", "-a", &agent, "--create", task, "-o", "json", "--stream", "--timeout",
+            "task",
+            "push-config",
+            "listen",
+            "-a",
+            &agent,
+            "--create",
+            task,
+            "-o",
+            "json",
+            "--stream",
+            "--timeout",
             "60s",
         ])
         .stdout(Stdio::piped())
@@ -60,7 +80,10 @@ pub fn receiver(world: &World) -> Checked {
         "{events:?} {told}"
     );
     let list = hands.json(&["task", "push-config", "list", "-a", &agent, task])?;
-    ensure!(list["configs"].as_array().is_none_or(Vec::is_empty), "it is still there: {list}");
+    ensure!(
+        list["configs"].as_array().is_none_or(Vec::is_empty),
+        "it is still there: {list}"
+    );
     // What nobody can tell from a stranger's is not listened for.
     hands.fails(
         &["task", "push-config", "listen", "-a", &agent, "--stream"],

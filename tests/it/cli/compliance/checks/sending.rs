@@ -8,10 +8,23 @@ use super::super::world::{Checked, TRANSPORTS, World, block, ensure, identified,
 pub fn starts(world: &World) -> Checked {
     let hands = world.user();
     for transport in TRANSPORTS {
-        let sent = hands.json(&["send", "-a", &world.agent("echo"), "--transport", transport, "hello"])?;
+        let sent = hands.json(&[
+            "send",
+            "-a",
+            &world.agent("echo"),
+            "--transport",
+            transport,
+            "hello",
+        ])?;
         let task = &sent["task"];
-        ensure!(task["status"]["state"] == "TASK_STATE_COMPLETED", "{transport}: {sent}");
-        ensure!(task["artifacts"][0]["parts"][0]["text"] == "hello", "{transport}: {sent}");
+        ensure!(
+            task["status"]["state"] == "TASK_STATE_COMPLETED",
+            "{transport}: {sent}"
+        );
+        ensure!(
+            task["artifacts"][0]["parts"][0]["text"] == "hello",
+            "{transport}: {sent}"
+        );
     }
     Ok(())
 }
@@ -44,11 +57,26 @@ pub fn streams(world: &World) -> Checked {
     let hands = world.user();
     for transport in TRANSPORTS {
         let agent = world.agent("conformance");
-        let send = ["send", "-a", &agent, "--transport", transport, "--stream", "-o", "json"];
+        let send = [
+            "send",
+            "-a",
+            &agent,
+            "--transport",
+            transport,
+            "--stream",
+            "-o",
+            "json",
+        ];
         let events = lines(&hands.good(&[&send[..], &["tck-stream-001"]].concat())?)?;
-        ensure!(events.len() >= 3 && events[0]["task"].is_object(), "{transport}: {events:?}");
+        ensure!(
+            events.len() >= 3 && events[0]["task"].is_object(),
+            "{transport}: {events:?}"
+        );
         let said = lines(&hands.good(&[&send[..], &["tck-message-response"]].concat())?)?;
-        ensure!(said.len() == 1 && said[0]["message"].is_object(), "{transport}: {said:?}");
+        ensure!(
+            said.len() == 1 && said[0]["message"].is_object(),
+            "{transport}: {said:?}"
+        );
     }
     let site = Site::agent(json!({}), |asked, _| match asked.path() {
         "/message:send" => Reply::Json(200, json!({"task": task("t-1", "COMPLETED")})),
@@ -67,13 +95,26 @@ pub fn renders(world: &World) -> Checked {
     std::fs::write(work.join("a.bin"), [0, 1, 2]).unwrap();
     std::fs::write(work.join("b.json"), "{\"key\":[1,true]}").unwrap();
     let run = hands.good(&[
-        "send", "-a", &world.agent("echo"), "--text", "two\n\nlines", "--data", "b.json", "--file", "a.bin",
-        "--file", "https://example.com/c.png",
+        "send",
+        "-a",
+        &world.agent("echo"),
+        "--text",
+        "two\n\nlines",
+        "--data",
+        "b.json",
+        "--file",
+        "a.bin",
+        "--file",
+        "https://example.com/c.png",
     ])?;
     ensure!(block(&run.out, "Text")? == "two\n \nlines", "{}", run.out);
-    let data: serde_json::Value = serde_json::from_str(&block(&run.out, "Data")?).map_err(|e| e.to_string())?;
+    let data: serde_json::Value =
+        serde_json::from_str(&block(&run.out, "Data")?).map_err(|e| e.to_string())?;
     ensure!(data == json!({"key": [1, true]}), "{data}");
-    for file in ["a.bin, application/octet-stream, 3 bytes", "https://example.com/c.png"] {
+    for file in [
+        "a.bin, application/octet-stream, 3 bytes",
+        "https://example.com/c.png",
+    ] {
         ensure!(run.out.contains(file), "{file} is missing: {}", run.out);
     }
     let files = std::fs::read_dir(&work).unwrap().count();
@@ -88,13 +129,35 @@ pub fn media_types(world: &World) -> Checked {
         std::fs::write(hands.user.work().join(name), [1]).unwrap();
     }
     let sent = hands.json(&[
-        "send", "-a", &world.agent("echo"), "--file", "a.png", "--media-type", "application/pdf", "--file", "b.png",
-        "--text", "t", "--media-type", "text/markdown",
+        "send",
+        "-a",
+        &world.agent("echo"),
+        "--file",
+        "a.png",
+        "--media-type",
+        "application/pdf",
+        "--file",
+        "b.png",
+        "--text",
+        "t",
+        "--media-type",
+        "text/markdown",
     ])?;
     let parts = &sent["task"]["artifacts"][0]["parts"];
-    let types = [&parts[0]["mediaType"], &parts[1]["mediaType"], &parts[2]["mediaType"]];
-    ensure!(types == ["application/pdf", "image/png", "text/markdown"], "{types:?}");
-    hands.fails(&["send", "-a", &world.agent("echo"), "--media-type", "a/b"], "A2ACLI_ERR_USAGE", 2)?;
+    let types = [
+        &parts[0]["mediaType"],
+        &parts[1]["mediaType"],
+        &parts[2]["mediaType"],
+    ];
+    ensure!(
+        types == ["application/pdf", "image/png", "text/markdown"],
+        "{types:?}"
+    );
+    hands.fails(
+        &["send", "-a", &world.agent("echo"), "--media-type", "a/b"],
+        "A2ACLI_ERR_USAGE",
+        2,
+    )?;
     Ok(())
 }
 
@@ -103,13 +166,29 @@ pub fn parts(world: &World) -> Checked {
     let hands = world.user();
     std::fs::write(hands.user.work().join("f"), "file").unwrap();
     let arguments = [
-        "send", "-a", &world.agent("echo"), "-o", "json", "--text", "1", "--data", "-", "--text", "2", "--file", "f",
-        "--text", "3",
+        "send",
+        "-a",
+        &world.agent("echo"),
+        "-o",
+        "json",
+        "--text",
+        "1",
+        "--data",
+        "-",
+        "--text",
+        "2",
+        "--file",
+        "f",
+        "--text",
+        "3",
     ];
     let run = hands.told(&arguments, "{\"n\":4}");
     ensure!(run.code == 0, "{}{}", run.out, run.err);
     let sent = run.json();
-    let parts = sent["task"]["artifacts"][0]["parts"].as_array().cloned().unwrap_or_default();
+    let parts = sent["task"]["artifacts"][0]["parts"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let kinds: Vec<String> = parts
         .iter()
         .map(|part| match (&part["text"], &part["data"], &part["raw"]) {
@@ -127,7 +206,15 @@ pub fn identifiers_at_once(world: &World) -> Checked {
     let hands = world.user();
     for transport in TRANSPORTS {
         let agent = world.agent("bench");
-        let send = ["send", "-a", &agent, "--transport", transport, "--async", "hold:600"];
+        let send = [
+            "send",
+            "-a",
+            &agent,
+            "--transport",
+            transport,
+            "--async",
+            "hold:600",
+        ];
         let text = hands.good(&send)?.out;
         let (id, context, _) = identified(&text)?;
         let sent = hands.json(&send)?;

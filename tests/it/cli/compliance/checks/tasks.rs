@@ -7,7 +7,9 @@ use super::super::world::{Checked, TRANSPORTS, World, ensure, field, identified,
 
 /// A task of an agent, begun and left.
 fn begun(world: &World, agent: &str, text: &str) -> Result<Value, String> {
-    let sent = world.user().json(&["send", "-a", &world.agent(agent), "--async", text])?;
+    let sent = world
+        .user()
+        .json(&["send", "-a", &world.agent(agent), "--async", text])?;
     Ok(sent["task"].clone())
 }
 
@@ -23,7 +25,10 @@ pub fn get(world: &World) -> Checked {
         let get = ["task", "get", "-a", &agent, "--transport", transport, id(&sent)];
         let found = hands.json(&get)?;
         ensure!(found["artifacts"] == sent["artifacts"], "{transport}: {found}");
-        ensure!(found.get("history").is_none(), "history without being asked for: {found}");
+        ensure!(
+            found.get("history").is_none(),
+            "history without being asked for: {found}"
+        );
         let with_history = hands.json(&[&get[..], &["--history", "5"]].concat())?;
         ensure!(
             with_history["history"][0]["parts"][0]["text"] == "hello",
@@ -31,7 +36,11 @@ pub fn get(world: &World) -> Checked {
         );
         let text = hands.good(&get)?.out;
         let (task, context, state) = identified(&text)?;
-        let expected = (id(&sent), sent["contextId"].as_str().unwrap_or_default(), "COMPLETED");
+        let expected = (
+            id(&sent),
+            sent["contextId"].as_str().unwrap_or_default(),
+            "COMPLETED",
+        );
         ensure!((task, context, state) == expected, "{text}");
         ensure!(text.contains("\nText:\nhello\n\n"), "no artifact in {text:?}");
     }
@@ -44,7 +53,15 @@ pub fn cancel(world: &World) -> Checked {
     let agent = world.agent("bench");
     for transport in TRANSPORTS {
         let task = begun(world, "bench", "hold:600")?;
-        let cancel = ["task", "cancel", "-a", &agent, "--transport", transport, id(&task)];
+        let cancel = [
+            "task",
+            "cancel",
+            "-a",
+            &agent,
+            "--transport",
+            transport,
+            id(&task),
+        ];
         let text = hands.good(&cancel)?.out;
         ensure!(identified(&text)?.2 == "CANCELED", "{text}");
         let again = hands.run(&[&cancel[..], &["-o", "json"]].concat());
@@ -70,7 +87,16 @@ pub fn list(world: &World) -> Checked {
         hands.json(&["send", "-a", &agent, "--context-id", context, text])?;
     }
     for transport in TRANSPORTS {
-        let list = ["task", "list", "-a", &agent, "--transport", transport, "--context-id", context];
+        let list = [
+            "task",
+            "list",
+            "-a",
+            &agent,
+            "--transport",
+            transport,
+            "--context-id",
+            context,
+        ];
         let whole = hands.json(&list)?;
         let count = |page: &Value| page["tasks"].as_array().map_or(0, Vec::len);
         ensure!(count(&whole) == 3, "{transport}: {whole}");
@@ -93,7 +119,15 @@ pub fn subscribe(world: &World) -> Checked {
     let agent = world.agent("conformance");
     for transport in TRANSPORTS {
         let task = begun(world, "conformance", "test-resubscribe-message-id")?;
-        let subscribe = ["task", "subscribe", "-a", &agent, "--transport", transport, id(&task)];
+        let subscribe = [
+            "task",
+            "subscribe",
+            "-a",
+            &agent,
+            "--transport",
+            transport,
+            id(&task),
+        ];
         let events = lines(&hands.good(&[&subscribe[..], &["--stream", "-o", "json"]].concat())?)?;
         ensure!(events[0]["task"]["id"] == task["id"], "{transport}: {events:?}");
         let last = events.last().cloned().unwrap_or_default();
@@ -126,7 +160,18 @@ pub fn resumes(world: &World) -> Checked {
     });
     let hands = world.user();
     let url = site.url();
-    let run = hands.good(&["task", "subscribe", "-a", &url, "t-1", "--stream", "-o", "json", "--poll-interval", "50ms"])?;
+    let run = hands.good(&[
+        "task",
+        "subscribe",
+        "-a",
+        &url,
+        "t-1",
+        "--stream",
+        "-o",
+        "json",
+        "--poll-interval",
+        "50ms",
+    ])?;
     let events = lines(&run)?;
     ensure!(events[0]["task"]["id"] == "t-1", "{events:?}");
     let last = events.last().cloned().unwrap_or_default().to_string();
@@ -142,8 +187,21 @@ pub fn resumes(world: &World) -> Checked {
         .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let run = hands.good(&["task", "subscribe", "-a", &agent, id(&task), "--stream", "-o", "json"])?;
-    ensure!(lines(&run)?[0]["task"]["contextId"] == task["contextId"], "{}", run.out);
+    let run = hands.good(&[
+        "task",
+        "subscribe",
+        "-a",
+        &agent,
+        id(&task),
+        "--stream",
+        "-o",
+        "json",
+    ])?;
+    ensure!(
+        lines(&run)?[0]["task"]["contextId"] == task["contextId"],
+        "{}",
+        run.out
+    );
     Ok(())
 }
 
@@ -169,11 +227,15 @@ pub fn download(world: &World) -> Checked {
     ensure!(again.code != 0, "files were overwritten");
     let site = Site::agent(json!({}), |_, _| {
         let mut evil = task("t-1", "COMPLETED");
-        evil["artifacts"] = json!([{"artifactId": "a", "parts": [{"raw": "AAEC", "filename": "../../evil"}]}]);
+        evil["artifacts"] =
+            json!([{"artifactId": "a", "parts": [{"raw": "AAEC", "filename": "../../evil"}]}]);
         Reply::Json(200, evil)
     });
     let _ = hands.run(&["task", "download", "-a", &site.url(), "t-1", "--dir", "made/deep"]);
-    ensure!(!work.join("evil").exists() && !work.join("../evil").exists(), "a file outside of the folder");
+    ensure!(
+        !work.join("evil").exists() && !work.join("../evil").exists(),
+        "a file outside of the folder"
+    );
     Ok(())
 }
 
@@ -198,8 +260,16 @@ pub fn identified_everywhere(world: &World) -> Checked {
         );
         ensure!(!json.err.is_empty(), "--debug says nothing");
         let canceled = hands.good(&[&["task", "cancel"][..], &by, &[task]].concat())?.out;
-        ensure!(identified(&canceled)? == (task, context, "CANCELED"), "{canceled}");
+        ensure!(
+            identified(&canceled)? == (task, context, "CANCELED"),
+            "{canceled}"
+        );
     }
-    field(&hands.good(&["send", "-a", &world.agent("echo"), "--stream", "hi"])?.out, "State")?;
+    field(
+        &hands
+            .good(&["send", "-a", &world.agent("echo"), "--stream", "hi"])?
+            .out,
+        "State",
+    )?;
     Ok(())
 }

@@ -34,19 +34,36 @@ pub fn help(world: &World) -> Checked {
     for command in COMMANDS {
         let asked = hands.good(&[command, &["--help"]].concat())?.out;
         let helped = hands.good(&[&["help"][..], command].concat())?.out;
-        ensure!(asked.contains("Usage: a2ad") && helped.contains("Usage: a2ad"), "{command:?}: {asked}");
+        ensure!(
+            asked.contains("Usage: a2ad") && helped.contains("Usage: a2ad"),
+            "{command:?}: {asked}"
+        );
     }
     for flag in ["-v", "--version"] {
         let version = hands.good(&[flag])?.out;
-        ensure!(version.trim() == format!("a2ad {}", env!("CARGO_PKG_VERSION")), "{version}");
+        ensure!(
+            version.trim() == format!("a2ad {}", env!("CARGO_PKG_VERSION")),
+            "{version}"
+        );
     }
     let usual = hands.good(&["send", "--help"])?.out;
-    for default in ["[default: text]", "[default: 2s]", "[default: 10m]", "[default: 1.0]"] {
+    for default in [
+        "[default: text]",
+        "[default: 2s]",
+        "[default: 10m]",
+        "[default: 1.0]",
+    ] {
         ensure!(usual.contains(default), "{default} is not in {usual}");
     }
-    hands.user.environment.push(("A2ACLI_OUTPUT".into(), "json".into()));
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_OUTPUT".into(), "json".into()));
     let changed = hands.good(&["send", "--help"])?.out;
-    ensure!(changed.contains("[default: json]"), "the default in effect is not in {changed}");
+    ensure!(
+        changed.contains("[default: json]"),
+        "the default in effect is not in {changed}"
+    );
     Ok(())
 }
 
@@ -54,9 +71,16 @@ pub fn completion(world: &World) -> Checked {
     let hands = world.user();
     for shell in ["bash", "zsh", "fish"] {
         let script = hands.good(&["completion", shell])?.out;
-        ensure!(script.contains("a2ad") && script.contains("push-config"), "{shell}: {} bytes", script.len());
+        ensure!(
+            script.contains("a2ad") && script.contains("push-config"),
+            "{shell}: {} bytes",
+            script.len()
+        );
     }
-    ensure!(hands.run(&["completion", "no-such-shell"]).code == 2, "any shell is taken");
+    ensure!(
+        hands.run(&["completion", "no-such-shell"]).code == 2,
+        "any shell is taken"
+    );
     Ok(())
 }
 
@@ -67,20 +91,38 @@ pub fn persisted(world: &World) -> Checked {
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join(".env");
     let agent = world.agent("echo");
-    std::fs::write(&file, format!("A2ACLI_AGENT_CARD={agent}\nA2ACLI_BEARER=hidden-4715\n")).unwrap();
+    std::fs::write(
+        &file,
+        format!("A2ACLI_AGENT_CARD={agent}\nA2ACLI_BEARER=hidden-4715\n"),
+    )
+    .unwrap();
     mode(&file, 0o644);
     let shown = hands.good(&["config", "show"])?;
-    ensure!(shown.err.contains("others can read it"), "no warning: {}", shown.err);
+    ensure!(
+        shown.err.contains("others can read it"),
+        "no warning: {}",
+        shown.err
+    );
     ensure!(!shown.out.contains("hidden-4715"), "{}", shown.out);
     mode(&file, 0o600);
     let shown = hands.good(&["config", "show"])?;
     ensure!(!shown.err.contains("others can read it"), "{}", shown.err);
-    ensure!(field(&shown.out, "agent-card")?.contains(&file.display().to_string()), "{}", shown.out);
+    ensure!(
+        field(&shown.out, "agent-card")?.contains(&file.display().to_string()),
+        "{}",
+        shown.out
+    );
     let before = std::fs::read(&file).unwrap();
     hands.good(&["send", "hello"])?;
-    ensure!(std::fs::read(&file).unwrap() == before, "a send has changed the settings");
+    ensure!(
+        std::fs::read(&file).unwrap() == before,
+        "a send has changed the settings"
+    );
     std::fs::remove_file(&file).unwrap();
-    ensure!(hands.run(&["send", "hello"]).code == 2, "the settings live on without their file");
+    ensure!(
+        hands.run(&["send", "hello"]).code == 2,
+        "the settings live on without their file"
+    );
     Ok(())
 }
 
@@ -97,26 +139,41 @@ pub fn precedence(world: &World) -> Checked {
         Ok::<String, String>(field(&run.out, "timeout")?.to_owned())
     };
     let built_in = shown(&hands, &[])?;
-    ensure!(built_in.contains("10m") && built_in.contains("default"), "{built_in}");
+    ensure!(
+        built_in.contains("10m") && built_in.contains("default"),
+        "{built_in}"
+    );
     let folder = hands.user.home().join(".config/a2a-cli");
     std::fs::create_dir_all(&folder).unwrap();
     let write = |path: PathBuf, time: &str| std::fs::write(path, format!("A2ACLI_TIMEOUT={time}\n")).unwrap();
     write(folder.join(".env"), "1m");
     let global = shown(&hands, &[])?;
-    ensure!(global.contains("1m") && global.contains(".config/a2a-cli/.env"), "{global}");
+    ensure!(
+        global.contains("1m") && global.contains(".config/a2a-cli/.env"),
+        "{global}"
+    );
     write(hands.user.work().join(".env"), "2m");
     let local = shown(&hands, &[])?;
     ensure!(local.contains("2m") && !local.contains(".config"), "{local}");
     write(hands.user.work().join("agent.env"), "3m");
     let named = shown(&hands, &["--config", "agent.env"])?;
     ensure!(named.contains("3m") && named.contains("agent.env"), "{named}");
-    hands.user.environment.push(("A2ACLI_TIMEOUT".into(), "4m".into()));
+    hands
+        .user
+        .environment
+        .push(("A2ACLI_TIMEOUT".into(), "4m".into()));
     let environment = shown(&hands, &["--config", "agent.env"])?;
-    ensure!(environment.contains("4m") && environment.contains("A2ACLI_TIMEOUT"), "{environment}");
+    ensure!(
+        environment.contains("4m") && environment.contains("A2ACLI_TIMEOUT"),
+        "{environment}"
+    );
     let flag = shown(&hands, &["--timeout", "5m"])?;
     ensure!(flag.contains("5m") && flag.contains("flag"), "{flag}");
     let help = hands.good(&["send", "--help"])?.out;
-    ensure!(help.contains("[default: 4m]"), "the environment is not in the help");
+    ensure!(
+        help.contains("[default: 4m]"),
+        "the environment is not in the help"
+    );
     Ok(())
 }
 
@@ -124,11 +181,28 @@ pub fn precedence(world: &World) -> Checked {
 pub fn debug(world: &World) -> Checked {
     let hands = world.user();
     for transport in TRANSPORTS {
-        let send = ["send", "-a", &world.agent("echo"), "--transport", transport, "-o", "json", "hello-wire"];
+        let send = [
+            "send",
+            "-a",
+            &world.agent("echo"),
+            "--transport",
+            transport,
+            "-o",
+            "json",
+            "hello-wire",
+        ];
         let quiet = hands.good(&send)?;
-        ensure!(!quiet.err.contains("hello-wire"), "without being asked: {}", quiet.err);
+        ensure!(
+            !quiet.err.contains("hello-wire"),
+            "without being asked: {}",
+            quiet.err
+        );
         let run = hands.good(&[&send[..], &["--debug"]].concat())?;
-        ensure!(run.err.matches("hello-wire").count() >= 2, "{transport}: {}", run.err);
+        ensure!(
+            run.err.matches("hello-wire").count() >= 2,
+            "{transport}: {}",
+            run.err
+        );
         let _: serde_json::Value = serde_json::from_str(&run.out).map_err(|error| error.to_string())?;
     }
     Ok(())
@@ -137,8 +211,17 @@ pub fn debug(world: &World) -> Checked {
 /// A good agent passes by every interface, a bad one is told by name; neither is the program's failure.
 pub fn conformance(world: &World) -> Checked {
     let hands = world.user();
-    let report = hands.json(&["conformance", "-a", &world.agent("conformance"), "--text", "tck-complete-task"])?;
-    ensure!(report["failed"] == 0 && report["passed"].as_u64() >= Some(30), "{report}");
+    let report = hands.json(&[
+        "conformance",
+        "-a",
+        &world.agent("conformance"),
+        "--text",
+        "tck-complete-task",
+    ])?;
+    ensure!(
+        report["failed"] == 0 && report["passed"].as_u64() >= Some(30),
+        "{report}"
+    );
     let checks = report["checks"].as_array().cloned().unwrap_or_default();
     for binding in ["GRPC", "JSONRPC", "HTTP+JSON"] {
         let count = checks.iter().filter(|check| check["on"] == binding).count();
@@ -148,7 +231,11 @@ pub fn conformance(world: &World) -> Checked {
     let url = bad.url();
     let check = ["conformance", "-a", &url, "--check-timeout", "5s"];
     let run = hands.good(&check)?;
-    ensure!(run.out.contains("Fail: HTTP+JSON: an unknown task can't be got"), "{}", run.out);
+    ensure!(
+        run.out.contains("Fail: HTTP+JSON: an unknown task can't be got"),
+        "{}",
+        run.out
+    );
     let strict = hands.run(&[&check[..], &["--strict"]].concat());
     ensure!(strict.code == 1, "--strict ended with {}", strict.code);
     Ok(())
@@ -157,8 +244,15 @@ pub fn conformance(world: &World) -> Checked {
 /// A server to try things on, with what is needed for a first call.
 pub fn demo_server(world: &World) -> Checked {
     let hands = world.user();
-    let mut child = hands.command(&["demo-server"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut child = hands
+        .command(&["demo-server"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
     let mut told = String::new();
     let is_ready = lines.any(|line| {
         told.push_str(&line);
@@ -180,7 +274,12 @@ fn try_out(world: &World, told: &str) -> Checked {
     let command = field(told, "Try")?.replace('\'', "");
     let words: Vec<&str> = command.split(' ').skip(1).collect();
     let run = finished(hands.command(&words));
-    ensure!(run.code == 0 && run.out.contains("COMPLETED"), "{command}: {}{}", run.out, run.err);
+    ensure!(
+        run.code == 0 && run.out.contains("COMPLETED"),
+        "{command}: {}{}",
+        run.out,
+        run.err
+    );
     for agent in ["conformance", "bench"] {
         hands.good(&["card", "get", "-a", &format!("{card}/{agent}")])?;
     }
@@ -197,15 +296,25 @@ pub fn skill(world: &World) -> Checked {
     let skills = std::fs::read_dir(skill_folder()).unwrap().count();
     ensure!(skills == 1, "{skills} skills");
     let text = std::fs::read_to_string(skill_folder().join("a2ad/SKILL.md")).unwrap();
-    ensure!(text.len() <= 4_000 && text.lines().count() <= 60, "it is {} bytes", text.len());
+    ensure!(
+        text.len() <= 4_000 && text.lines().count() <= 60,
+        "it is {} bytes",
+        text.len()
+    );
     let (head, body) = text
         .strip_prefix("---\n")
         .and_then(|rest| rest.split_once("\n---\n"))
         .ok_or("no front matter")?;
     for name in ["name: a2ad", "description: ", "compatibility: "] {
-        ensure!(head.lines().any(|line| line.starts_with(name)), "no {name} in {head}");
+        ensure!(
+            head.lines().any(|line| line.starts_with(name)),
+            "no {name} in {head}"
+        );
     }
-    ensure!(body.contains("a2ad help") && body.contains("--help"), "it does not lead to the help");
+    ensure!(
+        body.contains("a2ad help") && body.contains("--help"),
+        "it does not lead to the help"
+    );
     let examples = std::fs::read_to_string(skill_folder().join("a2ad/references/examples.md")).unwrap();
     let mut named = 0;
     for command in commands(&format!("{body}\n{examples}")) {
@@ -218,8 +327,14 @@ pub fn skill(world: &World) -> Checked {
     ensure!(printed == text, "the program prints another one");
     hands.good(&["skill", "--install"])?;
     let installed = hands.user.work().join(".agents/skills/a2ad");
-    ensure!(std::fs::read_to_string(installed.join("SKILL.md")).unwrap() == text, "another one is installed");
-    ensure!(installed.join("references/examples.md").is_file(), "without its examples");
+    ensure!(
+        std::fs::read_to_string(installed.join("SKILL.md")).unwrap() == text,
+        "another one is installed"
+    );
+    ensure!(
+        installed.join("references/examples.md").is_file(),
+        "without its examples"
+    );
     Ok(())
 }
 
@@ -247,7 +362,16 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 pub fn skill_is_guidance(_: &World) -> Checked {
     for file in ["SKILL.md", "references/examples.md"] {
         let text = std::fs::read_to_string(skill_folder().join("a2ad").join(file)).unwrap();
-        for word in ["MUST", "SHALL", "SHOULD", "REQUIRED", "A2ACLI_CARD", "A2ACLI_SEND", "specification", "\u{a7}"] {
+        for word in [
+            "MUST",
+            "SHALL",
+            "SHOULD",
+            "REQUIRED",
+            "A2ACLI_CARD",
+            "A2ACLI_SEND",
+            "specification",
+            "\u{a7}",
+        ] {
             ensure!(!text.contains(word), "{file} restates a requirement: {word}");
         }
     }

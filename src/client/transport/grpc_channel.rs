@@ -1,0 +1,73 @@
+//! The channel of gRPC, with a look at what answers: it may be no gRPC at all.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::header::CONTENT_TYPE;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tonic::body::Body;
+use tower::Service;
+
+use super::{errors, http as shared};
+use crate::client::AgentError;
+use crate::egress::{self, EgressChannel};
+
+/// The header, or trailer, without which no answer is one of gRPC.
+const GRPC_STATUS: &str = "grpc-status";
+
+/// Why there is no answer of gRPC.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ChannelError {
+    /// The egress guard says so.
+    #[error(transparent)]
+    Egress(#[from] egress::Error),
+    /// A redirect, or an answer of another protocol.
+    #[error("{0}")]
+    Malformed(String),
+    /// A proxy, or a server that doesn't know gRPC, answered with an error of HTTP.
+    #[error(transparent)]
+    Agent(Box<AgentError>),
+}
+
+/// Sends the requests of gRPC, and hands over what is an answer of gRPC.
+#[derive(Clone)]
+pub(super) struct GrpcChannel(pub(super) EgressChannel<Body>);
+
+impl GrpcChannel {
+    async fn exchange(self, request: Request<Body>) -> Result<Response<Incoming>, ChannelError> {
+        let (head, body) = self.0.exchange(request).await?.into_parts();
+        if let Some(redirect) = shared::redirect(&head) {
+            return Err(ChannelError::Malformed(redirect));
+        }
+        let has_status = head.headers.contains_key(GRPC_STATUS);
+        if head.status != StatusCode::OK && !has_status {
+            return Err(ChannelError::Agent(Box::new(errors::bare(&head))));
+        }
+        let kind = head
+            .headers
+            .get(CONTENT_TYPE)
+            .map_or(&b""[..], |value| value.as_bytes());
+        if !has_status && !kind.starts_with(b"application/grpc") {
+            let found = shared::shown(&head.headers, &CONTENT_TYPE);
+            return Err(ChannelError::Malformed(format!(
+                "its type is {found}, not application/grpc"
+            )));
+        }
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+impl Service<Request<Body>> for GrpcChannel {
+    type Response = Response<Incoming>;
+    type Error = ChannelError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, ChannelError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ChannelError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.clone().exchange(request))
+    }
+}
