@@ -71,6 +71,9 @@ pub struct Credentials {
     /// A bearer token
     #[arg(long, value_name = "TOKEN", value_parser = secret, hide_default_value = true)]
     pub bearer: Option<Secret<String>>,
+    /// An origin that credentials and service parameters may go to, beside that of --agent-card; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub credential_origin: Vec<String>,
     /// An API key
     #[arg(long, value_name = "KEY", value_parser = secret, hide_default_value = true)]
     pub api_key: Option<Secret<String>>,
