@@ -1,6 +1,7 @@
 //! From an agent card reference to an agent that can be called.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use a2ad::client::credential::Given;
 use a2ad::client::{
@@ -16,6 +17,9 @@ use super::failure::Failure;
 use super::options::Options;
 use super::session::Session;
 use super::wire::Wire;
+
+/// How much later than the command a single call would end.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// An agent, and what its card says.
 pub struct Agent {
@@ -63,7 +67,8 @@ impl Session {
     pub fn builder(&self) -> Result<ClientBuilder, Failure> {
         let (to, credentials) = (&self.options.to, &self.options.credentials);
         let settings = ClientSettings {
-            timeout: self.options.times.timeout,
+            // The end of the command's own time says more: it knows the task.
+            timeout: self.options.times.timeout.saturating_add(GRACE),
             ..ClientSettings::default()
         };
         let mut builder = Client::builder()
@@ -72,7 +77,10 @@ impl Session {
             .prefer(to.transport.iter().copied())
             .version(&to.a2a_version)
             .parameters(to.svc_param.iter().cloned().collect());
-        if let Some(cards) = FileCards::of_user() {
+        // What was come by under authorities of the user's own is kept for nobody who does not name them.
+        if to.ca.is_none()
+            && let Some(cards) = FileCards::of_user()
+        {
             builder = builder.store(Arc::new(cards));
         }
         if let Some(tls) = tls(&self.options)? {
