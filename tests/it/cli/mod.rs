@@ -5,4 +5,5 @@ mod bindings;
 mod harness;
 mod settings;
 mod stories;
+mod strangers;
 mod streams;
