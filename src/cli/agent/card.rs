@@ -9,6 +9,7 @@ use a2ad::pb::AgentCard;
 use a2ad::signature::{Form, Forms, PublicKeys};
 use clap::{Args, Subcommand};
 
+use super::auth;
 use super::failure::{Code, Failure};
 use super::options::Options;
 use super::render;
@@ -69,7 +70,10 @@ impl Get {
         }
         let (card, standing) = match self.extended {
             false => (resolved.card, resolved.signature),
-            true => extended(&builder, resolved, verification.as_ref()).await?,
+            true => {
+                let builder = auth::signed_in(builder, &resolved).await?;
+                extended(&builder, resolved, verification.as_ref()).await?
+            }
         };
         let words = words(&standing);
         session.out.result(&*card, |page, card| {

@@ -1,10 +1,15 @@
 //! From an agent card reference to an agent that can be called.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use a2ad::client::{CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, ResolvedCard};
+use a2ad::client::credential::Given;
+use a2ad::client::{
+    CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, ResolvedCard, Target,
+};
 use a2ad::pb::AgentCard;
 use a2ad::tls::ClientTls;
+use http::Uri;
 
 use super::auth;
 use super::cache::FileCards;
@@ -13,6 +18,9 @@ use super::failure::Failure;
 use super::options::Options;
 use super::session::Session;
 use super::wire::Wire;
+
+/// How much later than the command a single call would end.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// An agent, and what its card says.
 pub struct Agent {
@@ -60,7 +68,8 @@ impl Session {
     pub fn builder(&self) -> Result<ClientBuilder, Failure> {
         let (to, credentials) = (&self.options.to, &self.options.credentials);
         let settings = ClientSettings {
-            timeout: self.options.times.timeout,
+            // The end of the command's own time says more: it knows the task.
+            timeout: self.options.times.timeout.saturating_add(GRACE),
             ..ClientSettings::default()
         };
         let mut builder = Client::builder()
@@ -69,7 +78,10 @@ impl Session {
             .prefer(to.transport.iter().copied())
             .version(&to.a2a_version)
             .parameters(to.svc_param.iter().cloned().collect());
-        if let Some(cards) = FileCards::of_user() {
+        // What was come by under authorities of the user's own is kept for nobody who does not name them.
+        if to.ca.is_none()
+            && let Some(cards) = FileCards::of_user()
+        {
             builder = builder.store(Arc::new(cards));
         }
         for uri in &to.extension {
@@ -78,11 +90,13 @@ impl Session {
         if let Some(tls) = tls(&self.options)? {
             builder = builder.tls(tls);
         }
-        if let Some(token) = &credentials.bearer {
-            builder = builder.credential(Credential::Token(token.clone()));
-        }
-        if let Some(key) = &credentials.api_key {
-            builder = builder.credential(Credential::ApiKey(key.clone()));
+        let token = credentials.bearer.clone().map(Credential::Token);
+        let key = credentials.api_key.clone().map(Credential::ApiKey);
+        for credential in token.into_iter().chain(key) {
+            builder = builder.credential(match credentials.credential_origin.as_slice() {
+                [] => Given::new(credential),
+                origins => Given::for_origins(credential, &self.origins(origins)?)?,
+            });
         }
         if self.options.output.debug {
             let wire = Wire::new(&self.options);
@@ -90,6 +104,33 @@ impl Session {
                 builder.around_bindings(Arc::new(move |inner, target| wire.clone().around(inner, target)));
         }
         Ok(builder)
+    }
+
+    /// The origins that credentials may go to: those that are named, and that of the agent.
+    fn origins(&self, named: &[String]) -> Result<Vec<String>, Failure> {
+        let urls = self.reference()?.urls();
+        let own = urls.iter().filter_map(|url| url.parse::<Uri>().ok());
+        let own = own.filter_map(|uri| {
+            let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+            Some(format!("{scheme}://{authority}"))
+        });
+        Ok(own.chain(named.iter().cloned()).collect())
+    }
+
+    /// Service parameters may be credentials: they don't go where only a card leads to.
+    fn check_parameters(&self, target: &Target, named: Option<&str>) -> Result<(), Failure> {
+        let origin = target.origin();
+        let allowed = &self.options.credentials.credential_origin;
+        let is_allowed = named.is_none_or(|named| named == origin)
+            || allowed
+                .iter()
+                .any(|allowed| allowed.trim_end_matches('/') == origin);
+        if is_allowed || self.options.to.svc_param.is_empty() {
+            return Ok(());
+        }
+        let message =
+            format!("the agent is at {origin}, which only its card names: --svc-param is not sent there");
+        Err(Failure::usage(message).with_hint(format!("--credential-origin {origin} allows it")))
     }
 
     /// The agent that is named.
@@ -105,11 +146,12 @@ impl Session {
     /// Finds the card, and gets ready to call the agent.
     pub async fn connect(&self) -> Result<Agent, Failure> {
         let (builder, reference) = (self.builder()?, self.reference()?);
-        let builder = auth::signed_in(builder).await?;
         self.warn();
         let resolved = self.resolve(&builder, &reference).await?;
-        let card = resolved.card.clone();
+        let builder = auth::signed_in(builder, &resolved).await?;
+        let (card, named) = (resolved.card.clone(), resolved.named_origin.clone());
         let client = builder.client(resolved).await?;
+        self.check_parameters(client.target(), named.as_deref())?;
         if self.options.output.debug {
             let target = client.target();
             Wire::new(&self.options).say(&format!(

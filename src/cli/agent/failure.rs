@@ -11,8 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 /// What helps who showed no credential.
-pub const CREDENTIALS_HINT: &str =
-    "set A2ACLI_BEARER or A2ACLI_API_KEY; `a2ad card get` shows what the agent takes";
+pub const CREDENTIALS_HINT: &str = "`a2ad card get` shows what the agent takes; set A2ACLI_BEARER or A2ACLI_API_KEY, or name a certificate with --cert";
 
 /// Why a command did not do its work.
 #[derive(Clone, Debug, PartialEq)]

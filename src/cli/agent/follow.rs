@@ -249,7 +249,7 @@ impl<'a> Follower<'a> {
                 Err(error) => return Ok(Stop::Ended(Some(error))),
             };
             if let Some(stream_response::Payload::Task(task)) = &event.payload {
-                self.session.is_about(task);
+                self.session.is_about(&task.id);
                 if is_first && !self.prints && !is_settled(state_of(task)) {
                     self.waiting(task);
                 }
@@ -314,7 +314,7 @@ impl<'a> Follower<'a> {
 
     /// Learns the id of the task, and tells it the first time: who gives up waiting needs it.
     fn know(&mut self, task: &Task) {
-        self.session.is_about(task);
+        self.session.is_about(&task.id);
         self.session.out.progress.say(format!(
             "task {} is {}",
             task.id,

@@ -34,6 +34,7 @@ mod wire;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Subcommand};
 
 use self::config::Sources;
@@ -104,6 +105,10 @@ pub fn parse<T: CommandFactory + FromArgMatches>(arguments: &[OsString]) -> Resu
         let parsed = T::command().try_get_matches_from(arguments);
         return match parsed.and_then(|matches| T::from_arg_matches(&matches)) {
             Ok(parsed) => Ok((parsed, Sources::default())),
+            // Whoever asked for JSON gets it, whatever he misspelt.
+            Err(error) if error.kind() == ErrorKind::InvalidSubcommand => {
+                Err(refuse(&usage::failure(&error, None), arguments, None))
+            }
             Err(error) => error.exit(),
         };
     }

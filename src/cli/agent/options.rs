@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use a2ad::config::Secret;
 use a2ad::context::Binding;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, ArgMatches, Args, FromArgMatches};
 use http::{HeaderName, HeaderValue};
 
 use super::config::{A2A_VERSION, Given, OUTPUT, POLL_INTERVAL, TIMEOUT};
@@ -28,6 +28,32 @@ pub struct Options {
     /// Read settings from this file instead of the nearest .env
     #[arg(long, value_name = "FILE", help_heading = "Settings")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    end: EndOfHeadings,
+}
+
+/// What comes behind these options stands under no heading of theirs in the help.
+#[derive(Clone, Copy, Debug, Default)]
+struct EndOfHeadings;
+
+impl FromArgMatches for EndOfHeadings {
+    fn from_arg_matches(_: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, _: &ArgMatches) -> Result<(), clap::Error> {
+        Ok(())
+    }
+}
+
+impl Args for EndOfHeadings {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.next_help_heading(None::<&str>)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
 }
 
 /// Which agent, and how it is spoken to.
@@ -77,6 +103,9 @@ pub struct Credentials {
     /// An API key
     #[arg(long, value_name = "KEY", value_parser = secret, hide_default_value = true)]
     pub api_key: Option<Secret<String>>,
+    /// An origin that credentials and service parameters may go to, beside that of --agent-card; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub credential_origin: Vec<String>,
 }
 
 /// How results look.

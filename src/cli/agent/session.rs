@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use a2ad::context::Binding;
-use a2ad::pb::Task;
 
 use super::config::{Given, Sources};
 use super::failure::{CREDENTIALS_HINT, Code, Failure};
@@ -44,9 +43,9 @@ impl Session {
     }
 
     /// Remembers the task, so that a caller who has to give up is told how to go on.
-    pub fn is_about(&self, task: &Task) {
+    pub fn is_about(&self, task_id: &str) {
         let mut known = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(task.id.clone());
+        *known = Some(task_id.to_owned());
     }
 
     /// The command with these words, to the same agent in the same way. Secrets are not among what it names.

@@ -115,6 +115,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_of_grpc_gets_the_scheme_by_which_the_card_came() {
+        let web = |url: &str| CardSource::Url(url.to_owned());
+        for (source, url, absolute) in [
+            (web("http://a.example/c"), "a.example:1", "http://a.example:1"),
+            (web("https://a.example/c"), "a.example:1", "https://a.example:1"),
+            (
+                web("https://a.example/c"),
+                "http://a.example:1",
+                "http://a.example:1",
+            ),
+            (CardSource::File("c".into()), "127.0.0.1:1", "http://127.0.0.1:1"),
+            (CardSource::File("c".into()), "a.example:1", "https://a.example:1"),
+        ] {
+            assert_eq!(source.absolute(url), absolute);
+        }
+    }
+
+    #[test]
     fn a_card_leads_no_further_than_where_it_came_from_allows() {
         let (allowed, linked) = (EgressPolicy::unrestricted(), EgressPolicy::default());
         let file = CardSource::File("card.json".into());

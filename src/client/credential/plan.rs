@@ -29,6 +29,8 @@ pub(in crate::client) struct Showing<'a> {
 pub(super) struct Attachment {
     pub(super) provider: Arc<dyn CredentialProvider>,
     pub(super) placement: Placement,
+    /// Whether a scheme of the card says so; without a card there is nobody who could.
+    pub(super) is_advertised: bool,
 }
 
 /// What goes with each call to one interface.
@@ -38,9 +40,6 @@ pub(in crate::client) struct Plan {
     pub(super) attachments: Vec<Attachment>,
     /// Why the agent's demands are not met, and the headers by which a caller may meet them in a call of its own.
     missing: Option<(String, Vec<HeaderName>)>,
-    /// Whether the card advertises any scheme; without one the extended card is asked for with nothing
-    /// (a2a-cli specification 12.4).
-    pub(super) is_advertised: bool,
 }
 
 impl Plan {
@@ -51,11 +50,14 @@ impl Plan {
     pub(in crate::client) fn of(target: &Target, showing: Showing<'_>) -> Result<Self, Error> {
         let usable = usable(&target.url, showing)?;
         let card = target.card.as_deref();
-        let schemes = card.is_some_and(|card| !card.security_schemes.is_empty());
+        // A card without any scheme takes nothing; what a header is for is the user's to know otherwise.
+        let has_schemes = card.is_none_or(|card| !card.security_schemes.is_empty());
         let mut plan = Self {
-            attachments: usable.iter().filter_map(own_header).collect(),
+            attachments: usable
+                .iter()
+                .filter_map(|given| own_header(given, has_schemes))
+                .collect(),
             missing: None,
-            is_advertised: schemes || card.is_none(),
         };
         let requirements = card.map_or(&[][..], |card| &card.security_requirements);
         if requirements
@@ -127,6 +129,7 @@ impl Plan {
             });
             self.attachments.push(Attachment {
                 provider: given.provider.clone(),
+                is_advertised: placement.is_some() || card.is_none(),
                 placement: placement.unwrap_or_else(|| Placement::Header(kind.usual_header())),
             });
         }
@@ -134,11 +137,12 @@ impl Plan {
 }
 
 /// The user's own header, which is always shown.
-fn own_header(given: &&Given) -> Option<Attachment> {
+fn own_header(given: &Given, is_advertised: bool) -> Option<Attachment> {
     match given.provider.kind() {
         CredentialKind::Header(name) => Some(Attachment {
             provider: given.provider.clone(),
             placement: Placement::Header(name),
+            is_advertised,
         }),
         _ => None,
     }
@@ -188,6 +192,7 @@ fn met(
                     placed = placed.or(placement.map(|placement| Attachment {
                         provider: given.provider.clone(),
                         placement,
+                        is_advertised: true,
                     }));
                 }
                 match placed {

@@ -139,6 +139,10 @@ impl<'a> Story<'a> {
                 });
                 let _ = write!(normal, "ID-{}", place + 1);
                 rest = &rest[36..];
+            } else if let Some(token) = rest.strip_prefix("--page-token AA") {
+                // Nobody knows what is in it.
+                normal.push_str("--page-token TOKEN");
+                rest = &token[token.find(char::is_whitespace).unwrap_or(token.len())..];
             } else if let Some(length) = time_at(rest) {
                 normal.push_str("TIME");
                 rest = &rest[length..];

@@ -6,4 +6,5 @@ mod compliance;
 mod harness;
 mod settings;
 mod stories;
+mod strangers;
 mod streams;

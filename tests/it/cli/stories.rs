@@ -237,6 +237,7 @@ fn usage() {
         &["task", "get", "-a", "AGENT"],
         &["task", "list", "-a", "AGENT", "--status", "gone", "-o", "json"],
         &["completion", "tcsh"],
+        &["nonsense", "-o", "json"],
         &["--version"],
         &["send", "--help"],
     ] {
@@ -253,8 +254,7 @@ fn webhooks() {
         "send",
         "-a",
         "AGENT/conformance",
-        "tck-cancel",
-        "--async",
+        "tck-input-required",
         "-o",
         "json",
     ]);

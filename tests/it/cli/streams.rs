@@ -60,47 +60,58 @@ fn a_wait_ends_with_its_time_and_says_how_to_go_on() {
     let server = Server::start(&["--database", "memory"]);
     let user = User::new();
     let agent = format!("{}/bench", server.addr);
-    let run = user.run(&[
-        "send",
+    let begun = user.run(&["send", "-a", &agent, "hold:600", "-o", "json", "--async"]);
+    let id = begun.json()["task"]["id"].as_str().unwrap().to_owned();
+    let short = [
         "-a",
-        &agent,
-        "hold:600",
-        "-o",
-        "json",
-        "--timeout",
-        "500ms",
-    ]);
-    assert_eq!(
-        (run.code, &*run.failure()),
-        (5, "A2ACLI_ERR_TIMEOUT"),
-        "{}",
-        run.out
-    );
-    let hint = run.json()["error"]["hint"].as_str().unwrap().to_owned();
-    let words: Vec<&str> = hint.split(' ').skip(1).collect();
-    assert!(
-        words.starts_with(&["task", "get"]) && hint.contains(&agent),
-        "{hint}"
-    );
-    assert!(run.err.contains(words[2]), "the id is told at once: {}", run.err);
-    let run = user.run(&[&words[..], &["--timeout", "400ms", "--poll-interval", "50ms"]].concat());
-    assert_eq!(run.code, 5, "{}", run.err);
-    let run = user.run(&[
-        "task",
-        "subscribe",
-        "-a",
-        &agent,
-        words[2],
-        "--stream",
+        &*agent,
         "-o",
         "json",
         "--timeout",
         "300ms",
-    ]);
-    assert_eq!(run.code, 5, "{}", run.err);
-    let lines = lines(&run);
-    assert_eq!(lines[0]["task"]["id"], words[2]);
-    assert_eq!(lines.last().unwrap()["error"]["code"], "A2ACLI_ERR_TIMEOUT");
+        "--poll-interval",
+        "50ms",
+    ];
+    for (line, more) in [
+        (["task", "get", &id], "--wait"),
+        (["task", "subscribe", &id], "--verbose"),
+        (["task", "subscribe", &id], "--stream"),
+    ] {
+        let run = user.run(&[&line[..], &short, &[more]].concat());
+        assert_eq!(run.code, 5, "{} {}", run.out, run.err);
+        let last = lines(&run).pop().unwrap();
+        assert_eq!(last["error"]["code"], "A2ACLI_ERR_TIMEOUT");
+        let hint = last["error"]["hint"].as_str().unwrap();
+        assert_eq!(hint, format!("a2ad task get {id} --wait -a {agent}"));
+    }
+}
+
+#[test]
+fn who_stops_waiting_knows_the_task() {
+    let server = Server::start(&["--database", "memory"]);
+    let user = User::new();
+    let agent = format!("{}/bench", server.addr);
+    let mut child = user
+        .command(&["send", "-a", &agent, "hold:600", "-o", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = told.next().unwrap().unwrap();
+    child.kill().unwrap();
+    assert!(child.wait_with_output().unwrap().stdout.is_empty());
+    let id = line
+        .strip_prefix("waiting for task ")
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    let state = user.run(&["task", "get", id, "-a", &agent, "-o", "json"]).json();
+    assert_eq!(
+        (&state["id"], &state["status"]["state"]),
+        (&id.into(), &"TASK_STATE_WORKING".into())
+    );
 }
 
 #[test]

@@ -3,4 +3,4 @@
 mod calls;
 mod harness;
 mod refusals;
-mod script;
+pub mod script;

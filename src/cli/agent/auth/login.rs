@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use a2ad::client::credential::CredentialProvider as _;
 use a2ad::client::credential::oauth::{Grant, OAuthEndpoints, OAuthProvider, OAuthSettings, Offer, offered};
-use a2ad::client::{ResolvedCard, Target};
+use a2ad::client::{Error, ResolvedCard, Target};
 use a2ad::config::Secret;
 use clap::{Args, ValueEnum};
 use url::Url;
@@ -84,7 +84,7 @@ impl LogIn {
         let provider = OAuthProvider::new(settings, builder.web().await?, Some(Arc::new(store)));
         match grant {
             Grant::ClientCredentials => {
-                provider.credential().await?;
+                provider.credential().await.map_err(refused)?;
             }
             Grant::DeviceCode => sign_in(session, &provider).await?,
         }
@@ -99,7 +99,7 @@ impl LogIn {
 
 /// Tells a person where to sign in, and waits for it. It goes to standard error: what is on standard output is data.
 async fn sign_in(session: &Session, provider: &OAuthProvider) -> Result<(), Failure> {
-    let login = provider.begin_device_login().await?;
+    let login = provider.begin_device_login().await.map_err(refused)?;
     let out = &session.out;
     out.note(&format!(
         "Open {} and enter the code {}",
@@ -110,7 +110,16 @@ async fn sign_in(session: &Session, provider: &OAuthProvider) -> Result<(), Fail
         out.note(&format!("or open {whole}"));
     }
     out.note(&format!("The code is good for {:?}.", login.patience()));
-    Ok(login.finish().await?)
+    login.finish().await.map_err(refused)
+}
+
+/// What the authorization server does not take is a credential that was rejected, and not one that is missing.
+fn refused(error: Error) -> Failure {
+    match error {
+        Error::TokenRefused(_) => Failure::new(Code::AuthFailed, error.to_string())
+            .with_hint("check --client-id and A2ACLI_CLIENT_SECRET, and log in again"),
+        error => error.into(),
+    }
 }
 
 impl Client {
@@ -255,7 +264,7 @@ pub async fn origin(session: &Session) -> Result<String, Failure> {
 }
 
 /// Where the calls go that show the token: the origin that the user named, or that of the card in a file.
-fn origin_of(resolved: &ResolvedCard) -> Result<String, Failure> {
+pub fn origin_of(resolved: &ResolvedCard) -> Result<String, Failure> {
     if let Some(origin) = &resolved.named_origin {
         return of_url(origin);
     }

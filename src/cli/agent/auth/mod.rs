@@ -6,9 +6,9 @@ mod store;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use a2ad::client::ClientBuilder;
 use a2ad::client::credential::Given;
 use a2ad::client::credential::oauth::OAuthProvider;
+use a2ad::client::{ClientBuilder, ResolvedCard};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -130,26 +130,19 @@ fn status(session: &Session) -> Result<(), Failure> {
     })
 }
 
-/// The builder with what one is signed in to. Each token goes to the origin that it was got for, and to no other.
-pub async fn signed_in(mut builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
-    let Ok(logins) = Logins::of_user() else {
+/// The builder with the token that one got for this agent, if there is one. It goes to the origin that it was got for, and
+/// to no other.
+pub async fn signed_in(builder: ClientBuilder, resolved: &ResolvedCard) -> Result<ClientBuilder, Failure> {
+    let (Ok(logins), Ok(origin)) = (Logins::of_user(), login::origin_of(resolved)) else {
         return Ok(builder);
     };
-    let all = logins.all()?;
-    if all.is_empty() {
+    let Some(login) = logins.all()?.into_iter().find(|login| login.origin == origin) else {
         return Ok(builder);
-    }
-    let web = builder.web().await?;
-    for login in all {
-        let (origin, settings) = (login.origin.clone(), login.settings());
-        let store = LoginStore {
-            logins: logins.clone(),
-            login,
-        };
-        let provider = OAuthProvider::new(settings, web.clone(), Some(Arc::new(store)));
-        builder = builder.credential(Given::for_origins(provider, &[origin])?);
-    }
-    Ok(builder)
+    };
+    let settings = login.settings();
+    let store = LoginStore { logins, login };
+    let provider = OAuthProvider::new(settings, builder.web().await?, Some(Arc::new(store)));
+    Ok(builder.credential(Given::for_origins(provider, &[origin])?))
 }
 
 fn now_ms() -> i64 {

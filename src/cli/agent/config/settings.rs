@@ -65,6 +65,10 @@ pub const SETTINGS: &[Setting] = &[
     text("a2a-version", Some(A2A_VERSION)),
     secret("bearer", Form::Text),
     secret("api-key", Form::Text),
+    Setting {
+        form: Form::List(','),
+        ..text("credential-origin", None)
+    },
     // A service parameter may carry a credential, and nobody can tell which one does.
     secret("svc-param", Form::List('\n')),
     Setting {

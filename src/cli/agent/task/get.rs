@@ -1,6 +1,6 @@
 //! `a2ad task get` and `a2ad task cancel`.
 
-use a2ad::pb::{CancelTaskRequest, Struct};
+use a2ad::pb::{CancelTaskRequest, Struct, Task, TaskState};
 use clap::{ArgAction, Args};
 
 use super::One;
@@ -23,9 +23,10 @@ pub struct Get {
 
 impl Get {
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
+        let id = &self.task.id;
+        session.is_about(id);
         let agent = session.connect().await?;
         let mut follower = Follower::new(session, &agent, self.history);
-        let id = &self.task.id;
         let task = match self.wait {
             true => follower.ask(id).await?,
             false => follower.task(id).await?,
@@ -51,16 +52,30 @@ impl Cancel {
             id: self.task.id,
             metadata: self.metadata,
         };
-        print(session, &agent.client.cancel(request).await?, false)
+        let task = agent.client.cancel(request).await?;
+        show(session, &task, false)?;
+        // Canceled is what it was to become.
+        if task
+            .status
+            .as_ref()
+            .is_none_or(|status| status.state() != TaskState::Canceled)
+        {
+            told::outcome(session, &task);
+        }
+        Ok(())
     }
 }
 
-/// A task as the result of a command.
-pub fn print(session: &Session, task: &a2ad::pb::Task, with_history: bool) -> Result<(), Failure> {
+/// A task as the result of a command, and a warning of what it has come to.
+pub fn print(session: &Session, task: &Task, with_history: bool) -> Result<(), Failure> {
+    show(session, task, with_history)?;
+    told::outcome(session, task);
+    Ok(())
+}
+
+fn show(session: &Session, task: &Task, with_history: bool) -> Result<(), Failure> {
     let next = told::next(session, task);
     session.out.result(task, |page, task| {
         render::task(page, task, next.as_deref(), with_history, session.out.is_verbose);
-    })?;
-    told::outcome(session, task);
-    Ok(())
+    })
 }

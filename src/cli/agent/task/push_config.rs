@@ -44,8 +44,8 @@ pub struct Create {
     #[arg(long, value_name = "URL")]
     url: String,
     /// The id of the configuration, to replace an earlier one; the agent chooses one if not given
-    #[arg(long, value_name = "ID", default_value = "")]
-    id: String,
+    #[arg(long = "id", value_name = "ID", default_value = "")]
+    config_id: String,
     /// What the webhook is to be shown as X-A2A-Notification-Token; better set A2ACLI_WEBHOOK_TOKEN
     #[arg(long, value_name = "TOKEN", value_parser = secret, hide_default_value = true)]
     webhook_token: Option<Secret<String>>,
@@ -108,7 +108,7 @@ impl Create {
         });
         let config = TaskPushNotificationConfig {
             tenant: String::new(),
-            id: self.id,
+            id: self.config_id,
             task_id: self.task.id,
             url: self.url,
             token: self

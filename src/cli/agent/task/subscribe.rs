@@ -18,6 +18,7 @@ pub struct Subscribe {
 
 impl Subscribe {
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
+        session.is_about(&self.task.id);
         let agent = session.connect().await?;
         let prints = session.options.output.stream;
         let mut follower = Follower::new(session, &agent, None);

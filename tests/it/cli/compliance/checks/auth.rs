@@ -140,6 +140,8 @@ fn tls(hands: &Hands<'_>) -> Result<Server, String> {
             "tls.key_file=certs/server.key",
             "--set",
             "tls.client_ca_file=certs/ca.pem",
+            "--set",
+            "access.default=allow",
         ],
     ))
 }
@@ -203,7 +205,7 @@ pub fn redacted(world: &World) -> Checked {
             let send = ["send", "-a", &url, "--svc-param", &parameter, "hello"];
             let run = hands.run(&[&send[..], more].concat());
             ensure!(
-                run.err.contains("message:send"),
+                run.err.contains("debug: > Send"),
                 "nothing of the wire: {}",
                 run.err
             );

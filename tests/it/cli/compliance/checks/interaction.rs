@@ -111,7 +111,7 @@ pub fn says_how_to_go_on(world: &World) -> Checked {
 }
 
 /// The words of a command line, with simple quotes.
-fn split(line: &str) -> Vec<String> {
+pub fn split(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (number, piece) in line.split('\'').enumerate() {
         match number % 2 {

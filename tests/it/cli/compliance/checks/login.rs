@@ -278,7 +278,7 @@ pub fn in_task(world: &World) -> Checked {
     );
     ensure!(asked.out.contains("sign in as an accountant"), "{}", asked.out);
     for command in [
-        format!("a2ad auth login --agent-card {url}"),
+        format!("a2ad auth login -a {url}"),
         "a2ad send --task-id t-9".to_owned(),
     ] {
         ensure!(

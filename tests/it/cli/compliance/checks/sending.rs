@@ -72,12 +72,14 @@ pub fn streams(world: &World) -> Checked {
             events.len() >= 3 && events[0]["task"].is_object(),
             "{transport}: {events:?}"
         );
-        let said = lines(&hands.good(&[&send[..], &["tck-message-response"]].concat())?)?;
-        ensure!(
-            said.len() == 1 && said[0]["message"].is_object(),
-            "{transport}: {said:?}"
-        );
     }
+    let message =
+        json!({"message": {"messageId": "m", "role": "ROLE_AGENT", "parts": [{"text": "no task"}]}});
+    let replies = Site::agent(json!({"capabilities": {"streaming": true}}), move |_, _| {
+        Reply::Events(vec![message.clone()])
+    });
+    let said = lines(&hands.good(&["send", "-a", &replies.url(), "--stream", "-o", "json", "hello"])?)?;
+    ensure!(said.len() == 1 && said[0]["message"].is_object(), "{said:?}");
     let site = Site::agent(json!({}), |asked, _| match asked.path() {
         "/message:send" => Reply::Json(200, json!({"task": task("t-1", "COMPLETED")})),
         _ => Reply::Json(404, json!({})),
@@ -107,7 +109,12 @@ pub fn renders(world: &World) -> Checked {
         "--file",
         "https://example.com/c.png",
     ])?;
-    ensure!(block(&run.out, "Text")? == "two\n \nlines", "{}", run.out);
+    let artifact = run
+        .out
+        .split_once("Artifact: ")
+        .map(|(_, rest)| rest)
+        .unwrap_or_default();
+    ensure!(block(artifact, "Text")? == "two\n \nlines", "{}", run.out);
     let data: serde_json::Value =
         serde_json::from_str(&block(&run.out, "Data")?).map_err(|e| e.to_string())?;
     ensure!(data == json!({"key": [1, true]}), "{data}");

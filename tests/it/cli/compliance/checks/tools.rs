@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::super::site::{Reply, Site};
 use super::super::world::{Checked, TRANSPORTS, World, ensure, field, finished};
+use super::interaction::split;
 
 const COMMANDS: [&[&str]; 17] = [
     &["auth", "login"],
@@ -225,7 +226,7 @@ pub fn conformance(world: &World) -> Checked {
     let checks = report["checks"].as_array().cloned().unwrap_or_default();
     for binding in ["GRPC", "JSONRPC", "HTTP+JSON"] {
         let count = checks.iter().filter(|check| check["on"] == binding).count();
-        ensure!(count == 13, "{count} checks by {binding}");
+        ensure!(count == 14, "{count} checks by {binding}");
     }
     let bad = Site::agent(json!({}), |_, _| Reply::Json(200, json!({"task": {"id": "t"}})));
     let url = bad.url();
@@ -271,8 +272,9 @@ fn try_out(world: &World, told: &str) -> Checked {
     let hands = world.user();
     let card = field(told, "Agent card")?;
     hands.good(&["card", "get", "-a", card])?;
-    let command = field(told, "Try")?.replace('\'', "");
-    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    let command = field(told, "Try")?;
+    let words = split(command);
+    let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
     let run = finished(hands.command(&words));
     ensure!(
         run.code == 0 && run.out.contains("COMPLETED"),
@@ -366,7 +368,7 @@ pub fn skill_is_guidance(_: &World) -> Checked {
             "MUST",
             "SHALL",
             "SHOULD",
-            "REQUIRED",
+            " REQUIRED",
             "A2ACLI_CARD",
             "A2ACLI_SEND",
             "specification",
