@@ -119,7 +119,7 @@ pub fn renders(world: &World) -> Checked {
         serde_json::from_str(&block(&run.out, "Data")?).map_err(|e| e.to_string())?;
     ensure!(data == json!({"key": [1, true]}), "{data}");
     for file in [
-        "a.bin, application/octet-stream, 3 bytes",
+        "a.bin, 3 bytes",
         "https://example.com/c.png",
     ] {
         ensure!(run.out.contains(file), "{file} is missing: {}", run.out);
