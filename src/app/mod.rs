@@ -40,7 +40,7 @@ pub use settings::{database as database_settings, egress as egress_settings, key
 pub use stores::{Stores, open_stores};
 
 /// The extension by which a card says that sends with the same `idempotency-key` give the same task.
-pub const IDEMPOTENCY_EXTENSION: &str = "urn:a2ad:extension:idempotency-key:v1";
+pub use crate::service::IDEMPOTENCY_EXTENSION;
 
 /// The extension by which a card says that streams can be resumed from a generation.
 pub const RESUME_EXTENSION: &str = "urn:a2ad:extension:resume:v1";

@@ -11,6 +11,7 @@ use super::card::{
     choose,
 };
 use super::credential::{Authorize, Given, Plan, Showing};
+use super::layers::{Interceptor, LayerSettings, stack};
 use super::transport::{Transport, transport};
 use super::{Client, ClientSettings, Connections, Error, Instance, Target};
 use crate::context::Binding;
@@ -50,6 +51,8 @@ pub struct ClientBuilder {
     store: Arc<dyn CardStore>,
     parameters: HeaderMap,
     around: Option<Around>,
+    layers: LayerSettings,
+    interceptors: Vec<Arc<dyn Interceptor>>,
     /// Made of the files once.
     configs: Arc<OnceCell<Configs>>,
 }
@@ -78,6 +81,8 @@ impl Default for ClientBuilder {
             version: VERSION.to_owned(),
             parameters: HeaderMap::new(),
             around: None,
+            layers: LayerSettings::default(),
+            interceptors: Vec::new(),
             configs: Arc::default(),
         }
     }
@@ -183,6 +188,20 @@ impl ClientBuilder {
         self
     }
 
+    /// What the layers around the agent do: how long calls wait, what is repeated, when an agent is left alone.
+    #[must_use]
+    pub fn layers(mut self, layers: LayerSettings) -> Self {
+        self.layers = layers;
+        self
+    }
+
+    /// One more that sees each attempt of each call; the first sees it first.
+    #[must_use]
+    pub fn interceptor(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
+        self.interceptors.push(interceptor);
+        self
+    }
+
     /// The card that a reference names.
     ///
     /// # Errors
@@ -212,10 +231,13 @@ impl ClientBuilder {
     pub async fn client(&self, resolved: ResolvedCard) -> Result<Client, Error> {
         let instances = self.instances(&resolved).await?;
         let first = instances
-            .into_iter()
-            .next()
+            .first()
             .ok_or_else(|| Error::Card("it has no interface".to_owned()))?;
-        let client = Client::of_instance(first, resolved, self.verification.clone());
+        let agent = Instance {
+            target: first.target.clone(),
+            transport: stack(instances, &self.layers, self.interceptors.clone()),
+        };
+        let client = Client::of_instance(agent, resolved, self.verification.clone());
         client
             .with_parameters(&self.parameters)
             .declaring(&self.extensions)

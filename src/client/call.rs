@@ -1,6 +1,7 @@
 //! What goes from a caller through the layers to a binding, and what comes back.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use super::Error;
 use super::events::EventStream;
@@ -89,6 +90,8 @@ pub struct Call {
     pub parameters: HeaderMap,
     /// What goes into the query of the HTTP bindings: an API key whose scheme says so (specification 4.5.2).
     pub query: Vec<(String, Secret<String>)>,
+    /// When the caller stops waiting for the answer, or for a stream to begin. The layers set it.
+    pub deadline: Option<Instant>,
 }
 
 impl Call {
@@ -106,6 +109,7 @@ impl Call {
             request,
             parameters,
             query: Vec::new(),
+            deadline: None,
         }
     }
 

@@ -110,6 +110,29 @@ impl Error {
         }
     }
 
+    /// The name of this error in spans and reports: the protocol's reason where the agent answered.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "ADDRESS",
+            Self::Tls(_) => "TLS",
+            Self::Unreachable { .. } => "UNREACHABLE",
+            Self::Interrupted { .. } => "INTERRUPTED",
+            Self::Timeout(_) => "TIMEOUT",
+            Self::Agent(error) => error.kind.reason(),
+            Self::Malformed(_) => "MALFORMED",
+            Self::TooLarge { .. } => "TOO_LARGE",
+            Self::CredentialMissing(_) => "CREDENTIAL_MISSING",
+            Self::Credential(_) => "CREDENTIAL",
+            Self::CardNotFound(_) => "CARD_NOT_FOUND",
+            Self::Card(_) => "CARD",
+            Self::NotSupported(_) => "NOT_SUPPORTED",
+            Self::HeldBack(_) => "HELD_BACK",
+            Self::Reference(_) => "REFERENCE",
+            Self::Unsendable(_) => "UNSENDABLE",
+            Self::TokenRefused(_) => "TOKEN_REFUSED",
+        }
+    }
+
     /// Whether the agent can't have got the request.
     pub fn is_unsent(&self) -> bool {
         !matches!(

@@ -6,7 +6,9 @@
 pub mod call;
 pub mod card;
 pub mod credential;
+pub mod layers;
 pub mod receiver;
+pub mod streams;
 pub mod transport;
 
 mod builder;
@@ -14,7 +16,7 @@ mod connections;
 mod endpoint;
 mod error;
 mod events;
-mod instance;
+mod many;
 mod operations;
 mod push_admin;
 mod settings;
@@ -28,7 +30,8 @@ pub use credential::Credential;
 pub use endpoint::{Address, AddressError};
 pub use error::{AgentError, Error};
 pub use events::{Event, EventStream};
-pub use instance::Instance;
+pub use layers::{Instance, LayerSettings};
+pub use many::{at_once, discover_many, send_many};
 pub use operations::Client;
 pub use push_admin::PushAdminClient;
 pub use settings::ClientSettings;

@@ -1,7 +1,7 @@
 //! A client of the operators' service, for `a2ad push --server`.
 
+use http::HeaderMap;
 use tonic::body::Body;
-use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
@@ -21,11 +21,11 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// Shows a credential with every call.
 #[derive(Clone, Debug)]
-struct Introduce(MetadataMap);
+struct Introduce(HeaderMap);
 
 impl Interceptor for Introduce {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        *request.metadata_mut() = self.0.clone();
+        request.metadata_mut().as_mut().extend(self.0.clone());
         Ok(request)
     }
 }
@@ -52,10 +52,9 @@ impl PushAdminClient {
         let connections =
             Connections::open(&ClientSettings::default(), tls, EgressPolicy::unrestricted()).await?;
         let credential = credential.map(|one| one.header(address)).transpose()?;
-        let metadata = MetadataMap::from_headers(credential.into_iter().collect());
         let url = address.url();
         let origin = url.parse().map_err(|_| AddressError::of(&url))?;
-        let channel = InterceptedService::new(connections.http2, Introduce(metadata));
+        let channel = InterceptedService::new(connections.http2, Introduce(credential.into_iter().collect()));
         Ok(Self {
             address: address.clone(),
             inner: PushServiceClient::with_origin(channel, origin),

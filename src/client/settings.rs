@@ -28,7 +28,7 @@ pub struct ClientSettings {
     pub card_cache_bytes_max: usize,
     /// The most entries of a catalog.
     pub catalog_entries_max: usize,
-    /// Connections at once of each kind: of gRPC, of the JSON bindings, for documents. More wait for `connect_timeout`.
+    /// Connections at once of each kind: of gRPC, of the JSON bindings. More wait for `connect_timeout`.
     pub connections_max: usize,
 }
 

@@ -13,6 +13,9 @@ use crate::pb::{SendMessageRequest, value};
 use crate::repository::IdempotencyKey;
 use crate::task::check_label;
 
+/// The extension by which a card says that sends with the same `idempotency-key` give the same task.
+pub const IDEMPOTENCY_EXTENSION: &str = "urn:a2ad:extension:idempotency-key:v1";
+
 /// The key in a request's metadata, for callers that can't set headers.
 const METADATA_KEY: &str = "idempotency-key";
 

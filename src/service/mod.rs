@@ -49,6 +49,7 @@ use crate::signature::{self, SigningKey};
 
 pub use crate::access::Method;
 pub use card::CardDocument;
+pub use idempotency::IDEMPOTENCY_EXTENSION;
 pub use settings::ServiceSettings;
 pub use version::VERSION;
 

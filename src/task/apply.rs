@@ -134,7 +134,7 @@ fn apply_artifact(task: &mut Task, update: TaskArtifactUpdateEvent, limit: usize
 }
 
 /// Joins a chunk to its artifact: parts and extensions are added, metadata keys overwritten one by one.
-fn append(known: &mut Artifact, chunk: Artifact) {
+pub(crate) fn append(known: &mut Artifact, chunk: Artifact) {
     known.parts.extend(chunk.parts);
     for extension in chunk.extensions {
         if !known.extensions.contains(&extension) {

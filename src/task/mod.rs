@@ -8,6 +8,7 @@ mod event;
 mod id;
 mod state;
 
+pub(crate) use apply::append as join_chunk;
 pub use apply::{Refusal, apply, receive, replay};
 pub use event::{ReplayError, TaskEvent};
 pub use id::{SeededIds, check_id, check_label, new_id};

@@ -7,6 +7,8 @@ mod canary;
 mod cards_signed;
 mod cli;
 mod client;
+mod client_stack;
+mod client_streams;
 mod config_files;
 mod damage;
 mod db_commands;

@@ -49,10 +49,15 @@ fn the_program_shows_a_card_only_if_its_signature_is_good() {
             "the card's signature is verified with the key \"k\"\n"
         );
     }
-    for (server, keys, why) in [
-        (&unsigned, keys(&pen, "k"), "is absent"),
-        (&signed, keys(&other, "k"), "did not sign this card"),
-        (&signed, keys(&pen, "x"), "is not in the set"),
+    for (server, keys, why, refusal) in [
+        (&unsigned, keys(&pen, "k"), "is absent", "is not signed"),
+        (
+            &signed,
+            keys(&other, "k"),
+            "did not sign this card",
+            "did not sign this card",
+        ),
+        (&signed, keys(&pen, "x"), "is not in the set", "is not in the set"),
     ] {
         let agent = server.addr.to_string();
         // Who did not ask for more sees the card, and is told.
@@ -64,7 +69,7 @@ fn the_program_shows_a_card_only_if_its_signature_is_good() {
         let text = String::from_utf8(refused.stdout).unwrap();
         assert_eq!(refused.status.code(), Some(1), "{text}");
         assert!(
-            text.contains("A2ACLI_ERR_CARD_INVALID") && text.contains(why),
+            text.contains("A2ACLI_ERR_CARD_INVALID") && text.contains(refusal),
             "{text}"
         );
     }

@@ -1,6 +1,8 @@
 //! What several tests need.
 
+pub mod agents;
 pub mod backend;
+pub mod cutter;
 pub mod database;
 pub mod engine;
 pub mod faulty;
