@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::client::Target;
+use crate::context::Binding;
 use crate::error::Violation;
 use crate::pb::inspect::{InspectLimits, inspect};
 use crate::pb::o_auth_flows::Flow;
@@ -90,7 +91,15 @@ impl Found {
 }
 
 fn check_interface(found: &mut Found, at: &str, interface: &AgentInterface) {
-    found.check_url(&interface.url, &format!("{at}.url"));
+    // gRPC's own form of an address is host and port alone.
+    let is_bare = Target::binding_of(interface) == Some(Binding::Grpc)
+        && !interface.url.is_empty()
+        && !interface.url.contains("://");
+    let url = match is_bare {
+        true => format!("https://{}", interface.url),
+        false => interface.url.clone(),
+    };
+    found.check_url(&url, &format!("{at}.url"));
     let has_user =
         Url::parse(&interface.url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some());
     found.add_if(has_user, &format!("{at}.url"), "carries credentials");
