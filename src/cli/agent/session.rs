@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use a2ad::context::Binding;
 
-use super::config::{Given, Sources};
+use super::config::{Given, Setting, Sources};
 use super::failure::{CREDENTIALS_HINT, Code, Failure};
 use super::options::Options;
 use super::out::{Format, Out};
@@ -69,7 +69,9 @@ impl Session {
     /// Whether anything is shown to the agent that says who one is.
     fn shows_credential(&self) -> bool {
         let (to, credentials) = (&self.options.to, &self.options.credentials);
-        credentials.bearer.is_some() || credentials.api_key.is_some() || to.cert.is_some()
+        let is_client = Setting::of("client-id")
+            .is_some_and(|setting| self.options.given.effective(setting, &self.sources).0.is_some());
+        credentials.bearer.is_some() || credentials.api_key.is_some() || to.cert.is_some() || is_client
     }
 
     /// The failure as it is for this caller: who showed no credential has none to correct.

@@ -116,8 +116,10 @@ async fn sign_in(session: &Session, provider: &OAuthProvider) -> Result<(), Fail
 /// What the authorization server does not take is a credential that was rejected, and not one that is missing.
 fn refused(error: Error) -> Failure {
     match error {
-        Error::TokenRefused(_) | Error::CredentialMissing(_) => Failure::new(Code::AuthFailed, error.to_string())
-            .with_hint("check --client-id and A2ACLI_CLIENT_SECRET, and log in again"),
+        Error::TokenRefused(_) | Error::CredentialMissing(_) => {
+            Failure::new(Code::AuthFailed, error.to_string())
+                .with_hint("check --client-id and A2ACLI_CLIENT_SECRET, and log in again")
+        }
         error => error.into(),
     }
 }

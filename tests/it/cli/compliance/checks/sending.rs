@@ -118,10 +118,7 @@ pub fn renders(world: &World) -> Checked {
     let data: serde_json::Value =
         serde_json::from_str(&block(&run.out, "Data")?).map_err(|e| e.to_string())?;
     ensure!(data == json!({"key": [1, true]}), "{data}");
-    for file in [
-        "a.bin, 3 bytes",
-        "https://example.com/c.png",
-    ] {
+    for file in ["a.bin, 3 bytes", "https://example.com/c.png"] {
         ensure!(run.out.contains(file), "{file} is missing: {}", run.out);
     }
     let files = std::fs::read_dir(&work).unwrap().count();
