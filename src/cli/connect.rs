@@ -1,5 +1,5 @@
-//! How commands come to a server: addresses, certificates, and the credential. Tokens and keys come from `A2AD_TOKEN` and
-//! `A2AD_API_KEY`: arguments are seen by others.
+//! How commands come to a server: addresses, certificates, and the credential. Tokens and keys come from `A2ACLI_BEARER` and
+//! `A2ACLI_API_KEY`: arguments are seen by others.
 
 use std::path::PathBuf;
 
@@ -52,8 +52,8 @@ impl Certificates {
 
 /// The credential of the environment, if there is one.
 pub fn credential() -> Result<Option<Credential>, &'static str> {
-    match (variable("A2AD_TOKEN"), variable("A2AD_API_KEY")) {
-        (Some(_), Some(_)) => Err("A2AD_TOKEN and A2AD_API_KEY are both set; unset one"),
+    match (variable("A2ACLI_BEARER"), variable("A2ACLI_API_KEY")) {
+        (Some(_), Some(_)) => Err("A2ACLI_BEARER and A2ACLI_API_KEY are both set; unset one"),
         (Some(token), None) => Ok(Some(Credential::Token(token))),
         (None, Some(key)) => Ok(Some(Credential::ApiKey(key))),
         (None, None) => Ok(None),

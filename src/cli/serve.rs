@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use a2ad::app::{HostedAgent, Runtime};
+use a2ad::config::Loader;
 use a2ad::telemetry;
 use clap::Args;
 
@@ -54,22 +55,32 @@ impl Serve {
         if self.allow_loopback_webhooks {
             loader = loader.set("push.allow_loopback_webhooks", true);
         }
-        let config = loader.load()?.config;
-        telemetry::init(&config.log)?;
-        let agents = if config.demo { demo::agents() } else { Vec::new() };
-        let tenant = tenant(&config.default_agent, &agents);
-        let drain = config
-            .server
-            .drain_delay_ms
-            .saturating_add(config.server.drain_timeout_ms);
-        let runtime = Runtime::start(config, agents).await?;
-        let greeting = greeting(&runtime, &tenant);
-        let served = runtime.serve_until_signal();
-        watchdog::start(Duration::from_millis(drain))?;
-        eprintln!("{greeting}");
-        served.await;
-        Ok(())
+        serve(loader, |runtime, agent| {
+            let greeting = greeting(runtime, agent);
+            move || eprintln!("{greeting}")
+        })
+        .await
     }
+}
+
+/// Serves as the configuration says until a signal ends it. What `greeting` makes of the server and its default agent is
+/// done as soon as they answer.
+pub async fn serve<G: FnOnce()>(loader: Loader, greeting: impl FnOnce(&Runtime, &str) -> G) -> Outcome {
+    let config = loader.load()?.config;
+    telemetry::init(&config.log)?;
+    let agents = if config.demo { demo::agents() } else { Vec::new() };
+    let tenant = tenant(&config.default_agent, &agents);
+    let drain = config
+        .server
+        .drain_delay_ms
+        .saturating_add(config.server.drain_timeout_ms);
+    let runtime = Runtime::start(config, agents).await?;
+    let greet = greeting(&runtime, &tenant);
+    let served = runtime.serve_until_signal();
+    watchdog::start(Duration::from_millis(drain))?;
+    greet();
+    served.await;
+    Ok(())
 }
 
 fn tenant(default: &Option<String>, agents: &[HostedAgent]) -> String {
@@ -100,6 +111,6 @@ fn greeting(runtime: &Runtime, agent: &str) -> String {
         "ready {address}\n\nThe agent {agent} answers; three calls to try:\n\n  \
          grpcurl {plaintext} -d '{message}' {address} lf.a2a.v1.A2AService/SendMessage\n\n  \
          curl {files}{url}/message:send -H 'Content-Type: application/json' -H 'A2A-Version: 1.0' -d '{message}'\n\n  \
-         a2ad send {url} 'hello world'{ours}\n"
+         a2ad send -a {url} 'hello world'{ours}\n"
     )
 }

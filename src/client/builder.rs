@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 
@@ -19,6 +19,9 @@ use crate::egress::{Egress, EgressClient, EgressPolicy, EgressSettings};
 use crate::service::VERSION;
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
+
+/// Puts something around the binding of an interface.
+pub type Around = Arc<dyn Fn(Transport, &Target) -> Transport + Send + Sync>;
 
 /// How clients of agents are made. Clones share the cards that were fetched.
 ///
@@ -46,6 +49,8 @@ pub struct ClientBuilder {
     extensions: Vec<String>,
     version: String,
     store: Arc<dyn CardStore>,
+    parameters: HeaderMap,
+    around: Option<Around>,
     layers: LayerSettings,
     interceptors: Vec<Arc<dyn Interceptor>>,
     /// Made of the files once.
@@ -67,6 +72,8 @@ impl Default for ClientBuilder {
             verification: None,
             extensions: Vec::new(),
             version: VERSION.to_owned(),
+            parameters: HeaderMap::new(),
+            around: None,
             layers: LayerSettings::default(),
             interceptors: Vec::new(),
             configs: Arc::default(),
@@ -152,6 +159,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Service parameters of every call (specification 3.2.6). Those that are secret should be marked sensitive.
+    #[must_use]
+    pub fn parameters(mut self, parameters: HeaderMap) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// Puts something around every binding, where calls pass as they are sent, credentials included: to look at what goes over
+    /// the wire.
+    #[must_use]
+    pub fn around_bindings(mut self, around: Around) -> Self {
+        self.around = Some(around);
+        self
+    }
+
     /// Where cards are kept, in place of memory.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn CardStore>) -> Self {
@@ -209,7 +231,9 @@ impl ClientBuilder {
             transport: stack(instances, &self.layers, self.interceptors.clone()),
         };
         let client = Client::of_instance(agent, resolved, self.verification.clone());
-        client.declaring(&self.extensions)
+        client
+            .with_parameters(&self.parameters)
+            .declaring(&self.extensions)
     }
 
     /// The interfaces that calls may go to, all of the binding that was chosen: the best one, and others of the agent that
@@ -276,7 +300,10 @@ impl ClientBuilder {
             has_certificate,
         };
         let plan = Plan::of(&target, showing)?;
-        let binding = transport(&target, connections, &self.settings);
+        let mut binding = transport(&target, connections, &self.settings);
+        if let Some(around) = &self.around {
+            binding = around(binding, &target);
+        }
         Ok(Instance {
             target: Arc::new(target),
             transport: Transport::new(Authorize::new(binding, plan)),

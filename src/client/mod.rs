@@ -25,7 +25,7 @@ mod push_admin;
 mod settings;
 mod target;
 
-pub use builder::ClientBuilder;
+pub use builder::{Around, ClientBuilder};
 pub use call::{Answer, Call, Reply, Request};
 pub use card::{CardReference, ResolvedCard, fetch_card};
 pub use connections::Connections;

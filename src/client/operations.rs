@@ -95,6 +95,12 @@ impl Client {
         }
     }
 
+    /// The same, with these service parameters in every call.
+    pub(super) fn with_parameters(mut self, parameters: &HeaderMap) -> Self {
+        self.parameters.extend(parameters.clone());
+        self
+    }
+
     /// The same, declaring these extensions with every call.
     pub(super) fn declaring(mut self, extensions: &[String]) -> Result<Self, Error> {
         if let Some(value) = declared(extensions)? {

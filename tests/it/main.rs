@@ -5,6 +5,7 @@ mod bad_input;
 mod binary;
 mod canary;
 mod cards_signed;
+mod cli;
 mod client;
 mod client_stack;
 mod client_streams;

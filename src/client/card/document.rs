@@ -148,7 +148,7 @@ impl Documents {
                     self.keep(url, text, Some(&known), &head.headers, now_ms).await,
                 ))
             }
-            (StatusCode::NOT_FOUND | StatusCode::GONE, _) => {
+            (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED, _) => {
                 self.store.remove(url).await;
                 Ok(None)
             }

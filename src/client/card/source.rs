@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use http::Uri;
 use url::Url;
 
-use crate::client::Error;
+use crate::client::{Address, Error};
 use crate::egress::EgressPolicy;
 
 /// Where a card came from.
@@ -59,6 +59,22 @@ impl CardSource {
         }
     }
 
+    /// The URL of an interface with its scheme. One of gRPC is often no more than `host:port`: it is spoken to as the card
+    /// was come by, and that of a file by TLS unless it is on this machine.
+    pub fn absolute(&self, url: &str) -> String {
+        if url.contains("://") {
+            return url.to_owned();
+        }
+        let scheme = match self {
+            Self::Url(own) => own.split("://").next().unwrap_or("https"),
+            Self::File(_) => match url.parse::<Address>() {
+                Ok(address) if address.is_this_machine() => "http",
+                _ => "https",
+            },
+        };
+        format!("{scheme}://{url}")
+    }
+
     fn is_trusted_with(&self, url: &str) -> bool {
         let Self::Url(own) = self else {
             return true;
@@ -97,6 +113,24 @@ impl fmt::Display for CardSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_grpc_gets_the_scheme_by_which_the_card_came() {
+        let web = |url: &str| CardSource::Url(url.to_owned());
+        for (source, url, absolute) in [
+            (web("http://a.example/c"), "a.example:1", "http://a.example:1"),
+            (web("https://a.example/c"), "a.example:1", "https://a.example:1"),
+            (
+                web("https://a.example/c"),
+                "http://a.example:1",
+                "http://a.example:1",
+            ),
+            (CardSource::File("c".into()), "127.0.0.1:1", "http://127.0.0.1:1"),
+            (CardSource::File("c".into()), "a.example:1", "https://a.example:1"),
+        ] {
+            assert_eq!(source.absolute(url), absolute);
+        }
+    }
 
     #[test]
     fn a_card_leads_no_further_than_where_it_came_from_allows() {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tower::{Service, ServiceExt as _};
 
 use super::Credential;
-use super::plan::Plan;
+use super::plan::{Attachment, Plan};
 use crate::access::Method;
 use crate::client::transport::Transport;
 use crate::client::{Call, Error, Reply};
@@ -33,18 +33,17 @@ impl Authorize {
     async fn make(self, mut call: Call) -> Result<Reply, Error> {
         let plan = &self.plan;
         plan.check(&call)?;
-        let is_bare = call.method() == Method::GetExtendedAgentCard && !plan.is_advertised;
-        if plan.attachments.is_empty() || is_bare {
-            return self.inner.oneshot(call).await;
-        }
-        let mut shown = Vec::with_capacity(plan.attachments.len());
-        for attachment in &plan.attachments {
+        // The extended card is asked for only with what a scheme of the public one takes (a2a-cli specification 12.4).
+        let is_strict = call.method() == Method::GetExtendedAgentCard;
+        let fitting = plan.attachments.iter();
+        let fitting: Vec<&Attachment> = fitting.filter(|one| one.is_advertised || !is_strict).collect();
+        let mut shown = Vec::with_capacity(fitting.len());
+        for attachment in &fitting {
             let credential = attachment.provider.credential().await?;
             attachment.placement.put(&credential, &mut call)?;
             shown.push(credential);
         }
-        if !plan
-            .attachments
+        if !fitting
             .iter()
             .any(|attachment| attachment.provider.is_renewable())
         {
@@ -54,7 +53,7 @@ impl Authorize {
             Err(error) if error.kind() == Some(Kind::Unauthenticated) => error,
             answered => return answered,
         };
-        if plan.renew(&shown, &mut call).await? {
+        if renew(&fitting, &shown, &mut call).await? {
             self.inner.oneshot(call).await
         } else {
             Err(refused)
@@ -62,18 +61,16 @@ impl Authorize {
     }
 }
 
-impl Plan {
-    /// Puts what is new in place of what was shown; false when nothing is.
-    async fn renew(&self, shown: &[Credential], call: &mut Call) -> Result<bool, Error> {
-        let mut is_new = false;
-        for (attachment, rejected) in self.attachments.iter().zip(shown) {
-            if let Some(credential) = attachment.provider.renewed(rejected).await? {
-                attachment.placement.put(&credential, call)?;
-                is_new = true;
-            }
+/// Puts what is new in place of what was shown; false when nothing is.
+async fn renew(fitting: &[&Attachment], shown: &[Credential], call: &mut Call) -> Result<bool, Error> {
+    let mut is_new = false;
+    for (attachment, rejected) in fitting.iter().zip(shown) {
+        if let Some(credential) = attachment.provider.renewed(rejected).await? {
+            attachment.placement.put(&credential, call)?;
+            is_new = true;
         }
-        Ok(is_new)
     }
+    Ok(is_new)
 }
 
 impl Service<Call> for Authorize {

@@ -37,6 +37,8 @@ const SECRET_HEADERS: [HeaderName; 4] = [
 pub(super) struct Attachment {
     pub(super) provider: Arc<dyn CredentialProvider>,
     pub(super) placement: Placement,
+    /// Whether a scheme of the card says so; without a card there is nobody who could.
+    pub(super) is_advertised: bool,
 }
 
 /// What goes with each call to one interface.
@@ -48,9 +50,6 @@ pub(in crate::client) struct Plan {
     missing: Option<(String, Vec<HeaderName>)>,
     /// Why no secret goes there, those that a caller puts into a call of its own included.
     closed: Option<String>,
-    /// Whether the card advertises any scheme; without one the extended card is asked for with nothing
-    /// (a2a-cli specification 12.4).
-    pub(super) is_advertised: bool,
 }
 
 impl Plan {
@@ -69,12 +68,15 @@ impl Plan {
             .filter(|given| given.is_for(&target.url, showing.named))
             .collect();
         let card = target.card.as_deref();
-        let schemes = card.is_some_and(|card| !card.security_schemes.is_empty());
+        // A card without any scheme takes nothing; what a header is for is the user's to know otherwise.
+        let has_schemes = card.is_none_or(|card| !card.security_schemes.is_empty());
         let mut plan = Self {
-            attachments: usable.iter().filter_map(own_header).collect(),
+            attachments: usable
+                .iter()
+                .filter_map(|given| own_header(given, has_schemes))
+                .collect(),
             missing: None,
             closed,
-            is_advertised: schemes || card.is_none(),
         };
         let requirements = card.map_or(&[][..], |card| &card.security_requirements);
         if requirements
@@ -154,6 +156,7 @@ impl Plan {
             });
             self.attachments.push(Attachment {
                 provider: given.provider.clone(),
+                is_advertised: placement.is_some() || card.is_none(),
                 placement: placement.unwrap_or_else(|| Placement::Header(kind.usual_header())),
             });
         }
@@ -161,11 +164,12 @@ impl Plan {
 }
 
 /// The user's own header, which is always shown.
-fn own_header(given: &&Given) -> Option<Attachment> {
+fn own_header(given: &Given, is_advertised: bool) -> Option<Attachment> {
     match given.provider.kind() {
         CredentialKind::Header(name) => Some(Attachment {
             provider: given.provider.clone(),
             placement: Placement::Header(name),
+            is_advertised,
         }),
         _ => None,
     }
@@ -208,6 +212,7 @@ fn met(
                     placed = placed.or(placement.map(|placement| Attachment {
                         provider: given.provider.clone(),
                         placement,
+                        is_advertised: true,
                     }));
                 }
                 match placed {

@@ -10,5 +10,5 @@ mod oauth;
 mod official;
 mod raw_host;
 mod refusals;
-mod script;
+pub mod script;
 mod site;

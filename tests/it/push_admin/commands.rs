@@ -22,7 +22,7 @@ const WAYS: [Way; 2] = [Way::Database, Way::Server];
 /// Runs `a2ad push`: its exit code, and what it printed.
 async fn push(post: &Post, way: Way, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(PROGRAM);
-    command.arg("push").args(arguments).env_remove("A2AD_API_KEY");
+    command.arg("push").args(arguments).env_remove("A2ACLI_API_KEY");
     match way {
         Way::Database => command
             .arg("--database")
@@ -32,7 +32,7 @@ async fn push(post: &Post, way: Way, arguments: &[&str]) -> (i32, String) {
             command
                 .arg("--server")
                 .arg(post.world.address.to_string())
-                .env("A2AD_TOKEN", token)
+                .env("A2ACLI_BEARER", token)
         }
     };
     let output = tokio::task::spawn_blocking(move || command.output())

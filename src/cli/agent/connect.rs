@@ -1,0 +1,202 @@
+//! From an agent card reference to an agent that can be called.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use a2ad::client::credential::Given;
+use a2ad::client::{
+    CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, ResolvedCard, Target,
+};
+use a2ad::pb::AgentCard;
+use a2ad::tls::ClientTls;
+use http::Uri;
+
+use super::auth;
+use super::cache::FileCards;
+use super::config::{Setting, Source};
+use super::failure::Failure;
+use super::options::Options;
+use super::session::Session;
+use super::wire::Wire;
+
+/// How much later than the command a single call would end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// An agent, and what its card says.
+pub struct Agent {
+    pub client: Client,
+    pub card: Arc<AgentCard>,
+}
+
+impl Session {
+    /// Warns of what may give secrets away.
+    pub fn warn(&self) {
+        let (to, credentials) = (&self.options.to, &self.options.credentials);
+        let has_credential =
+            credentials.bearer.is_some() || credentials.api_key.is_some() || !to.svc_param.is_empty();
+        if to.insecure {
+            self.out.warning(
+                "--insecure: certificates are not verified; everybody on the way can read and change what is said",
+            );
+            if has_credential {
+                self.out
+                    .warning("a credential is sent over a connection whose certificate is not verified");
+            }
+        }
+        let source = |name: &str| {
+            let setting = Setting::of(name)?;
+            Some(self.options.given.effective(setting, &self.sources).1)
+        };
+        let is_found = |name: &str| source(name).is_some_and(|source| self.sources.is_found(&source));
+        let leads_away = ["agent-card", "insecure", "ca"]
+            .into_iter()
+            .find(|name| is_found(name));
+        let is_ours =
+            |name: &str| source(name).is_some_and(|source| source != Source::Default) && !is_found(name);
+        if let Some(name) = leads_away
+            && ["bearer", "api-key", "svc-param"].into_iter().any(is_ours)
+        {
+            let file = source(name).map(|source| source.to_string()).unwrap_or_default();
+            self.out.warning(&format!(
+                "a credential of yours goes where {file} of this folder says (--{name}); name the agent with -a if you \
+                 don't trust it"
+            ));
+        }
+    }
+
+    /// What makes clients, as the options say.
+    pub fn builder(&self) -> Result<ClientBuilder, Failure> {
+        let (to, credentials) = (&self.options.to, &self.options.credentials);
+        let settings = ClientSettings {
+            // The end of the command's own time says more: it knows the task.
+            timeout: self.options.times.timeout.saturating_add(GRACE),
+            ..ClientSettings::default()
+        };
+        let mut builder = Client::builder()
+            .settings(settings)
+            .dangerously_insecure(to.insecure)
+            .prefer(to.transport.iter().copied())
+            .version(&to.a2a_version)
+            .parameters(to.svc_param.iter().cloned().collect());
+        // What was come by under authorities of the user's own is kept for nobody who does not name them.
+        if to.ca.is_none()
+            && let Some(cards) = FileCards::of_user()
+        {
+            builder = builder.store(Arc::new(cards));
+        }
+        for uri in &to.extension {
+            builder = builder.extension(uri);
+        }
+        if let Some(tls) = tls(&self.options)? {
+            builder = builder.tls(tls);
+        }
+        let token = credentials.bearer.clone().map(Credential::Token);
+        let key = credentials.api_key.clone().map(Credential::ApiKey);
+        for credential in token.into_iter().chain(key) {
+            builder = builder.credential(match credentials.credential_origin.as_slice() {
+                [] => Given::new(credential),
+                origins => Given::for_origins(credential, &self.origins(origins)?)?,
+            });
+        }
+        if self.options.output.debug {
+            let wire = Wire::new(&self.options);
+            builder =
+                builder.around_bindings(Arc::new(move |inner, target| wire.clone().around(inner, target)));
+        }
+        Ok(builder)
+    }
+
+    /// The origins that credentials may go to: those that are named, and that of the agent.
+    fn origins(&self, named: &[String]) -> Result<Vec<String>, Failure> {
+        let urls = self.reference()?.urls();
+        let own = urls.iter().filter_map(|url| url.parse::<Uri>().ok());
+        let own = own.filter_map(|uri| {
+            let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+            Some(format!("{scheme}://{authority}"))
+        });
+        Ok(own.chain(named.iter().cloned()).collect())
+    }
+
+    /// Service parameters may be credentials: they don't go where only a card leads to.
+    fn check_parameters(&self, target: &Target, named: Option<&str>) -> Result<(), Failure> {
+        let origin = target.origin();
+        let allowed = &self.options.credentials.credential_origin;
+        let is_allowed = named.is_none_or(|named| named == origin)
+            || allowed
+                .iter()
+                .any(|allowed| allowed.trim_end_matches('/') == origin);
+        if is_allowed || self.options.to.svc_param.is_empty() {
+            return Ok(());
+        }
+        let message =
+            format!("the agent is at {origin}, which only its card names: --svc-param is not sent there");
+        Err(Failure::usage(message).with_hint(format!("--credential-origin {origin} allows it")))
+    }
+
+    /// The agent that is named.
+    pub fn reference(&self) -> Result<CardReference, Failure> {
+        let reference = self.options.to.agent_card.as_deref().ok_or_else(|| {
+            Failure::usage("no agent is named").with_hint(
+                "name its card with --agent-card REF or A2ACLI_AGENT_CARD, for example -a 127.0.0.1:8420",
+            )
+        })?;
+        Ok(reference.parse().map_err(Error::Reference)?)
+    }
+
+    /// Finds the card, and gets ready to call the agent.
+    pub async fn connect(&self) -> Result<Agent, Failure> {
+        let (builder, reference) = (self.builder()?, self.reference()?);
+        self.warn();
+        let resolved = self.resolve(&builder, &reference).await?;
+        let builder = auth::signed_in(builder, &resolved).await?;
+        let (card, named) = (resolved.card.clone(), resolved.named_origin.clone());
+        let client = builder.client(resolved).await?;
+        self.check_parameters(client.target(), named.as_deref())?;
+        if self.options.output.debug {
+            let target = client.target();
+            Wire::new(&self.options).say(&format!(
+                "interface {} {}, version {}, tenant {:?}",
+                target.binding.as_str(),
+                target.url,
+                target.version,
+                target.tenant
+            ));
+        }
+        self.out.progress.say("asking the agent".to_owned());
+        Ok(Agent { client, card })
+    }
+
+    /// Finds the card of the agent that is named.
+    pub async fn resolve(
+        &self,
+        builder: &ClientBuilder,
+        reference: &CardReference,
+    ) -> Result<ResolvedCard, Failure> {
+        self.out.progress.say("asking for the agent's card".to_owned());
+        let resolved = builder.resolve(reference).await?;
+        if self.options.output.debug {
+            Wire::new(&self.options).say(&format!(
+                "card of {:?} from {}, signature {:?}",
+                resolved.card.name, resolved.source, resolved.signature
+            ));
+        }
+        Ok(resolved)
+    }
+}
+
+fn tls(options: &Options) -> Result<Option<ClientTls>, Failure> {
+    let to = &options.to;
+    if to.cert.is_some() != to.key.is_some() {
+        return Err(Failure::usage("--cert and --key belong together"));
+    }
+    if to.cert.is_some() && to.ca.is_none() {
+        return Err(Failure::usage(
+            "--cert needs --ca with the authorities that the agent's certificate must come from",
+        ));
+    }
+    Ok(to.ca.clone().map(|ca_file| ClientTls {
+        ca_file,
+        cert_file: to.cert.clone(),
+        key_file: to.key.clone(),
+    }))
+}

@@ -1,0 +1,50 @@
+//! What goes on, for somebody who looks at a terminal. It is drawn on standard error; elsewhere nothing is.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often the sign turns.
+const TICK: Duration = Duration::from_millis(120);
+
+/// A line that says what is waited for. Clones are the same line.
+#[derive(Clone, Debug)]
+pub struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    /// A line, unless nobody would see it or `is_quiet`.
+    pub fn new(is_quiet: bool) -> Self {
+        let is_seen = !is_quiet && std::io::stderr().is_terminal();
+        Self(is_seen.then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar
+        }))
+    }
+
+    /// Says what is waited for now.
+    pub fn say(&self, text: String) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(text);
+            bar.enable_steady_tick(TICK);
+        }
+    }
+
+    /// Writes something else; the line makes room for it.
+    pub fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Takes the line away.
+    pub fn end(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

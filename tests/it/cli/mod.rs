@@ -1,0 +1,10 @@
+//! The commands that talk to agents, through the program itself, against our own server.
+
+mod access;
+mod bindings;
+mod compliance;
+mod harness;
+mod settings;
+mod stories;
+mod strangers;
+mod streams;
