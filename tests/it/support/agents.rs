@@ -21,7 +21,8 @@ pub const BINDINGS: [Binding; 1] = [Binding::Grpc];
 
 /// An agent at an address, with its card.
 pub async fn instance(address: SocketAddr, binding: Binding, agent: &str) -> Instance {
-    let card = fetch_card(&address.to_string().parse().unwrap(), None, Some(agent));
+    let place = address.to_string().parse().unwrap();
+    let card = fetch_card(&place, None, Some(agent));
     let target = Target {
         card: Some(Arc::new(card.await.unwrap())),
         ..target(address, binding, agent)
