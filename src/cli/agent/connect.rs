@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use a2ad::client::credential::Given;
 use a2ad::client::{
-    CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, ResolvedCard, Target,
+    CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, LayerSettings, ResolvedCard,
+    Target,
 };
 use a2ad::pb::AgentCard;
 use a2ad::tls::ClientTls;
@@ -67,13 +68,19 @@ impl Session {
     /// What makes clients, as the options say.
     pub fn builder(&self) -> Result<ClientBuilder, Failure> {
         let (to, credentials) = (&self.options.to, &self.options.credentials);
+        // The end of the command's own time says more: it knows the task.
+        let timeout = self.options.times.timeout.saturating_add(GRACE);
         let settings = ClientSettings {
-            // The end of the command's own time says more: it knows the task.
-            timeout: self.options.times.timeout.saturating_add(GRACE),
+            timeout,
             ..ClientSettings::default()
+        };
+        let layers = LayerSettings {
+            timeout,
+            ..LayerSettings::default()
         };
         let mut builder = Client::builder()
             .settings(settings)
+            .layers(layers)
             .dangerously_insecure(to.insecure)
             .prefer(to.transport.iter().copied())
             .version(&to.a2a_version)

@@ -207,7 +207,7 @@ impl<'a> Follower<'a> {
         let id = self.shown.task_id.clone();
         match stop {
             Stop::Message(message) => Ok(Ending::Message(message)),
-            Stop::Ended(Some(error)) if id.is_empty() || !error.is_transient() => Err(error.into()),
+            Stop::Ended(Some(error)) if id.is_empty() => Err(error.into()),
             Stop::Ended(None) if id.is_empty() => Err(empty()),
             Stop::Settled if self.prints => {
                 told::outcome_of(self.session, &id, self.shown.state);

@@ -17,7 +17,7 @@ use super::messages::text;
 use super::random::Random;
 
 /// The bindings by which the client is tested.
-pub const BINDINGS: [Binding; 1] = [Binding::Grpc];
+pub const BINDINGS: [Binding; 3] = [Binding::Grpc, Binding::JsonRpc, Binding::HttpJson];
 
 /// An agent at an address, with its card.
 pub async fn instance(address: SocketAddr, binding: Binding, agent: &str) -> Instance {
