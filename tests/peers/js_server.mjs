@@ -22,7 +22,7 @@ const express = unwrap(await load('express'));
 const grpc = unwrap(await load('@grpc/grpc-js'));
 
 // What the SDK tells is none of what the one who started this reads.
-console.log = console.error;
+console.log = console.info = console.debug = console.error;
 
 class Scripted {
   running = new Map();
