@@ -36,7 +36,8 @@ section! {
         breaker_failures: u32 = 8, 1..=1_000_000;
         /// Milliseconds for which such a host is left alone; then a single request tries it.
         breaker_pause_ms: u64 = 30_000, 1..=DAY_MS;
-        /// Hosts whose failures are counted at once, for each owner of their own; beyond it the one that failed least is forgotten.
+        /// Hosts whose failures are counted at once, for each owner of their own, a quarter of them for one owner. Beyond that
+        /// one is forgotten: first one that is well or that nobody has tried again, then the one that failed least.
         breaker_hosts_max: usize = 10_000, 1..=1_000_000;
         /// Milliseconds for which a node has what it delivers; when it dies, another one delivers it so much later. Each
         /// delivery prolongs it. More than request_timeout_ms twice.

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, Error as TlsError};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tower::Service;
@@ -49,20 +49,34 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let way = self.0.clone();
         Box::pin(async move {
-            let deadline = Instant::now() + way.timeout;
-            let connected = tokio::time::timeout_at(deadline, way.connect(&uri, deadline)).await;
-            connected.unwrap_or(Err(Error::Timeout))
+            let began = Instant::now();
+            let deadline = began + way.timeout;
+            let place = way.place(deadline).await?;
+            // A host that had little of the time is not to blame that it ran out.
+            let is_late = began.elapsed() > way.timeout / 2;
+            let connecting = way.connect(&uri, place, deadline);
+            match tokio::time::timeout_at(deadline, connecting).await {
+                Err(_) | Ok(Err(Error::Timeout)) if is_late => Err(no_place()),
+                connected => connected.unwrap_or(Err(Error::Timeout)),
+            }
         })
     }
 }
 
 impl Way {
-    async fn connect(&self, uri: &Uri, deadline: Instant) -> Result<EgressConnection, Error> {
-        // Before the deadline of the whole, which would be charged to the host.
-        let wait = deadline.saturating_duration_since(Instant::now()) / 2;
-        let place = tokio::time::timeout(wait, self.places.clone().acquire_owned()).await;
-        let place = place.map_err(|_| Error::Local("all connections are in use".to_owned()))?;
-        let place = place.map_err(|_| Error::Local("everything is being closed".to_owned()))?;
+    /// A place among the connections. Waiting for it may take the whole time: one that nobody uses is closed before.
+    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Error> {
+        let place = tokio::time::timeout_at(deadline, self.places.clone().acquire_owned()).await;
+        let place = place.map_err(|_| no_place())?;
+        place.map_err(|_| Error::Local("everything is being closed".to_owned()))
+    }
+
+    async fn connect(
+        &self,
+        uri: &Uri,
+        place: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Result<EgressConnection, Error> {
         let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().ok_or(Refusal::Form)?;
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
@@ -96,7 +110,8 @@ impl Way {
 
     async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
         let found = self.resolver.resolve(host).await;
-        let found = found.map_err(|error| Error::Resolve(error.to_string()))?;
+        let found =
+            found.map_err(|error| local(&error).unwrap_or_else(|| Error::Resolve(error.to_string())))?;
         match found.len() {
             0 => Err(Error::Resolve("it has no address".to_owned())),
             count if count > self.addresses_max => Err(Error::Resolve(format!(
@@ -125,12 +140,21 @@ impl Way {
     }
 }
 
+fn no_place() -> Error {
+    Error::Local("all connections are in use".to_owned())
+}
+
 /// Why there is no connection. The kind alone: other words of the system may name the address.
 fn not_connected(error: &io::Error) -> Error {
-    match Errno::from_io_error(error) {
-        Some(Errno::MFILE | Errno::NFILE) => Error::Local("too many open files".to_owned()),
-        Some(Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM) => Error::Local(error.kind().to_string()),
-        _ => Error::Connect(error.kind().to_string()),
+    local(error).unwrap_or_else(|| Error::Connect(error.kind().to_string()))
+}
+
+/// What this machine lacks, if that is what went wrong.
+fn local(error: &io::Error) -> Option<Error> {
+    match Errno::from_io_error(error)? {
+        Errno::MFILE | Errno::NFILE => Some(Error::Local("too many open files".to_owned())),
+        Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM => Some(Error::Local(error.kind().to_string())),
+        _ => None,
     }
 }
 
@@ -166,7 +190,78 @@ fn tls_reason(error: &std::io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::tls;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// A network in which names end with an error of the system, and addresses do not answer.
+    struct Silent(Errno);
+
+    #[async_trait]
+    impl Resolve for Silent {
+        async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            Err(self.0.into())
+        }
+    }
+
+    #[async_trait]
+    impl Dial for Silent {
+        async fn dial(&self, _: SocketAddr) -> io::Result<TcpStream> {
+            std::future::pending().await
+        }
+    }
+
+    async fn connector(code: Errno, places: usize) -> Connector {
+        Connector(Arc::new(Way {
+            policy: EgressPolicy::default(),
+            resolver: Arc::new(Silent(code)),
+            dialer: Arc::new(Silent(code)),
+            tls: TlsConnector::from(Arc::new(tls::web_client(None, &[]).await.unwrap())),
+            timeout: TIMEOUT,
+            addresses_max: 1,
+            places: Arc::new(Semaphore::new(places)),
+        }))
+    }
+
+    async fn error(connector: &Connector, uri: &'static str) -> Error {
+        let connected = connector.clone().call(Uri::from_static(uri)).await;
+        connected.err().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_the_resolver_lacks_is_not_charged_to_the_host() {
+        for code in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            let failed = error(&connector(code, 1).await, "https://a.example/").await;
+            assert!(matches!(failed, Error::Local(_)), "{code}: {failed}");
+        }
+        let failed = error(&connector(Errno::CONNREFUSED, 1).await, "https://a.example/").await;
+        assert!(matches!(failed, Error::Resolve(_)), "{failed}");
+    }
+
+    #[tokio::test]
+    async fn the_whole_time_may_pass_for_a_place_and_is_not_charged_to_the_host() {
+        let connector = connector(Errno::MFILE, 1).await;
+        tokio::time::pause();
+        let began = Instant::now();
+        let [first, second] = ["https://8.8.8.8/", "https://9.9.9.9/"].map(|uri| error(&connector, uri));
+        // The first has the place all the time, and its host does not answer.
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!((first, second), (Error::Timeout, no_place()));
+        assert_eq!(began.elapsed().as_secs(), TIMEOUT.as_secs());
+
+        // A place that comes late is one, but a host that does not answer in the rest of the time is not to blame.
+        for (wait, failed) in [(4, Error::Timeout), (6, no_place())] {
+            let held = connector.0.places.clone().acquire_owned().await.unwrap();
+            let (found, ()) = tokio::join!(error(&connector, "https://8.8.8.8/"), async move {
+                tokio::time::sleep(Duration::from_secs(wait)).await;
+                drop(held);
+            });
+            assert_eq!(found, failed, "after {wait} s");
+        }
+    }
 
     #[test]
     fn what_this_machine_lacks_is_not_charged_to_the_host() {

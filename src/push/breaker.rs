@@ -2,8 +2,8 @@
 //!
 //! Only what says that a host is away counts (no answer, or one of 5xx): a path that nobody listens to must not take a
 //! host from others. Each owner has a view of his own: whose receivers fail on a host that many share takes it from
-//! himself alone. While a host is left alone only the request that tries it says anything new; what was begun before and
-//! ends late neither counts nor takes that request's place.
+//! himself alone, and he has a part of the table only. While a host is left alone only the request that tries it says
+//! anything new; what was begun before and ends late neither counts nor takes that request's place, then or later.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,13 +17,23 @@ use crate::context::Principal;
 /// The least time after which what waits for a request that tries a host is looked at again.
 const BESIDE_MIN: Duration = Duration::from_millis(100);
 
+/// One owner has at most one of so many parts of what is known of hosts.
+const OWNER_PART: usize = 4;
+
 /// What is known of hosts that failed last; a host that is not in here is well.
 pub(super) struct Breakers {
-    hosts: Mutex<HashMap<Place, Host>>,
+    known: Mutex<Known>,
     failures_max: u32,
     pause: Duration,
     request_timeout: Duration,
     hosts_max: usize,
+}
+
+#[derive(Default)]
+struct Known {
+    hosts: HashMap<Place, Host>,
+    /// How often a host was begun to be left alone. Requests remember it, so that it is known which are older.
+    openings: u64,
 }
 
 /// A host, as an owner sees it.
@@ -31,8 +41,9 @@ type Place = (Principal, Arc<str>);
 
 #[derive(Debug)]
 enum Host {
-    /// So many requests have failed in a row.
-    Failing(u32),
+    /// So many requests have failed in a row. Those do not count that were begun before so many openings: before this
+    /// host was left alone.
+    Failing { failures: u32, since: u64 },
     /// It is left alone until then.
     LeftAlone(Instant),
     /// A request tries it, which is over by then.
@@ -44,12 +55,14 @@ pub(super) struct Pass {
     breakers: Arc<Breakers>,
     place: Place,
     is_probe: bool,
+    /// The openings before it was begun.
+    openings: u64,
 }
 
 impl Breakers {
     pub(super) fn new(settings: &PushSettings) -> Arc<Self> {
         Arc::new(Self {
-            hosts: Mutex::default(),
+            known: Mutex::default(),
             failures_max: settings.breaker_failures,
             pause: settings.breaker_pause,
             request_timeout: settings.request_timeout,
@@ -63,14 +76,14 @@ impl Breakers {
     /// How long the host is left alone, or the request may take that tries it.
     pub(super) fn enter(self: &Arc<Self>, owner: &Principal, host: &Arc<str>) -> Result<Pass, Duration> {
         let (place, now) = ((owner.clone(), host.clone()), Instant::now());
-        let mut hosts = self.lock();
+        let mut known = self.lock();
         let mut is_probe = false;
-        match hosts.get_mut(&place) {
-            None | Some(Host::Failing(_)) => {}
+        match known.hosts.get_mut(&place) {
+            None | Some(Host::Failing { .. }) => {}
             Some(Host::LeftAlone(until)) if *until > now => return Err(*until - now),
             Some(Host::Tried(by)) => return Err(by.saturating_duration_since(now).max(BESIDE_MIN)),
-            Some(known) => {
-                *known = Host::Tried(now + self.request_timeout);
+            Some(host) => {
+                *host = Host::Tried(now + self.request_timeout);
                 is_probe = true;
             }
         }
@@ -78,70 +91,108 @@ impl Breakers {
             breakers: self.clone(),
             place,
             is_probe,
+            openings: known.openings,
         })
     }
 
     /// The hosts to which nothing of an owner should be sent now.
     pub(super) fn shut(&self) -> Vec<Place> {
         let now = Instant::now();
-        let is_shut = |host: &Host| match host {
-            Host::Failing(_) => false,
-            Host::LeftAlone(until) => *until > now,
-            Host::Tried(_) => true,
-        };
-        let hosts = self.lock();
-        let shut = hosts.iter().filter(|(_, host)| is_shut(host));
+        let known = self.lock();
+        let shut = known.hosts.iter().filter(|(_, host)| host.is_shut(now));
         shut.map(|(place, _)| place.clone()).collect()
     }
 
-    /// How many hosts are left alone, each counted once for every owner.
+    /// How many hosts those are, each counted once for every owner.
     pub(super) fn open(&self) -> usize {
-        let hosts = self.lock();
-        let open = hosts.values().filter(|host| !matches!(host, Host::Failing(_)));
-        open.count()
+        let now = Instant::now();
+        let known = self.lock();
+        known.hosts.values().filter(|host| host.is_shut(now)).count()
     }
 
     /// Counts a failure; whether the host is left alone from now on.
-    fn fail(&self, place: &Place, is_probe: bool) -> bool {
-        let mut hosts = self.lock();
-        if !hosts.contains_key(place) && hosts.len() >= self.hosts_max {
-            make_room(&mut hosts);
+    fn fail(&self, pass: &Pass) -> bool {
+        let known = &mut *self.lock();
+        if !known.hosts.contains_key(&pass.place) {
+            make_room(&mut known.hosts, &pass.place.0, self.hosts_max);
         }
-        let host = hosts.entry(place.clone()).or_insert(Host::Failing(0));
+        let new = Host::Failing {
+            failures: 0,
+            since: 0,
+        };
+        let host = known.hosts.entry(pass.place.clone()).or_insert(new);
         let opens = match host {
-            Host::Failing(failures) => {
+            Host::Failing { since, .. } if pass.openings < *since => false,
+            Host::Failing { failures, .. } => {
                 *failures = failures.saturating_add(1);
                 *failures >= self.failures_max
             }
-            Host::LeftAlone(_) | Host::Tried(_) => is_probe,
+            Host::LeftAlone(_) | Host::Tried(_) => pass.is_probe,
         };
         if opens {
             *host = Host::LeftAlone(Instant::now() + self.pause);
+            known.openings += 1;
         }
         opens
     }
 
-    /// A host has answered.
-    fn answer(&self, place: &Place, is_probe: bool) {
-        let mut hosts = self.lock();
-        let is_new = is_probe || matches!(hosts.get(place), Some(Host::Failing(_)));
-        if is_new {
-            hosts.remove(place);
+    /// A host has answered. Where it was left alone its place stays, so that it is known what was begun before.
+    fn answer(&self, pass: &Pass) {
+        let known = &mut *self.lock();
+        let openings = known.openings;
+        match known.hosts.get_mut(&pass.place) {
+            Some(Host::Failing { since: 0, .. }) => {
+                known.hosts.remove(&pass.place);
+            }
+            Some(Host::Failing { failures, since }) if pass.openings >= *since => *failures = 0,
+            Some(host @ (Host::LeftAlone(_) | Host::Tried(_))) if pass.is_probe => {
+                *host = Host::Failing {
+                    failures: 0,
+                    since: openings,
+                };
+            }
+            _ => {}
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Host>> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Forgets the host that has failed least: what is lost is that its failures are counted anew.
-fn make_room(hosts: &mut HashMap<Place, Host>) {
-    let failures = |host: &Host| match host {
-        Host::Failing(failures) => *failures,
-        Host::LeftAlone(_) | Host::Tried(_) => u32::MAX,
-    };
-    let least = hosts.iter().min_by_key(|(_, host)| failures(host));
+impl Host {
+    fn is_shut(&self, now: Instant) -> bool {
+        match self {
+            Self::Failing { .. } => false,
+            Self::LeftAlone(until) => *until > now,
+            Self::Tried(_) => true,
+        }
+    }
+
+    /// What is least is forgotten first: what is well, then the one that nobody has tried for longest although its pause
+    /// is over, then the one that failed least, and in the end the one that is tried soonest.
+    fn worth(&self, now: Instant) -> (u8, u32, Option<Instant>) {
+        match self {
+            Self::Failing { failures: 0, .. } => (0, 0, None),
+            Self::LeftAlone(until) if *until <= now => (1, 0, Some(*until)),
+            Self::Failing { failures, .. } => (2, *failures, None),
+            Self::LeftAlone(until) => (3, 0, Some(*until)),
+            Self::Tried(by) => (4, 0, Some(*by)),
+        }
+    }
+}
+
+/// Forgets hosts until there is room for one more of an owner: his own when he has his part, else anybody's. What is lost
+/// is that their failures are counted anew.
+fn make_room(hosts: &mut HashMap<Place, Host>, owner: &Principal, hosts_max: usize) {
+    let now = Instant::now();
+    let of_owner = hosts.keys().filter(|place| place.0 == *owner).count();
+    let has_part = of_owner >= (hosts_max / OWNER_PART).max(1);
+    if !has_part && hosts.len() < hosts_max {
+        return;
+    }
+    let found = hosts.iter().filter(|(place, _)| !has_part || place.0 == *owner);
+    let least = found.min_by_key(|(_, host)| host.worth(now));
     if let Some(place) = least.map(|(place, _)| place.clone()) {
         hosts.remove(&place);
     }
@@ -150,13 +201,13 @@ fn make_room(hosts: &mut HashMap<Place, Host>) {
 impl Pass {
     /// The host has answered, and is well.
     pub(super) fn answered(mut self) {
-        self.breakers.answer(&self.place, self.is_probe);
+        self.breakers.answer(&self);
         self.is_probe = false;
     }
 
     /// The host has not answered, or said that it can't. True if it is left alone from now on.
     pub(super) fn failed(mut self) -> bool {
-        let opens = self.breakers.fail(&self.place, self.is_probe);
+        let opens = self.breakers.fail(&self);
         self.is_probe = false;
         opens
     }
@@ -166,7 +217,7 @@ impl Drop for Pass {
     /// A request that tried a host and came to nothing leaves its place to another one.
     fn drop(&mut self) {
         if self.is_probe
-            && let Some(host) = self.breakers.lock().get_mut(&self.place)
+            && let Some(host @ Host::Tried(_)) = self.breakers.lock().hosts.get_mut(&self.place)
         {
             *host = Host::LeftAlone(Instant::now());
         }
@@ -225,7 +276,7 @@ mod tests {
         assert!(bench.is_shut() && bench.breakers.open() == 1);
 
         tokio::time::advance(PAUSE).await;
-        assert!(!bench.is_shut());
+        assert!(!bench.is_shut() && bench.breakers.open() == 0);
         let probe = bench.enter("ada").ok().unwrap();
         assert!(bench.is_shut(), "one at a time");
         assert_eq!(
@@ -263,6 +314,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_was_begun_before_it_opened_says_nothing_when_it_is_well_again() {
+        let bench = bench(10);
+        let late: Vec<Pass> = (0..4).filter_map(|_| bench.enter("ada").ok()).collect();
+        assert!(!bench.fail() && !bench.fail() && bench.fail());
+        tokio::time::advance(PAUSE).await;
+        bench.enter("ada").ok().unwrap().answered();
+        let mut late = late.into_iter();
+        assert!(late.by_ref().take(3).all(|pass| !pass.failed()));
+        assert!(!bench.fail() && !bench.fail());
+        late.next().unwrap().answered();
+        assert!(bench.fail(), "nor does an answer that is so old");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_tries_again_is_forgotten_before_what_fails() {
+        let mut bench = bench(8);
+        let mut fail = |host: &str, times: usize| {
+            bench.host = Arc::from(host);
+            (0..times).filter(|_| bench.fail()).count()
+        };
+        assert_eq!((fail("a:443", 3), fail("b:443", 1)), (1, 0));
+        tokio::time::advance(PAUSE).await;
+        // Two of eight are the part of one owner.
+        assert_eq!(fail("c:443", 2), 0);
+        assert_eq!(fail("b:443", 2), 1, "it was not forgotten");
+        assert_eq!(fail("d:443", 3), 1);
+        assert_eq!(bench.breakers.shut().len(), 2);
+        bench.enter("bob").ok().unwrap().failed();
+        assert_eq!(bench.breakers.lock().hosts.len(), 3, "others have room");
+        assert!(bench.enter("ada").is_err() && bench.enter("bob").is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn whose_receivers_fail_takes_the_host_from_himself_alone() {
         let bench = bench(10);
         assert!(!bench.fail() && !bench.fail() && bench.fail());
@@ -280,7 +364,7 @@ mod tests {
         for other in ["bob", "cy", "dan"] {
             assert!(!bench.enter(other).ok().unwrap().failed());
         }
-        assert_eq!(bench.breakers.lock().len(), 2);
+        assert_eq!(bench.breakers.lock().hosts.len(), 2);
         assert!(bench.enter("ada").is_err(), "the one that failed most is kept");
     }
 }

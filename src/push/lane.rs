@@ -222,10 +222,9 @@ impl Lane {
             self.count(Count::Refused);
         }
         let attempts = waiting.attempts.saturating_add(1);
-        let age = self.engine.clock.now_ms().saturating_sub(waiting.since_ms);
-        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
         let settings = &self.engine.settings;
-        let Some(pause) = backoff::pause(settings, attempts, age, failed.asked, random()) else {
+        let Some(pause) = backoff::pause(settings, attempts, self.age(waiting), failed.asked, random())
+        else {
             return self.dead(waiting, failed.failure);
         };
         self.count(Count::Retried);
@@ -238,6 +237,12 @@ impl Lane {
             "not delivered; it is tried again"
         );
         Next::Retry(pause, failed.failure)
+    }
+
+    /// How long ago its event was.
+    fn age(&self, waiting: &Waiting) -> Duration {
+        let age = self.engine.clock.now_ms().saturating_sub(waiting.since_ms);
+        Duration::from_millis(u64::try_from(age).unwrap_or(0))
     }
 
     fn give_up(&self, waiting: &Waiting, failure: Failure) -> Step {
@@ -265,7 +270,8 @@ impl Lane {
     }
 
     /// The log has no such event. With its task it is gone for good; without it that is a fault, which an operator may
-    /// mend: nothing is given up for it.
+    /// mend: it waits for as long as others are tried. Then it is a dead letter, which can be sent anew, and what is
+    /// behind it has its turn.
     async fn missing(&self, waiting: &Waiting) -> Step {
         let Claimed { stream, scope, .. } = &self.claimed;
         let settings = &self.engine.settings;
@@ -276,7 +282,12 @@ impl Lane {
                 self.postpone(settings.backoff_min)
             }
             Ok(Some(_)) | Err(_) => {
-                let rests = settings.backoff_max;
+                let left = settings.retry_span.saturating_sub(self.age(waiting));
+                if left.is_zero() {
+                    let cause = "the event is not in the log of its task";
+                    return self.give_up(waiting, failure(cause.to_owned()));
+                }
+                let rests = settings.backoff_max.min(left);
                 tracing::error!(
                     generation = waiting.generation,
                     "the event of a push notification is not in the log of its task; what waits behind it rests for {rests:?}"

@@ -27,7 +27,7 @@ pub struct PushSettings {
     pub breaker_failures: u32,
     /// How long it is left alone before one request tries it.
     pub breaker_pause: Duration,
-    /// Hosts whose failures are counted at once, for each owner of their own.
+    /// Hosts whose failures are counted at once, for each owner of their own; a quarter of them for one owner.
     pub breaker_hosts_max: usize,
     /// How long a claim lasts.
     pub claim: Duration,

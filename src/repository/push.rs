@@ -6,7 +6,7 @@
 //! the oldest first. Whoever sends claims streams for a while, and settles what became of them; a claim that ran out, or
 //! whose configuration was replaced or removed, settles nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,10 +65,27 @@ impl Except {
         self.owners.is_empty() && self.hosts.is_empty() && self.pairs.is_empty()
     }
 
+    /// The same for one look at many streams.
+    pub(super) fn sets(&self) -> ExceptSets<'_> {
+        ExceptSets {
+            owners: self.owners.iter().collect(),
+            hosts: self.hosts.iter().map(|host| &**host).collect(),
+            pairs: self.pairs.iter().map(|(owner, host)| (owner, &**host)).collect(),
+        }
+    }
+}
+
+/// [`Except`], so that looking a stream up takes the same time however many are left alone.
+pub(super) struct ExceptSets<'a> {
+    owners: HashSet<&'a Principal>,
+    hosts: HashSet<&'a str>,
+    pairs: HashSet<(&'a Principal, &'a str)>,
+}
+
+impl<'a> ExceptSets<'a> {
     /// Whether the streams of an owner to a host are among these.
-    pub(super) fn has(&self, owner: &Principal, host: &Arc<str>) -> bool {
-        let is_pair = |pair: &(Principal, Arc<str>)| pair.0 == *owner && pair.1 == *host;
-        self.owners.contains(owner) || self.hosts.contains(host) || self.pairs.iter().any(is_pair)
+    pub(super) fn has(&self, owner: &'a Principal, host: &'a str) -> bool {
+        self.owners.contains(owner) || self.hosts.contains(host) || self.pairs.contains(&(owner, host))
     }
 }
 

@@ -83,13 +83,18 @@ impl KeyCache {
         }
     }
 
-    /// The keys, fetched if there are none or they are old; `None` when they can't be had.
+    /// The keys, fetched if there are none or they are old; `None` when they can't be had. While somebody else fetches
+    /// them the old ones do: who waited for that would hold a place, and strangers could hold all of them.
     pub(super) async fn current(&self) -> Option<Arc<PublicKeys>> {
         let known = self.known();
         let is_fresh = known.at.is_none_or(|at| at.elapsed() <= self.fresh);
         match known.keys {
             Some(keys) if is_fresh => Some(keys),
-            _ => self.fetched_since(known.attempts).await,
+            _ => match (self.flight.try_lock(), self.usable()) {
+                (Ok(flight), _) => self.fetched_by(flight, known.attempts).await,
+                (Err(_), Some(old)) => Some(old),
+                (Err(_), None) => self.fetched_since(known.attempts).await,
+            },
         }
     }
 
@@ -166,12 +171,29 @@ mod tests {
     use super::*;
     use crate::signature::{SigningKey, jwk_set};
 
+    fn set() -> PublicKeys {
+        let key = SigningKey::of_seed(&[1; 32]).unwrap();
+        PublicKeys::parse(jwk_set([&key]).as_bytes()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_somebody_fetches_keys_the_old_ones_do() {
+        let settings = ReceiverSettings::default();
+        let cache = KeyCache::new(SenderKeys::Fixed(set()), &settings);
+        cache.keep(Ok(set()), "https://a.example");
+        let flight = cache.flight.lock().await;
+        let second = Duration::from_secs(1);
+        let current = || tokio::time::timeout(second, cache.current());
+        tokio::time::advance(settings.keys_fresh + second).await;
+        assert!(current().await.unwrap().is_some());
+        tokio::time::advance(settings.keys_stale_max).await;
+        assert!(current().await.is_err(), "too old to be trusted: it waits");
+        drop(flight);
+        assert!(current().await.unwrap().is_none());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn keys_that_could_not_be_fetched_for_too_long_are_not_used() {
-        let set = || {
-            let key = SigningKey::of_seed(&[1; 32]).unwrap();
-            PublicKeys::parse(jwk_set([&key]).as_bytes()).unwrap()
-        };
         let settings = ReceiverSettings::default();
         let cache = KeyCache::new(SenderKeys::Fixed(set()), &settings);
         cache.keep(Ok(set()), "https://a.example");

@@ -90,20 +90,36 @@ async fn a_backlog_that_is_left_alone_costs_little() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_is_not_in_the_log_is_over_only_with_its_task() {
-    let world = World::new(PushSettings::default(), |_, _| Reply::Status(200));
+async fn an_event_that_is_not_in_the_log_is_over_with_its_task_or_with_the_span() {
+    let settings = PushSettings {
+        retry_span: s(4_000),
+        ..PushSettings::default()
+    };
+    let world = World::new(settings, |_, _| Reply::Status(200));
     let noted = World::new(PushSettings::default(), |_, _| Reply::Status(200));
     noted.task("a", "gone", URL, 3).await;
     noted.task("a", "short", "https://b.example/", 3).await;
     world.task("a", "short", "https://b.example/", 1).await;
     world.start_on(noted.outbox());
     tokio::time::sleep(s(3_000)).await;
-    let left = noted.deliveries().await;
-    let left: Vec<(&str, u64, u32)> = left
-        .iter()
-        .map(|one| (&*one.key.stream.task_id, one.key.generation, one.attempts))
-        .collect();
-    assert_eq!(left, [("short", 2, 0), ("short", 3, 0)]);
+    let left = async |state| {
+        let left = noted.deliveries().await;
+        assert!(left.iter().all(|one| one.state == state), "{left:?}");
+        let left = left.into_iter().map(|one| {
+            let task_id = one.key.stream.task_id.to_string();
+            (task_id, one.key.generation, one.attempts)
+        });
+        left.collect::<Vec<_>>()
+    };
+    let short = |attempts| [2, 3].map(|generation| ("short".to_owned(), generation, attempts));
+    assert_eq!(left(DeliveryState::Waiting).await, short(0));
     assert_eq!(world.receiver.sent().len(), 1);
     assert_eq!(world.pushes.report().postponed, 1);
+
+    // It holds nobody up for ever.
+    tokio::time::sleep(s(1_010)).await;
+    let dead = left(DeliveryState::Dead).await;
+    assert_eq!(dead.len(), 2, "{dead:?}");
+    assert_eq!(world.receiver.sent().len(), 1);
+    assert_eq!(world.pushes.report().dead, 2);
 }

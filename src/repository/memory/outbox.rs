@@ -251,6 +251,7 @@ impl Outbox {
 
     /// Claims streams that are due.
     pub(super) fn claim(&mut self, query: &ClaimQuery, now_ms: i64) -> Vec<Claimed> {
+        let except = query.except.sets();
         let mut claimed = Vec::new();
         for (due_ms, place) in &self.due {
             if *due_ms > now_ms || claimed.len() == query.limit {
@@ -259,8 +260,7 @@ impl Outbox {
             let Some(stream) = self.streams.get_mut(place) else {
                 continue;
             };
-            let is_free =
-                stream.claimed_until_ms <= now_ms && !query.except.has(&stream.scope.owner, &stream.host);
+            let is_free = stream.claimed_until_ms <= now_ms && !except.has(&stream.scope.owner, &stream.host);
             if !is_free {
                 continue;
             }

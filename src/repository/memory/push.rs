@@ -120,6 +120,7 @@ impl PushRepository for MemoryRepository {
     async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error> {
         let now_ms = self.clock.now_ms();
         let outbox = self.outbox();
+        let except = except.sets();
         let mut next: Option<i64> = None;
         for (due_ms, place) in &outbox.due {
             if next.is_some_and(|next| next <= *due_ms) {
