@@ -152,3 +152,21 @@ pub(super) fn code_name(code: Code) -> String {
     }
     name
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::metadata::MetadataValue;
+
+    use super::*;
+
+    #[test]
+    fn words_of_tonic_count_only_where_nothing_was_received() {
+        for (code, text, _) in OWN {
+            let mut status = Status::new(code, text);
+            assert!(error("x", &status, ("an answer", 1)).kind().is_none(), "{text}");
+            let mark = MetadataValue::from_static("1");
+            status.metadata_mut().insert(RECEIVED.as_str(), mark);
+            assert!(error("x", &status, ("an answer", 1)).kind().is_some(), "{text}");
+        }
+    }
+}
