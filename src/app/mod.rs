@@ -43,7 +43,7 @@ pub use stores::{Stores, open_stores};
 pub use crate::service::IDEMPOTENCY_EXTENSION;
 
 /// The extension by which a card says that streams can be resumed from a generation.
-pub const RESUME_EXTENSION: &str = "urn:a2ad:extension:resume:v1";
+pub use crate::service::RESUME_EXTENSION;
 
 /// The extension by which a card says that calls may name their place in a chain of agents, and that chains end.
 pub const DELEGATION_EXTENSION: &str = "urn:a2ad:extension:delegation:v1";

@@ -91,9 +91,11 @@ impl ClientBuilder {
     }
 
     /// The authorities that count in place of those of the system, and the client's certificate, which is shown to the
-    /// origin that the user names and to no other.
+    /// origin that the user names and to no other. They begin a new cache of cards in memory: what other authorities vouched
+    /// for does not count under these.
     #[must_use]
     pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.store = Arc::new(MemoryCards::new(self.settings.card_cache_bytes_max));
         self.tls = Some(tls);
         self.configs = Arc::default();
         self
@@ -237,45 +239,48 @@ impl ClientBuilder {
     }
 
     /// The interfaces that calls may go to, all of the binding that was chosen: the best one, and others of the agent that
-    /// are as good. An interface that can't be used is left out unless all are.
+    /// are as good: with the same tenant, and shown the same credentials, as a task is its owner's only. An interface that can't be used is left out unless all are.
     ///
     /// # Errors
     /// As [`ClientBuilder::client`].
     pub async fn instances(&self, resolved: &ResolvedCard) -> Result<Vec<Instance>, Error> {
         let chosen = choose(&resolved.card, &self.prefer)?;
-        let has_certificate = self.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
         let mut pool = Pool::new(self.configs().await?.clone());
         let linked = self.linked_policy();
         let (mut instances, mut failed) = (Vec::<Instance>::new(), None);
         for interface in chosen {
-            let binding = Target::binding_of(interface);
-            if instances
-                .first()
-                .is_some_and(|first| Some(first.target.binding) != binding)
-            {
+            let Some(binding) = Target::binding_of(interface) else {
+                continue;
+            };
+            let first = instances.first().map(|first| &*first.target);
+            let is_other = first.is_some_and(|first| first.binding != binding);
+            if is_other || instances.len() >= self.settings.instances_max {
                 break;
             }
-            if instances.len() >= self.settings.instances_max {
-                break;
-            }
-            let Some(binding) = binding else { continue };
             let place = place_of(interface, &resolved.card, &resolved.source);
-            let made = resolved
-                .source
-                .policy(&place, &self.policy, &linked)
-                .and_then(|(policy, url)| {
-                    let target = Target {
-                        binding,
-                        url,
-                        tenant: interface.tenant.clone(),
-                        version: self.version.clone(),
-                        card: Some(resolved.card.clone()),
-                    };
-                    let shows_certificate = has_certificate && may_show(&target, resolved);
-                    let connections = pool.of(&self.settings, policy, shows_certificate);
-                    self.instance(target, resolved, connections, shows_certificate)
-                });
-            match made {
+            let allowed = resolved.source.policy(&place, &self.policy, &linked);
+            let (policy, url) = match allowed {
+                Ok(allowed) => allowed,
+                Err(error) => {
+                    failed = failed.or(Some(error));
+                    continue;
+                }
+            };
+            let target = Target {
+                binding,
+                url,
+                tenant: interface.tenant.clone(),
+                version: self.version.clone(),
+                card: Some(resolved.card.clone()),
+            };
+            let shown = self.shown(&target, resolved);
+            if first
+                .is_some_and(|first| first.tenant != target.tenant || self.shown(first, resolved) != shown)
+            {
+                continue;
+            }
+            let connections = pool.of(&self.settings, policy, shown.0);
+            match self.instance(target, resolved, connections, shown.0) {
                 Ok(instance) => instances.push(instance),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -284,6 +289,15 @@ impl ClientBuilder {
             Some(error) if instances.is_empty() => Err(error),
             _ => Ok(instances),
         }
+    }
+
+    /// As whom this client comes to an interface: whether with its certificate, and with which of its credentials.
+    fn shown(&self, target: &Target, resolved: &ResolvedCard) -> (bool, Vec<bool>) {
+        let (url, named) = (&target.url, resolved.named_origin.as_deref());
+        let has_certificate = self.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
+        let is_fit = url.scheme_str() == Some("https") && Given::is_named(url, named);
+        let given = self.credentials.iter().map(|given| given.is_for(url, named));
+        (has_certificate && is_fit, given.collect())
     }
 
     fn instance(
@@ -364,12 +378,6 @@ impl ClientBuilder {
         };
         Egress::with_tls(limits, tls, &Shutdown::new())
     }
-}
-
-/// Whether the client's certificate is for this interface.
-fn may_show(target: &Target, resolved: &ResolvedCard) -> bool {
-    let is_named = Given::is_named(&target.url, resolved.named_origin.as_deref());
-    target.url.scheme_str() == Some("https") && is_named
 }
 
 /// The value of `A2A-Extensions`.

@@ -66,6 +66,9 @@ pub enum Error {
     /// The authorization server gave no token. Nothing was sent to the agent.
     #[error("no token: {0}")]
     TokenRefused(String),
+    /// The authorization server can't be reached or has trouble; later it may give a token. Nothing was sent to the agent.
+    #[error("no token at the moment: {0}")]
+    TokenUnavailable(String),
     /// There is no card at the place where it should be.
     #[error("no agent card: {0}")]
     CardNotFound(String),
@@ -130,6 +133,7 @@ impl Error {
             Self::Reference(_) => "REFERENCE",
             Self::Unsendable(_) => "UNSENDABLE",
             Self::TokenRefused(_) => "TOKEN_REFUSED",
+            Self::TokenUnavailable(_) => "TOKEN_UNAVAILABLE",
         }
     }
 
@@ -148,7 +152,10 @@ impl Error {
     /// Whether the same call may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Timeout(_) => true,
+            Self::Unreachable { .. }
+            | Self::Interrupted { .. }
+            | Self::Timeout(_)
+            | Self::TokenUnavailable(_) => true,
             Self::Agent(error) => matches!(error.kind, Kind::Unavailable | Kind::ResourceExhausted),
             _ => false,
         }

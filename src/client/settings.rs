@@ -30,7 +30,9 @@ pub struct ClientSettings {
     pub instances_max: usize,
     /// The most entries of a catalog.
     pub catalog_entries_max: usize,
-    /// Connections at once of each kind: of gRPC, of the JSON bindings. More wait for `connect_timeout`.
+    /// Connections at once of each kind: of gRPC, where one carries many calls, and of the JSON bindings, where by HTTP/1 each
+    /// call and each stream has one of its own. More wait for `connect_timeout`, and are then held back
+    /// ([`Error::HeldBack`](super::Error::HeldBack)).
     pub connections_max: usize,
 }
 
@@ -49,7 +51,7 @@ impl Default for ClientSettings {
             card_cache_bytes_max: 16 << 20,
             instances_max: 16,
             catalog_entries_max: 1_000,
-            connections_max: 64,
+            connections_max: 1_024,
         }
     }
 }

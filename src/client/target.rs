@@ -34,6 +34,13 @@ impl Target {
         format!("{scheme}://{}:{port}", self.url.host().unwrap_or_default())
     }
 
+    /// Whether the card declares an extension (specification 4.6).
+    pub fn declares(&self, uri: &str) -> bool {
+        let capabilities = self.card.as_ref().and_then(|card| card.capabilities.as_ref());
+        let mut extensions = capabilities.into_iter().flat_map(|one| &one.extensions);
+        extensions.any(|extension| extension.uri == uri)
+    }
+
     /// The binding that an interface of a card names, if it is one of ours.
     pub fn binding_of(interface: &AgentInterface) -> Option<Binding> {
         let bindings = [Binding::Grpc, Binding::JsonRpc, Binding::HttpJson];

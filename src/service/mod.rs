@@ -51,6 +51,7 @@ pub use crate::access::Method;
 pub use card::CardDocument;
 pub use idempotency::IDEMPOTENCY_EXTENSION;
 pub use settings::ServiceSettings;
+pub use subscribe::RESUME_EXTENSION;
 pub use version::VERSION;
 
 use page_token::PageTokens;

@@ -7,6 +7,9 @@ use crate::error::Error;
 use crate::execution::EventStream;
 use crate::pb::SubscribeToTaskRequest;
 
+/// The extension by which a card says that streams can be resumed from a generation, which is the id of every event.
+pub const RESUME_EXTENSION: &str = "urn:a2ad:extension:resume:v1";
+
 impl Inner {
     /// A reader that names the last generation it has seen gets exactly what came after; any other gets the task first.
     pub(super) async fn subscribe_to_task(

@@ -60,8 +60,9 @@ async fn dead(binding: a2ad::context::Binding, agent: &str) -> Instance {
 
 #[tokio::test]
 async fn every_operation_goes_through_all_layers() {
-    let world = World::new().await;
     for binding in BINDINGS {
+        // Each binding finds no task but its own.
+        let world = World::new().await;
         let (notes, settings) = (Arc::new(Notes::default()), LayerSettings::default());
         let client = layered(
             vec![instance(world.address, binding, "echo").await],

@@ -158,7 +158,9 @@ impl From<Error> for Failure {
             | Error::Credential(_)
             | Error::Unsendable(_) => Code::Usage,
             Error::TokenRefused(_) => Code::AuthFailed,
-            Error::Unreachable { .. } | Error::Interrupted { .. } => Code::Unreachable,
+            Error::Unreachable { .. } | Error::Interrupted { .. } | Error::TokenUnavailable(_) => {
+                Code::Unreachable
+            }
             Error::Timeout(_) => Code::Timeout,
             Error::CredentialMissing(_) => Code::CredentialsMissing,
             Error::CardNotFound(_) => Code::CardNotFound,

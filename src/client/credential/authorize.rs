@@ -39,7 +39,7 @@ impl Authorize {
         let fitting: Vec<&Attachment> = fitting.filter(|one| one.is_advertised || !is_strict).collect();
         let mut shown = Vec::with_capacity(fitting.len());
         for attachment in &fitting {
-            let credential = attachment.provider.credential().await?;
+            let credential = attachment.provider.credential().await.map_err(of_provider)?;
             attachment.placement.put(&credential, &mut call)?;
             shown.push(credential);
         }
@@ -65,12 +65,21 @@ impl Authorize {
 async fn renew(fitting: &[&Attachment], shown: &[Credential], call: &mut Call) -> Result<bool, Error> {
     let mut is_new = false;
     for (attachment, rejected) in fitting.iter().zip(shown) {
-        if let Some(credential) = attachment.provider.renewed(rejected).await? {
+        if let Some(credential) = attachment.provider.renewed(rejected).await.map_err(of_provider)? {
             attachment.placement.put(&credential, call)?;
             is_new = true;
         }
     }
     Ok(is_new)
+}
+
+/// What a provider can't do at the moment says nothing of the agent: it must not look like the agent's own failure.
+fn of_provider(error: Error) -> Error {
+    match error {
+        error if !error.is_transient() => error,
+        error @ Error::TokenUnavailable(_) => error,
+        error => Error::TokenUnavailable(error.to_string()),
+    }
 }
 
 impl Service<Call> for Authorize {

@@ -43,7 +43,7 @@ impl Given {
     }
 
     /// Whether it goes to the interface at `uri`, given the origin that the user named; `None` for a file.
-    pub(super) fn is_for(&self, uri: &Uri, named: Option<&str>) -> bool {
+    pub(in crate::client) fn is_for(&self, uri: &Uri, named: Option<&str>) -> bool {
         match &self.origins {
             Some(origins) => origins.contains(&comparable(uri)),
             None => Self::is_named(uri, named),

@@ -118,11 +118,10 @@ impl Plan {
     /// [`Error::CredentialMissing`] when the card asks for what there is not, unless the caller has put a header in that
     /// may be it; [`Error::Credential`] when the caller has put a secret in that must not go there.
     pub(super) fn check(&self, call: &Call) -> Result<(), Error> {
+        let mut parameters = call.parameters.iter();
         if let Some(why) = &self.closed
-            && call
-                .parameters
-                .iter()
-                .any(|(name, value)| value.is_sensitive() || SECRET_HEADERS.contains(name))
+            && (!call.query.is_empty()
+                || parameters.any(|(name, value)| value.is_sensitive() || SECRET_HEADERS.contains(name)))
         {
             return Err(Error::Credential(why.clone()));
         }

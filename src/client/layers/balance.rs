@@ -12,6 +12,7 @@ use super::Step;
 use super::attempt::Member;
 use super::backoff::random;
 use super::breaker::{Pass, is_failure};
+use crate::access::Method;
 use crate::client::{Call, Error, Reply};
 
 /// Spreads calls over the instances. One that can't be reached loses the call to another one; every instance is asked
@@ -25,9 +26,10 @@ pub(super) fn balanced(members: Vec<Member>) -> impl Step {
 }
 
 async fn make(members: &[Member], call: Call) -> Result<Reply, Error> {
+    let method = call.method();
     if let [only] = members {
         let pass = only.breaker.enter().map_err(|left| left_alone(members, left))?;
-        return settled(pass, only.make(call).await);
+        return settled(pass, method, only.make(call).await);
     }
     let mut untried: Vec<usize> = (0..members.len()).collect();
     let mut unreached = None;
@@ -38,17 +40,23 @@ async fn make(members: &[Member], call: Call) -> Result<Reply, Error> {
         };
         untried.retain(|other| *other != index);
         if untried.is_empty() {
-            return settled(pass, members[index].make(call).await);
+            return settled(pass, method, members[index].make(call).await);
         }
-        match settled(pass, members[index].make(call.clone()).await) {
+        match settled(pass, method, members[index].make(call.clone()).await) {
             Err(error @ Error::Unreachable { .. }) => unreached = Some(error),
             answer => return answer,
         }
     }
 }
 
-fn settled(pass: Pass, answer: Result<Reply, Error>) -> Result<Reply, Error> {
-    pass.settle(answer.as_ref().is_err_and(is_failure));
+fn settled(pass: Pass, method: Method, answer: Result<Reply, Error>) -> Result<Reply, Error> {
+    let verdict = match &answer {
+        Ok(_) => Some(false),
+        Err(error) => is_failure(method, error),
+    };
+    if let Some(is_failure) = verdict {
+        pass.settle(is_failure);
+    }
     answer
 }
 

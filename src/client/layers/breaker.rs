@@ -6,14 +6,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::is_read;
 use super::metrics::{ClientMetrics, Count};
 use super::settings::BreakerSettings;
+use crate::access::Method;
 use crate::client::Error;
 use crate::error::Kind;
 
-/// Whether the instance is to blame, and not the call. One that says it has had enough of this caller is well.
-pub(super) fn is_failure(error: &Error) -> bool {
-    error.is_transient() && error.kind() != Some(Kind::ResourceExhausted)
+/// Whether the instance is to blame, and not the call; `None` if the error says nothing of the instance: it was not asked,
+/// or has a long task to do. One that says it has had enough of this caller is well.
+pub(super) fn is_failure(method: Method, error: &Error) -> Option<bool> {
+    match error {
+        Error::Unreachable { .. } => Some(true),
+        Error::Timeout(_) if !is_read(method) => None,
+        error if error.is_unsent() => None,
+        error => Some(error.is_transient() && error.kind() != Some(Kind::ResourceExhausted)),
+    }
 }
 
 /// The breaker of one instance.
@@ -27,8 +35,9 @@ enum State {
     Closed(Counted),
     /// Nobody calls until then.
     Open(Instant),
-    /// One call tries the instance; true while it is under way.
-    HalfOpen(bool),
+    /// One call tries the instance: since when, while it is under way. One that takes longer than the pause keeps no other
+    /// from trying.
+    HalfOpen(Option<Instant>),
 }
 
 /// What happened while the breaker was closed.
@@ -42,7 +51,8 @@ struct Counted {
 /// The right to one call. Dropped without a word it changes nothing.
 pub(super) struct Pass {
     breaker: Arc<Breaker>,
-    is_probe: bool,
+    /// When it began to try the instance, if it does.
+    probe: Option<Instant>,
 }
 
 impl Breaker {
@@ -59,11 +69,16 @@ impl Breaker {
     /// # Errors
     /// How long the instance is left alone.
     pub(super) fn check(&self) -> Result<(), Duration> {
-        match *self.lock() {
-            State::Open(until) if until > Instant::now() => Err(until - Instant::now()),
-            State::HalfOpen(true) => Err(self.settings.pause),
-            _ => Ok(()),
-        }
+        self.left(&self.lock())
+    }
+
+    fn left(&self, state: &State) -> Result<(), Duration> {
+        let left = match state {
+            State::Open(until) => until.saturating_duration_since(Instant::now()),
+            State::HalfOpen(Some(since)) => self.settings.pause.saturating_sub(since.elapsed()),
+            State::HalfOpen(None) | State::Closed(_) => return Ok(()),
+        };
+        if left.is_zero() { Ok(()) } else { Err(left) }
     }
 
     /// The right to call the instance now.
@@ -71,20 +86,19 @@ impl Breaker {
     /// # Errors
     /// How long the instance is left alone.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Pass, Duration> {
-        self.check()?;
         let mut state = self.lock();
-        let is_probe = match *state {
-            State::Closed(_) => false,
-            // Somebody else was quicker.
-            State::HalfOpen(true) => return Err(self.settings.pause),
-            State::Open(_) | State::HalfOpen(false) => {
-                *state = State::HalfOpen(true);
-                true
+        self.left(&state)?;
+        let probe = match *state {
+            State::Closed(_) => None,
+            State::Open(_) | State::HalfOpen(_) => {
+                let now = Instant::now();
+                *state = State::HalfOpen(Some(now));
+                Some(now)
             }
         };
         Ok(Pass {
             breaker: self.clone(),
-            is_probe,
+            probe,
         })
     }
 
@@ -140,23 +154,24 @@ impl Pass {
                     breaker.open(&mut state);
                 }
             }
-            State::HalfOpen(_) if self.is_probe => match is_failure {
+            State::HalfOpen(_) if self.probe.is_some() => match is_failure {
                 true => breaker.open(&mut state),
                 false => *state = State::Closed(Counted::new()),
             },
             // A call from before the breaker opened says nothing new.
             State::Open(_) | State::HalfOpen(_) => {}
         }
-        self.is_probe = false;
+        self.probe = None;
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if self.is_probe
-            && let State::HalfOpen(is_tried) = &mut *self.breaker.lock()
+        if self.probe.is_some()
+            && let State::HalfOpen(probe) = &mut *self.breaker.lock()
+            && *probe == self.probe
         {
-            *is_tried = false;
+            *probe = None;
         }
     }
 }
@@ -211,6 +226,47 @@ mod tests {
             call(&breaker, true);
         }
         assert_eq!(breaker.check(), Ok(()), "closed, and counting anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_tries_for_long_keeps_no_other_from_trying() {
+        let (breaker, _) = breaker(&BreakerSettings::default());
+        for _ in 0..5 {
+            call(&breaker, true);
+        }
+        tokio::time::advance(PAUSE).await;
+        let slow = breaker.enter().ok().unwrap();
+        tokio::time::advance(PAUSE - Duration::from_millis(1)).await;
+        assert_eq!(breaker.enter().err(), Some(Duration::from_millis(1)));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let other = breaker.enter().ok().unwrap();
+        drop(slow);
+        assert!(breaker.enter().is_err(), "the place is the other one's now");
+        other.settle(false);
+        assert_eq!(breaker.check(), Ok(()));
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_instance_does_not_count() {
+        use crate::client::layers::scripted::{interrupted, refused, unreachable};
+        let late = || Error::Timeout(PAUSE);
+        for (method, error, counts) in [
+            (Method::GetTask, late(), Some(true)),
+            (Method::SendMessage, late(), None),
+            (Method::SendMessage, interrupted(), Some(true)),
+            (Method::SendMessage, unreachable(), Some(true)),
+            (Method::GetTask, Error::TokenUnavailable(String::new()), None),
+            (Method::GetTask, Error::HeldBack(String::new()), None),
+            (Method::GetTask, refused(Kind::Unavailable, None), Some(true)),
+            (
+                Method::GetTask,
+                refused(Kind::ResourceExhausted, None),
+                Some(false),
+            ),
+            (Method::GetTask, refused(Kind::TaskNotFound, None), Some(false)),
+        ] {
+            assert_eq!(is_failure(method, &error), counts, "{method:?} {error}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -82,11 +82,7 @@ fn whole(inner: impl Step, settings: &LayerSettings, sends_once: bool) -> Transp
 
 /// Whether the agent says that sends with the same idempotency key give the same task.
 fn runs_sends_once(target: &Target) -> bool {
-    let capabilities = target.card.as_ref().and_then(|card| card.capabilities.as_ref());
-    capabilities.is_some_and(|capabilities| {
-        let mut extensions = capabilities.extensions.iter();
-        extensions.any(|extension| extension.uri == IDEMPOTENCY_EXTENSION)
-    })
+    target.declares(IDEMPOTENCY_EXTENSION)
 }
 
 /// Whether the operation changes nothing and has one answer.

@@ -88,6 +88,22 @@ impl Seen {
         }
     }
 
+    /// Whether an event without a number says what has not been seen. An agent that tells the status again with each
+    /// stream has not come any further.
+    pub(super) fn is_news(&self, event: &StreamResponse) -> bool {
+        let Some(Payload::StatusUpdate(update)) = &event.payload else {
+            return true;
+        };
+        let untimed = |status: &Option<TaskStatus>| {
+            let status = status.clone();
+            status.map(|status| TaskStatus {
+                timestamp: None,
+                ..status
+            })
+        };
+        untimed(&update.status) != untimed(&self.status)
+    }
+
     fn ids(&mut self, task_id: &str, context_id: &str) {
         for (known, said) in [(&mut self.task_id, task_id), (&mut self.context_id, context_id)] {
             if known.is_empty() {

@@ -159,6 +159,14 @@ impl<S: Step> Resumption<S> {
                 return Some(Ok(event));
             }
             let is_clean = match self.events.as_mut()?.next().await {
+                Some(Ok(event)) if self.is_misplaced(&event) => {
+                    self.generation = None;
+                    if self.seen.is_lost {
+                        self.events = None;
+                        return Some(Err(misplaced()));
+                    }
+                    false
+                }
                 Some(Ok(event)) => match self.take(event) {
                     Some(event) => return Some(Ok(event)),
                     None => continue,
@@ -187,13 +195,17 @@ impl<S: Step> Resumption<S> {
         self.seen.is_over() || (is_clean && (is_settled || is_unknown))
     }
 
-    /// The event, unless the reader has seen it.
+    /// Whether a stream that was taken up again begins with an event that the reader has seen, so that the agent does not
+    /// number its events after all: then the task as it is says what is new.
+    fn is_misplaced(&self, event: &Event) -> bool {
+        let is_old = matches!((event.generation, self.generation), (Some(this), Some(last)) if this <= last);
+        let is_task = matches!(event.response.payload, Some(Payload::Task(_)));
+        self.is_resumed && is_old && !is_task
+    }
+
+    /// The event, unless it is the task with which a stream that was taken up again begins.
     fn take(&mut self, event: Event) -> Option<Event> {
         let is_first = std::mem::take(&mut self.is_resumed);
-        let is_old = matches!((event.generation, self.generation), (Some(this), Some(last)) if this <= last);
-        if is_old {
-            return None;
-        }
         self.opening = None;
         match event.response.payload {
             Some(Payload::Task(task)) if is_first => {
@@ -201,7 +213,10 @@ impl<S: Step> Resumption<S> {
                 None
             }
             _ => {
-                self.progress();
+                let is_numbered = event.generation.is_some();
+                if is_numbered || self.seen.is_news(&event.response) {
+                    self.progress();
+                }
                 self.seen.note(&event.response);
                 self.generation = event.generation.or(self.generation);
                 Some(event)
@@ -213,7 +228,7 @@ impl<S: Step> Resumption<S> {
     /// behind it has seen all of them.
     fn catch_up(&mut self, task: Task, generation: Option<u64>) {
         let missed = self.seen.missed(task);
-        if !missed.is_empty() {
+        if missed.iter().any(|event| self.seen.is_news(event)) {
             self.progress();
         }
         let last = missed.len().saturating_sub(1);
@@ -224,7 +239,8 @@ impl<S: Step> Resumption<S> {
                 generation: generation.filter(|_| index == last),
             });
         }
-        self.generation = generation.or(self.generation);
+        // Without a number nobody knows behind which generation the task is.
+        self.generation = generation;
     }
 
     fn progress(&mut self) {
@@ -316,6 +332,10 @@ impl<S: Step> Resumption<S> {
             ..Call::new(request)
         }
     }
+}
+
+fn misplaced() -> Error {
+    Error::Malformed("the agent does not number the events of its streams as it says".to_owned())
 }
 
 /// Whether it makes sense to go on after this.

@@ -149,14 +149,17 @@ impl Client {
             }
             Err(error) => return Err(error),
         };
-        let added_up = added_up(events, continues(&request), wait.bytes_max, task_id).await;
+        let mut has_begun = false;
+        let limits = (continues(&request), wait.bytes_max);
+        let added_up = added_up(events, limits, task_id, &mut has_begun).await;
         let error = match added_up {
             Ok(Some(waited)) => return Ok(waited),
             Ok(None) => Error::Malformed("the stream ended without a task".to_owned()),
             Err(error) => error,
         };
-        // Whatever became of the stream, the task goes on.
-        match task_id.clone().filter(|id| !id.is_empty()) {
+        // Whatever became of the stream, the task goes on, if the message has come to it at all: one that waits for it still
+        // looks as it did before.
+        match task_id.clone().filter(|id| has_begun && !id.is_empty()) {
             Some(id) => {
                 let ask = GetTaskRequest { id, ..ask };
                 self.poll(ask, wait).await.map(Waited::Task)
@@ -187,16 +190,17 @@ impl Client {
     }
 }
 
-/// What a stream adds up to, if it comes to an end of the task.
+/// What a stream adds up to, if it comes to an end of the task, and whether anything came at all.
 async fn added_up(
     mut events: EventStream,
-    continues: bool,
-    bytes_max: usize,
+    (continues, bytes_max): (bool, usize),
     task_id: &mut Option<String>,
+    has_begun: &mut bool,
 ) -> Result<Option<Waited>, Error> {
     let mut all = Accumulator::new(bytes_max);
     let mut may_be_stale = continues;
     while let Some(event) = events.message().await? {
+        *has_begun = true;
         all.add(event)?;
         if let Some(task) = all.task() {
             *task_id = Some(task.id.clone());

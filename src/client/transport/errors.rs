@@ -31,6 +31,8 @@ pub(super) const DETAILS_MAX: usize = 64;
 pub(super) fn of_egress(origin: &str, error: &egress::Error) -> Error {
     let (address, cause) = (origin.to_owned(), error.to_string());
     match error {
+        // It says nothing of the agent.
+        egress::Error::Local(_) => Error::HeldBack(cause),
         egress::Error::Http(_) => Error::Interrupted { address, cause },
         _ => Error::Unreachable { address, cause },
     }

@@ -3,9 +3,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::MapFrame;
+use hyper::body::{Frame, Incoming};
 use tonic::body::Body;
 use tower::Service;
 
@@ -15,6 +18,12 @@ use crate::egress::{self, EgressChannel};
 
 /// The header, or trailer, without which no answer is one of gRPC.
 const GRPC_STATUS: &str = "grpc-status";
+
+/// Stands with each failure that has come over the wire, as tonic's own look the same otherwise.
+pub(super) const RECEIVED: HeaderName = HeaderName::from_static("a2ad-received");
+
+/// An answer whose failures are marked.
+type Marked = MapFrame<Incoming, fn(Frame<Bytes>) -> Frame<Bytes>>;
 
 /// Why there is no answer of gRPC.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +44,8 @@ pub(super) enum ChannelError {
 pub(super) struct GrpcChannel(pub(super) EgressChannel<Body>);
 
 impl GrpcChannel {
-    async fn exchange(self, request: Request<Body>) -> Result<Response<Incoming>, ChannelError> {
-        let (head, body) = self.0.exchange(request).await?.into_parts();
+    async fn exchange(self, request: Request<Body>) -> Result<Response<Marked>, ChannelError> {
+        let (mut head, body) = self.0.exchange(request).await?.into_parts();
         if let Some(redirect) = shared::redirect(&head) {
             return Err(ChannelError::Malformed(redirect));
         }
@@ -54,14 +63,29 @@ impl GrpcChannel {
                 "its type is {found}, not application/grpc"
             )));
         }
-        Ok(Response::from_parts(head, body))
+        mark(&mut head.headers);
+        Ok(Response::from_parts(head, body.map_frame(marked)))
+    }
+}
+
+fn marked(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        mark(trailers);
+    }
+    frame
+}
+
+/// Marks what says that a call failed.
+fn mark(headers: &mut HeaderMap) {
+    if headers.get(GRPC_STATUS).is_some_and(|status| status != "0") {
+        headers.insert(RECEIVED, HeaderValue::from_static("1"));
     }
 }
 
 impl Service<Request<Body>> for GrpcChannel {
-    type Response = Response<Incoming>;
+    type Response = Response<Marked>;
     type Error = ChannelError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, ChannelError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Marked>, ChannelError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ChannelError>> {
         Poll::Ready(Ok(()))

@@ -130,12 +130,9 @@ impl Http {
 
     fn stream(&self, head: Parts, body: Incoming, envelope: impl Envelope) -> Reply {
         let parameters = head.headers.clone();
-        let events = Events::new(
-            body,
-            self.target.origin(),
-            &self.settings,
-            move |data: &[u8]| envelope.open_event(&head, data),
-        );
+        let events = Events::new(body, &self.target, &self.settings, move |data: &[u8]| {
+            envelope.open_event(&head, data)
+        });
         Reply {
             answer: Answer::Events(EventStream::new(events.into_stream())),
             parameters,

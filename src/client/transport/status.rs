@@ -6,12 +6,13 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::errors::{self, DETAILS_MAX, cut};
-use super::grpc_channel::ChannelError;
+use super::grpc_channel::{ChannelError, RECEIVED};
 use crate::client::{AgentError, Error};
 use crate::egress;
 use crate::error::{Kind, Violation};
 
-/// What tonic says of itself, and not the agent, has no source either. What it begins with, and what it means.
+/// What tonic says of itself, and not the agent, has no source either, but has not been received. What it begins with, and
+/// what it means.
 const OWN: [(Code, &str, Own); 7] = [
     (
         Code::OutOfRange,
@@ -48,7 +49,9 @@ pub(in crate::client) fn error(address: &str, status: &Status, limit: (&'static 
     if let Some(source) = status.source() {
         return local(address, status, source);
     }
-    let is_it = |code: Code, start: &str| status.code() == code && status.message().starts_with(start);
+    let is_own = !status.metadata().contains_key(RECEIVED.as_str());
+    let is_it =
+        |code: Code, start: &str| is_own && status.code() == code && status.message().starts_with(start);
     match OWN.iter().find(|(code, start, _)| is_it(*code, start)) {
         None => of_agent(status).into(),
         Some((.., Own::TooLarge)) => Error::TooLarge {
@@ -148,4 +151,22 @@ pub(super) fn code_name(code: Code) -> String {
         name.push(letter.to_ascii_uppercase());
     }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::metadata::MetadataValue;
+
+    use super::*;
+
+    #[test]
+    fn words_of_tonic_count_only_where_nothing_was_received() {
+        for (code, text, _) in OWN {
+            let mut status = Status::new(code, text);
+            assert!(error("x", &status, ("an answer", 1)).kind().is_none(), "{text}");
+            let mark = MetadataValue::from_static("1");
+            status.metadata_mut().insert(RECEIVED.as_str(), mark);
+            assert!(error("x", &status, ("an answer", 1)).kind().is_some(), "{text}");
+        }
+    }
 }

@@ -11,8 +11,9 @@ use tokio::time::timeout;
 use super::errors;
 use super::sse::{Decoder, SseEvent};
 use crate::client::settings::ClientSettings;
-use crate::client::{Error, Event};
+use crate::client::{Error, Event, Target};
 use crate::pb::StreamResponse;
+use crate::service::RESUME_EXTENSION;
 
 /// Names of events that readers of messages see, or that carry the error at the end.
 const NAMES: [&str; 3] = ["", "message", "error"];
@@ -27,20 +28,23 @@ pub(super) struct Events<F> {
     origin: String,
     idle_timeout: Duration,
     event_bytes_max: usize,
+    is_numbered: bool,
 }
 
 impl<F> Events<F>
 where
     F: Fn(&[u8]) -> Result<Option<StreamResponse>, Error> + Send + 'static,
 {
-    /// The events of `body`, whose data `parse` reads.
-    pub(super) fn new(body: Incoming, origin: String, settings: &ClientSettings, parse: F) -> Self {
+    /// The events of `body`, whose data `parse` reads. Only of an agent that says so their ids are generations: others
+    /// number as they like, each stream anew for instance.
+    pub(super) fn new(body: Incoming, target: &Target, settings: &ClientSettings, parse: F) -> Self {
         Self {
             body,
             decoder: Decoder::new(settings.event_bytes_max),
             chunk: Bytes::new(),
             parse,
-            origin,
+            origin: target.origin(),
+            is_numbered: target.declares(RESUME_EXTENSION),
             idle_timeout: settings.idle_timeout,
             event_bytes_max: settings.event_bytes_max,
         }
@@ -90,7 +94,11 @@ where
         };
         Ok(Some(Event {
             response,
-            generation: event.id.as_deref().and_then(|id| id.parse().ok()),
+            generation: event
+                .id
+                .as_deref()
+                .filter(|_| self.is_numbered)
+                .and_then(|id| id.parse().ok()),
         }))
     }
 

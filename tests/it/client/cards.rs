@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use a2ad::client::card::{CardReference, CardSource, SignatureStatus, Verification, problems};
-use a2ad::client::{Client, ClientBuilder, ClientSettings, Error, ResolvedCard};
+use a2ad::client::{Client, ClientBuilder, ClientSettings, Credential, Error, Given, ResolvedCard};
+use a2ad::config::Secret;
 use a2ad::context::Binding;
 use a2ad::error::Kind;
 use a2ad::pb::{AgentCard, ListTasksRequest, json as protojson};
@@ -437,6 +438,37 @@ async fn an_error_names_the_version_that_is_not_supported() {
         .unwrap();
     let error = client.tasks(ListTasksRequest::default()).await.unwrap_err();
     assert_eq!(error.kind(), Some(Kind::VersionNotSupported), "{error}");
+}
+
+/// What is balanced is one agent: one tenant, to which the client comes as the same caller.
+#[tokio::test]
+async fn only_interfaces_of_one_tenant_and_with_the_same_credentials_are_instances() {
+    let interface = |port: u16, tenant: &str| {
+        json!({"url": format!("http://127.0.0.1:{port}"), "protocolBinding": "GRPC", "protocolVersion": "1.0",
+            "tenant": tenant})
+    };
+    let interfaces = [
+        interface(1, "a"),
+        interface(2, "b"),
+        interface(3, "a"),
+        interface(4, ""),
+    ];
+    let site = Site::of(card("x", "", json!({ "supportedInterfaces": interfaces })).to_string()).await;
+    let resolved = resolve(&grpc(), &site.address.to_string()).await.unwrap();
+    let token = || Credential::Token(Secret::new("t".to_owned()));
+    let of = |origins: &[&str]| grpc().credential(Given::for_origins(token(), origins).unwrap());
+    for (builder, ports) in [
+        (grpc(), &[1, 3][..]),
+        (of(&["http://127.0.0.1:1"]), &[1]),
+        (of(&["http://127.0.0.1:1", "http://127.0.0.1:3"]), &[1, 3]),
+    ] {
+        let instances = builder.instances(&resolved).await.unwrap();
+        let found: Vec<u16> = instances
+            .iter()
+            .map(|one| one.target.url.port_u16().unwrap())
+            .collect();
+        assert_eq!(found, ports);
+    }
 }
 
 /// An interface that leads elsewhere than it may is left out; if it is the only one, the error says why.

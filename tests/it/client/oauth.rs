@@ -187,6 +187,36 @@ async fn tokens_are_renewed_ahead_and_refresh_tokens_rotate() {
     );
 }
 
+/// Trouble of the server costs no token that counts, and none that can be renewed later; only its word does.
+#[tokio::test]
+async fn trouble_of_the_server_costs_no_token() {
+    let site = Site::start(script(vec![
+        (500, json!("oops")),
+        (200, json!("what")),
+        (400, json!({"error": "temporarily_unavailable"})),
+        (400, json!({"error": "invalid_request"})),
+        bearer("new", json!({"expires_in": 600})),
+    ]))
+    .await;
+    let kept = |expires_ms: i64| StoredToken {
+        access_token: Secret::new("old".to_owned()),
+        refresh_token: Some(Secret::new("r".to_owned())),
+        due_ms: Some(0),
+        expires_ms: Some(expires_ms),
+    };
+    let settings = settings(&site, Grant::DeviceCode);
+    let drawer = Arc::new(Drawer::default());
+    drawer.save(&settings.key(), &kept(i64::MAX)).await.unwrap();
+    let one = provider(settings.clone(), Some(drawer.clone())).await;
+    for _ in 0..3 {
+        assert_eq!(shown(&one).await.unwrap(), "old");
+    }
+    drawer.save(&settings.key(), &kept(0)).await.unwrap();
+    let one = provider(settings, Some(drawer)).await;
+    assert!(matches!(shown(&one).await, Err(Error::TokenRefused(_))));
+    assert_eq!(shown(&one).await.unwrap(), "new");
+}
+
 #[tokio::test]
 async fn why_there_is_no_token_is_said_without_secrets() {
     let refused = |body: Value| (400, body);
@@ -196,7 +226,7 @@ async fn why_there_is_no_token_is_said_without_secrets() {
             "invalid_client",
         ),
         (refused(json!({"error": "x".repeat(5_000)})), "refuses"),
-        ((500, json!("oops")), "no token"),
+        ((500, json!("oops")), "status 500"),
         ((200, json!({"token": SECRET})), "no token"),
         (
             (200, json!({"access_token": SECRET, "token_type": "DPoP"})),
@@ -210,7 +240,10 @@ async fn why_there_is_no_token_is_said_without_secrets() {
         let error = shown(&provider).await.unwrap_err();
         let text = error.to_string();
         assert!(
-            matches!(error, Error::TokenRefused(_)) && error.is_unsent(),
+            matches!(
+                error,
+                Error::TokenRefused(_) | Error::TokenUnavailable(_) | Error::Unreachable { .. }
+            ) && error.is_unsent(),
             "{error:?}"
         );
         assert!(

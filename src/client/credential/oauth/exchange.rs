@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use oauth2::basic::{BasicClient, BasicTokenResponse, BasicTokenType};
+use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenResponse, BasicTokenType};
 use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ErrorResponse,
     HttpRequest, HttpResponse, RefreshToken, RequestTokenError, Scope, TokenResponse as _, TokenUrl,
@@ -34,6 +34,10 @@ impl<'c> AsyncHttpClient<'c> for Web<'_> {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             let response = self.0.send(request.map(Bytes::from)).await?;
+            // Whatever its words are: the server has trouble, and refuses nothing.
+            if response.status().is_server_error() {
+                return Err(egress::Error::Status(response.status().as_u16()));
+            }
             Ok(response.map(|body| body.to_vec()))
         })
     }
@@ -73,21 +77,39 @@ pub(super) async fn by_secret(
     answered.map_err(|error| refused(&endpoints.token, error))
 }
 
+/// What asking for a token in place of an older one came to.
+pub(super) enum Refreshed {
+    /// A token.
+    Token(Box<BasicTokenResponse>),
+    /// The refresh token counts no longer, and why.
+    Spent(String),
+}
+
 /// A token in place of an older one.
 pub(super) async fn by_refresh(
     settings: &OAuthSettings,
     endpoints: &Endpoints,
     web: &EgressClient,
     refresh_token: &Secret<String>,
-) -> Result<BasicTokenResponse, Error> {
+) -> Result<Refreshed, Error> {
     let client = client(settings, endpoints)?;
     let token = RefreshToken::new(refresh_token.expose().clone());
     let mut request = client.exchange_refresh_token(&token);
     if let Some(resource) = &settings.resource {
         request = request.add_extra_param("resource", resource);
     }
-    let answered = request.request_async(&Web(web)).await;
-    answered.map_err(|error| refused(&endpoints.token, error))
+    let error = match request.request_async(&Web(web)).await {
+        Ok(answer) => return Ok(Refreshed::Token(Box::new(answer))),
+        Err(error) => error,
+    };
+    let is_spent = matches!(&error, RequestTokenError::ServerResponse(answer)
+        if *answer.error() == BasicErrorResponseType::InvalidGrant);
+    let error = refused(&endpoints.token, error);
+    if is_spent {
+        Ok(Refreshed::Spent(error.to_string()))
+    } else {
+        Err(error)
+    }
 }
 
 /// What is kept of an answer. A server that gives no new refresh token leaves the old one good.
@@ -131,13 +153,20 @@ where
                 .filter(|c| !c.is_control())
                 .take(WORDS_MAX)
                 .collect();
+            // The codes that RFC 6749 has for trouble of the server's own.
+            let is_passing = ["temporarily_unavailable", "server_error"]
+                .iter()
+                .any(|code| words.starts_with(code));
+            if is_passing {
+                return Error::TokenUnavailable(format!("{url} says: {words}"));
+            }
             Error::TokenRefused(format!("{url} refuses: {words}"))
         }
         RequestTokenError::Request(error) => Error::Unreachable {
             address: url.to_owned(),
             cause: error.to_string(),
         },
-        RequestTokenError::Parse(..) => Error::TokenRefused(format!(
+        RequestTokenError::Parse(..) => Error::TokenUnavailable(format!(
             "{url} answered with something that is no token (RFC 6749)"
         )),
         RequestTokenError::Other(words) => {

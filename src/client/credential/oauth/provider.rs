@@ -4,16 +4,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedMutexGuard, oneshot};
 use tokio::time::Instant;
 
 use super::endpoints::Endpoints;
-use super::exchange::{by_refresh, by_secret, kept};
+use super::exchange::{Refreshed, by_refresh, by_secret, kept};
 use super::{Grant, OAuthSettings, StoredToken, TokenStore};
 use crate::client::Error;
 use crate::client::credential::{Credential, CredentialKind, CredentialProvider};
 use crate::clock::Clock;
 use crate::egress::EgressClient;
+use crate::shutdown::Shutdown;
 
 /// A provider of tokens. Clones share them.
 #[derive(Clone)]
@@ -26,7 +27,9 @@ struct Inner {
     endpoints: OnceCell<Endpoints>,
     state: Mutex<State>,
     /// Held by the one who gets a token.
-    flight: tokio::sync::Mutex<()>,
+    flight: Arc<tokio::sync::Mutex<()>>,
+    /// Where tokens are got, so that no caller that goes away takes a rotated refresh token along.
+    work: Shutdown,
     clock: Clock,
 }
 
@@ -48,6 +51,7 @@ enum Failure {
     Missing(String),
     Credential(String),
     Unreachable(String, String),
+    Unavailable(String),
 }
 
 impl OAuthProvider {
@@ -60,7 +64,8 @@ impl OAuthProvider {
             store,
             endpoints: OnceCell::new(),
             state: Mutex::default(),
-            flight: tokio::sync::Mutex::default(),
+            flight: Arc::default(),
+            work: Shutdown::new(),
             clock: Clock::system(),
         }))
     }
@@ -124,7 +129,7 @@ impl OAuthProvider {
             return Ok(token);
         }
         let seen = self.state().attempts;
-        let _flight = self.0.flight.lock().await;
+        let flight = self.0.flight.clone().lock_owned().await;
         self.load().await;
         if let Some(token) = self.fresh() {
             return Ok(token);
@@ -136,24 +141,42 @@ impl OAuthProvider {
         match failed {
             // Somebody has just been told, while this one waited.
             Some(failure) => Err(failure.into()),
-            None => self.obtain().await,
+            None => self.obtain(flight).await,
         }
     }
 
-    /// Looks into the store, once.
+    /// Looks into the store, until it could be read once.
     async fn load(&self) {
-        let was_loaded = std::mem::replace(&mut self.state().was_loaded, true);
+        let was_loaded = self.state().was_loaded;
         let (false, Some(store)) = (was_loaded, &self.0.store) else {
             return;
         };
         match store.load(&self.0.settings.key()).await {
-            Ok(token) => self.state().token = token,
+            Ok(token) => {
+                let mut state = self.state();
+                state.was_loaded = true;
+                state.token = token;
+            }
             Err(why) => tracing::warn!(%why, "kept tokens can't be read; a new one is asked for"),
         }
     }
 
-    /// A new token, or the old one as long as it counts and the server can't be reached.
-    async fn obtain(&self) -> Result<StoredToken, Error> {
+    /// As [`Self::fetched`], to its end even if nobody waits for it any longer.
+    async fn obtain(&self, flight: OwnedMutexGuard<()>) -> Result<StoredToken, Error> {
+        let (tell, told) = oneshot::channel();
+        let this = self.clone();
+        self.0.work.spawn_unstoppable("token", async move {
+            let got = this.fetched().await;
+            drop(flight);
+            // Whoever has gone away needs none.
+            drop(tell.send(got));
+        });
+        let ended = |_| Err(Error::TokenUnavailable("asking for it ended early".to_owned()));
+        told.await.unwrap_or_else(ended)
+    }
+
+    /// A new token, or the old one as long as it counts and the server has trouble.
+    async fn fetched(&self) -> Result<StoredToken, Error> {
         let before = self.state().token.clone();
         let got = self.ask(before.as_ref()).await;
         let now_ms = self.0.clock.now_ms();
@@ -162,10 +185,11 @@ impl OAuthProvider {
             Ok(token) => return self.taken(token).await,
             Err(error) => error,
         };
-        if let (Error::Unreachable { cause, .. }, Some(before)) = (&answer, before)
+        if let Some(before) = before
+            && answer.is_transient()
             && before.is_alive(now_ms)
         {
-            tracing::warn!(%cause, "a token is not renewed yet; the old one counts a little longer");
+            tracing::warn!(cause = %answer, "a token is not renewed yet; the old one counts a little longer");
             return Ok(before);
         }
         self.state().failure = Failure::of(&answer);
@@ -201,16 +225,17 @@ impl OAuthProvider {
                 by_refresh(settings, endpoints, web, refresh_token).await,
                 settings.grant,
             ) {
-                (Err(Error::TokenRefused(why)), Grant::ClientCredentials) => {
+                (Ok(Refreshed::Spent(why)) | Err(Error::TokenRefused(why)), Grant::ClientCredentials) => {
                     tracing::debug!(%why, "a token is not renewed; another one is asked for");
                 }
-                (Err(Error::TokenRefused(why)), Grant::DeviceCode) => {
+                (Ok(Refreshed::Spent(why)), Grant::DeviceCode) => {
                     self.state().token = None;
                     return Err(Error::CredentialMissing(format!(
                         "{why}; sign in again (auth login)"
                     )));
                 }
-                (answered, _) => return answered,
+                (Ok(Refreshed::Token(answer)), _) => return Ok(*answer),
+                (Err(error), _) => return Err(error),
             }
         }
         by_secret(settings, endpoints, web).await
@@ -232,7 +257,7 @@ impl CredentialProvider for OAuthProvider {
     }
 
     async fn renewed(&self, rejected: &Credential) -> Result<Option<Credential>, Error> {
-        let _flight = self.0.flight.lock().await;
+        let flight = self.0.flight.clone().lock_owned().await;
         let is_pointless = {
             let state = self.state();
             let Some(token) = &state.token else {
@@ -250,7 +275,7 @@ impl CredentialProvider for OAuthProvider {
             return Ok(None);
         }
         self.state().forced = Some(Instant::now());
-        let token = self.obtain().await?;
+        let token = self.obtain(flight).await?;
         let renewed = Credential::Token(token.access_token);
         Ok((renewed != *rejected).then_some(renewed))
     }
@@ -268,6 +293,7 @@ impl Failure {
             Error::TokenRefused(why) => Some(Self::Refused(why.clone())),
             Error::CredentialMissing(why) => Some(Self::Missing(why.clone())),
             Error::Credential(why) => Some(Self::Credential(why.clone())),
+            Error::TokenUnavailable(why) => Some(Self::Unavailable(why.clone())),
             Error::Unreachable { address, cause } => Some(Self::Unreachable(address.clone(), cause.clone())),
             _ => None,
         }
@@ -280,6 +306,7 @@ impl From<Failure> for Error {
             Failure::Refused(why) => Self::TokenRefused(why),
             Failure::Missing(why) => Self::CredentialMissing(why),
             Failure::Credential(why) => Self::Credential(why),
+            Failure::Unavailable(why) => Self::TokenUnavailable(why),
             Failure::Unreachable(address, cause) => Self::Unreachable { address, cause },
         }
     }

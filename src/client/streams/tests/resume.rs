@@ -315,3 +315,81 @@ async fn other_calls_are_left_alone() {
     let answer = agent.resumed(true).0.oneshot(get()).await.unwrap().answer;
     assert_eq!(answer.task().unwrap(), sum(&three()));
 }
+
+/// An agent that says that it numbers its events, but begins anew with each stream.
+#[tokio::test(start_paused = true)]
+async fn numbers_that_begin_anew_lose_nothing() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let seen_by_agent = calls.clone();
+    let step = service_fn(move |call: Call| {
+        let mut calls = seen_by_agent.lock().unwrap();
+        calls.push(call.request.clone());
+        let event = |(generation, response)| {
+            Ok(Event {
+                response,
+                generation: Some(generation),
+            })
+        };
+        let mut events: Vec<Result<Event, Error>> = match calls.len() {
+            // The numbers of an unbroken stream are not looked at.
+            1 => vec![
+                (5, task("t")),
+                (7, chunk("x", &["1"], false)),
+                (6, chunk("x", &["2"], true)),
+            ],
+            2 => vec![(1, chunk("x", &["3"], true))],
+            _ => {
+                let whole = sum(&[task("t"), chunk("x", &["1", "2", "3", "4"], false)]);
+                let whole = StreamResponse {
+                    payload: Some(Payload::Task(whole)),
+                };
+                vec![(1, whole), (2, status(TaskState::Completed, None))]
+            }
+        }
+        .into_iter()
+        .map(event)
+        .collect();
+        events.push(Err(interrupted()));
+        std::future::ready(Ok(reply(Answer::Events(EventStream::new(stream::iter(events))))))
+    });
+    let metrics = ClientMetrics::default();
+    let (seen, error) = all(resumed(step, &ResumeSettings::default(), false, &metrics), send()).await;
+    assert!(error.is_none(), "{error:?}");
+    let seen: Vec<StreamResponse> = seen.into_iter().map(|event| event.response).collect();
+    let expected = [
+        task("t"),
+        chunk("x", &["1", "2", "3", "4"], false),
+        status(TaskState::Completed, None),
+    ];
+    assert_eq!(sum(&seen), sum(&expected));
+    let asked: Vec<Option<u64>> = calls.lock().unwrap()[1..]
+        .iter()
+        .map(|request| match request {
+            Request::SubscribeToTask(_, generation) => *generation,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(asked, [Some(6), None]);
+}
+
+/// A status that is told again with every stream is no progress.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_ends_every_stream_early_is_left() {
+    let calls = Arc::new(Mutex::new(0));
+    let counted = calls.clone();
+    let step = service_fn(move |_: Call| {
+        *counted.lock().unwrap() += 1;
+        let events = [task("t"), status(TaskState::Working, None)].map(|response| {
+            Ok(Event {
+                response,
+                generation: None,
+            })
+        });
+        std::future::ready(Ok(reply(Answer::Events(EventStream::new(stream::iter(events))))))
+    });
+    let settings = ResumeSettings::default();
+    let transport = resumed(step, &settings, false, &ClientMetrics::default());
+    all(transport, send()).await;
+    let calls = *calls.lock().unwrap();
+    assert!(calls <= 2 + 2 * settings.attempts_max, "{calls}");
+}

@@ -242,6 +242,24 @@ async fn a_stream_that_breaks_or_is_not_there_is_replaced_by_questions() {
     assert!(matches!(error.error, Error::Interrupted { .. }) && error.task_id.is_none());
 }
 
+/// Nobody knows whether the message came to the task: the question that it answers is no result.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_breaks_before_its_first_event_is_no_old_question() {
+    let agent = Arc::new(Agent {
+        answers: vec![Ok(InputRequired)],
+        stream: Some(Vec::new()),
+        ..Agent::default()
+    });
+    let error = agent
+        .client()
+        .send_and_wait(sends("t"), &by(WaitMode::Streaming))
+        .await
+        .unwrap_err();
+    assert!(matches!(error.error, Error::Interrupted { .. }), "{error}");
+    assert_eq!(error.task_id.as_deref(), Some("t"));
+    assert_eq!(agent.methods(), [Method::SendStreamingMessage]);
+}
+
 /// The first thing that is seen behind a message may be the state in which it found the task.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_is_continued_has_not_settled_again_at_once() {
