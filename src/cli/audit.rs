@@ -85,7 +85,7 @@ fn verify_files(files: &[PathBuf], head: Option<String>) -> std::io::Result<Veri
         }
         let torn = lines.rest().map_err(named)? + verifier.ends_file();
         if torn > 0 {
-            eprintln!(
+            tell!(
                 "{}: {torn} bytes of torn records at the end; the next start of the server takes them out",
                 file.display()
             );
