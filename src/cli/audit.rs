@@ -87,7 +87,7 @@ fn verify_files(files: &[PathBuf], head: Option<String>) -> std::io::Result<Veri
         if torn > 0 && at + 1 < files.len() {
             verifier.unfinished(file.display().to_string(), torn);
         } else if torn > 0 {
-            eprintln!(
+            tell!(
                 "{}: {torn} bytes of torn records at the end; if no server writes to it now, the next start takes them out",
                 file.display()
             );

@@ -30,7 +30,7 @@ impl Certs {
             },
         )?;
         println!("{}", dir.display());
-        eprintln!("wrote ca.pem, server.pem, server.key, client.pem and client.key; for development only");
+        tell!("wrote ca.pem, server.pem, server.key, client.pem and client.key; for development only");
         Ok(())
     }
 }

@@ -239,7 +239,7 @@ impl Backup {
         if let Backend::Sqlite(path) = config.database.backend()?
             && let Some(key) = KeySource::file_beside(&path)
         {
-            eprintln!(
+            tell!(
                 "{} is not in the copy; keep it too, in another place: without it nobody reads the copy's webhooks. \
                  To use the copy, lay it beside as {}.key",
                 key.display(),
@@ -279,7 +279,7 @@ impl Reseal {
             resealed.rows, resealed.current
         );
         if resealed.api_keys > 0 {
-            eprintln!(
+            tell!(
                 "{} API keys were made under a former key: they work as long as it stays in secrets.previous_keys; make \
                  new ones before you take it out",
                 resealed.api_keys

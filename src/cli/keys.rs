@@ -88,7 +88,7 @@ impl Create {
         record_key_change(&config, &command, Step::ends(added.is_ok())).await?;
         added?;
         println!("{}", key.text.expose());
-        eprintln!(
+        tell!(
             "made the key {} for key:{}, {}; it is shown this once",
             key.row.id,
             key.row.name,
@@ -98,7 +98,7 @@ impl Create {
             )
         );
         if !config.auth.api_keys.enabled {
-            eprintln!("note: no key is taken until auth.api_keys.enabled = true");
+            tell!("note: no key is taken until auth.api_keys.enabled = true");
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl Revoke {
         if !revoked? {
             return Err(format!("there is no key {}; `a2ad keys list` shows them", self.id).into());
         }
-        eprintln!("revoked the key {}", self.id);
+        tell!("revoked the key {}", self.id);
         Ok(())
     }
 }

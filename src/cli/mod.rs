@@ -1,6 +1,13 @@
 //! The commands. Data goes to standard output, everything else to standard error; 0 is success, 1 a failure, 2 wrong
 //! usage. Those that talk to agents, in [`agent`], have more to say about failures.
 
+/// A line on standard error, as `eprintln!` writes it; nobody who reads it is no failure.
+macro_rules! tell {
+    ($($text:tt)*) => {
+        $crate::cli::output::tell(format_args!($($text)*))
+    };
+}
+
 mod agent;
 mod audit;
 mod certs;
@@ -138,6 +145,6 @@ fn status(outcome: Outcome) -> ExitCode {
 }
 
 fn failure(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("error: {error}");
+    tell!("error: {error}");
     ExitCode::FAILURE
 }

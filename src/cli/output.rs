@@ -1,5 +1,6 @@
 //! How results look on a terminal and in a script.
 
+use std::fmt;
 use std::io::Write;
 
 use a2ad::pb::json;
@@ -16,6 +17,11 @@ pub enum Format {
     Text,
     /// One JSON value per line, as the protocol writes it
     Json,
+}
+
+/// Writes a line to standard error. Standard error that is closed can't be told of anything.
+pub fn tell(text: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints `value` as JSON, or what `text` says about it.

@@ -57,7 +57,7 @@ impl Serve {
         }
         serve(loader, |runtime, agent| {
             let greeting = greeting(runtime, agent);
-            move || eprintln!("{greeting}")
+            move || tell!("{greeting}")
         })
         .await
     }

@@ -30,7 +30,7 @@ pub fn start(drain: Duration) -> io::Result<()> {
     };
     let watch = move || {
         runtime.block_on(too_late(terminate, interrupt, drain));
-        eprintln!("error: agents hold the threads that would have ended this process; it ends all the same");
+        tell!("error: agents hold the threads that would have ended this process; it ends all the same");
         process::exit(1);
     };
     thread::Builder::new()

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use a2ad::client::ResolvedCard;
 use a2ad::client::card::{CardReference, SignatureStatus, Verification, problems, problems_of_document};
-use a2ad::client::{ClientBuilder, ResolvedCard};
-use a2ad::pb::AgentCard;
 use a2ad::signature::{Form, Forms, PublicKeys};
 use clap::{Args, Subcommand};
 
@@ -63,7 +62,6 @@ impl Get {
         if let Some(verification) = &verification {
             builder = builder.verification(verification.clone());
         }
-        session.warn();
         let resolved = session.resolve(&builder, &reference).await?;
         if self.validate {
             validate(&resolved, &reference)?;
@@ -71,8 +69,10 @@ impl Get {
         let (card, standing) = match self.extended {
             false => (resolved.card, resolved.signature),
             true => {
-                let builder = auth::signed_in(builder, &resolved).await?;
-                extended(&builder, resolved, verification.as_ref()).await?
+                let builder = auth::signed_in(session, builder, &resolved).await?;
+                let card = session.client(&builder, resolved).await?.extended_card().await?;
+                let standing = SignatureStatus::of(&card, verification.as_ref())?;
+                (Arc::new(card), standing)
             }
         };
         let words = words(&standing);
@@ -86,7 +86,8 @@ impl Get {
         let is_verified = matches!(standing, SignatureStatus::Verified { .. });
         if self.verify.is_some() && !is_verified {
             session.out.warning(&format!("the card's signature is {words}"));
-        } else if self.verify.is_some() && !session.is_text() {
+        } else if !session.is_text() {
+            // The card itself, which is all there is on standard output, does not say it.
             session.out.note(&format!("the card's signature is {words}"));
         }
         Ok(())
@@ -105,17 +106,6 @@ impl Get {
             is_required: self.require_signature,
         }))
     }
-}
-
-/// The extended card, by a scheme that the public one names.
-async fn extended(
-    builder: &ClientBuilder,
-    resolved: ResolvedCard,
-    verification: Option<&Verification>,
-) -> Result<(Arc<AgentCard>, SignatureStatus), Failure> {
-    let card = builder.client(resolved).await?.extended_card().await?;
-    let standing = SignatureStatus::of(&card, verification)?;
-    Ok((Arc::new(card), standing))
 }
 
 /// Fails with all that is wrong with a card.

@@ -1,6 +1,7 @@
 //! From an agent card reference to an agent that can be called.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use a2ad::client::credential::Given;
@@ -9,19 +10,22 @@ use a2ad::client::{
     Target,
 };
 use a2ad::pb::AgentCard;
+use a2ad::pb::security_scheme::Scheme;
 use a2ad::tls::ClientTls;
 use http::Uri;
 
 use super::auth;
 use super::cache::FileCards;
 use super::config::{Setting, Source};
-use super::failure::Failure;
-use super::options::Options;
+use super::failure::{Code, Failure};
+use super::options::{Options, header};
 use super::session::Session;
 use super::wire::Wire;
 
 /// How much later than the command a single call would end.
 const GRACE: Duration = Duration::from_secs(5);
+/// Headers that any card may ask for a key in.
+const USUAL_HEADERS: [&str; 2] = ["authorization", "x-api-key"];
 
 /// An agent, and what its card says.
 pub struct Agent {
@@ -30,11 +34,17 @@ pub struct Agent {
 }
 
 impl Session {
-    /// Warns of what may give secrets away.
+    /// Warns of what may give secrets away, once.
     pub fn warn(&self) {
+        if self.is_warned.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let (to, credentials) = (&self.options.to, &self.options.credentials);
-        let has_credential =
-            credentials.bearer.is_some() || credentials.api_key.is_some() || !to.svc_param.is_empty();
+        let has_credential = credentials.bearer.is_some()
+            || credentials.api_key.is_some()
+            || !to.svc_param.is_empty()
+            || self.has_client()
+            || auth::has_login(self);
         if to.insecure {
             self.out.warning(
                 "--insecure: certificates are not verified; everybody on the way can read and change what is said",
@@ -90,6 +100,9 @@ impl Session {
             && let Some(cards) = FileCards::of_user()
         {
             builder = builder.store(Arc::new(cards));
+        }
+        for name in &credentials.api_key_header {
+            builder = builder.allow_header(name.clone());
         }
         for uri in &to.extension {
             builder = builder.extension(uri);
@@ -153,12 +166,10 @@ impl Session {
     /// Finds the card, and gets ready to call the agent.
     pub async fn connect(&self) -> Result<Agent, Failure> {
         let (builder, reference) = (self.builder()?, self.reference()?);
-        self.warn();
         let resolved = self.resolve(&builder, &reference).await?;
-        let builder = auth::signed_in(builder, &resolved).await?;
-        let (card, named) = (resolved.card.clone(), resolved.named_origin.clone());
-        let client = builder.client(resolved).await?;
-        self.check_parameters(client.target(), named.as_deref())?;
+        let builder = auth::signed_in(self, builder, &resolved).await?;
+        let card = resolved.card.clone();
+        let client = self.client(&builder, resolved).await?;
         if self.options.output.debug {
             let target = client.target();
             Wire::new(&self.options).say(&format!(
@@ -173,12 +184,46 @@ impl Session {
         Ok(Agent { client, card })
     }
 
+    /// The agent of a card, if what the user gave may go wherever calls may go.
+    pub async fn client(&self, builder: &ClientBuilder, resolved: ResolvedCard) -> Result<Client, Failure> {
+        let instances = builder.instances(&resolved).await;
+        let instances = instances.map_err(|error| self.without_header(error, &resolved.card))?;
+        for instance in &instances {
+            self.check_parameters(&instance.target, resolved.named_origin.as_deref())?;
+        }
+        Ok(builder.client(resolved).await?)
+    }
+
+    /// The failure to make a client; where the card wants the key in a header of its own, with the option that allows it.
+    fn without_header(&self, error: Error, card: &AgentCard) -> Failure {
+        let credentials = &self.options.credentials;
+        let schemes = card.security_schemes.values();
+        let names = schemes.filter_map(|scheme| match &scheme.scheme {
+            Some(Scheme::ApiKeySecurityScheme(key)) if key.location == "header" => header(&key.name).ok(),
+            _ => None,
+        });
+        let wanted = names.into_iter().find(|name| {
+            !USUAL_HEADERS.contains(&name.as_str()) && !credentials.api_key_header.contains(name)
+        });
+        match (&error, wanted) {
+            (Error::Credential(_), Some(name)) if credentials.api_key.is_some() => Failure::new(
+                Code::CredentialsMissing,
+                error.to_string(),
+            )
+            .with_hint(format!(
+                "--api-key-header {name} allows it, if that is where the agent's owner says the key belongs"
+            )),
+            _ => error.into(),
+        }
+    }
+
     /// Finds the card of the agent that is named.
     pub async fn resolve(
         &self,
         builder: &ClientBuilder,
         reference: &CardReference,
     ) -> Result<ResolvedCard, Failure> {
+        self.warn();
         self.out.progress.say("asking for the agent's card".to_owned());
         let resolved = builder.resolve(reference).await?;
         if self.options.output.debug {

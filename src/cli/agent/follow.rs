@@ -86,7 +86,7 @@ impl<'a> Follower<'a> {
     /// Sends and waits for the end.
     pub async fn wait(&mut self, request: SendMessageRequest) -> Result<Ending, Failure> {
         match self.open(&request).await? {
-            Some(events) => self.settle(events, continues(&request)).await,
+            Some(events) => self.settle(events, continued(&request)).await,
             None => self.send_and_ask(request).await,
         }
     }
@@ -95,7 +95,7 @@ impl<'a> Follower<'a> {
     pub async fn stream(&mut self, request: SendMessageRequest) -> Result<(), Failure> {
         self.prints = true;
         match self.open(&request).await? {
-            Some(events) => self.settle(events, continues(&request)).await.map(drop),
+            Some(events) => self.settle(events, continued(&request)).await.map(drop),
             None => {
                 self.session
                     .out
@@ -119,8 +119,11 @@ impl<'a> Follower<'a> {
             tenant: String::new(),
             id: id.to_owned(),
         };
-        let events = self.agent.client.subscribe(request, after).await?;
-        match self.settle(events, false).await? {
+        let events = match self.agent.client.subscribe(request, after).await {
+            Err(error) if is_broken(&error) => broken(error),
+            opened => opened?,
+        };
+        match self.settle(events, None).await? {
             Ending::Task(task) => Ok(Some(*task)),
             Ending::Message(_) => Ok(None),
         }
@@ -174,7 +177,9 @@ impl<'a> Follower<'a> {
         match self.agent.client.send_streaming(request).await {
             Ok(events) => Ok(Some(events)),
             Err(Error::NotSupported(_)) => Ok(None),
-            Err(error) if error.kind() == Some(Kind::MethodNotFound) => Ok(None),
+            // It has not taken the message, so that it may be sent in the other way.
+            Err(error) if has_no_streams(&error) => Ok(None),
+            Err(error) if is_broken(&error) => Ok(Some(broken(error))),
             Err(error) => Err(error.into()),
         }
     }
@@ -182,7 +187,7 @@ impl<'a> Follower<'a> {
     /// For agents without streams. A new task is accepted first, so that its id is known; a task that goes on has a state
     /// that says nothing of the new message, so its answer is waited for.
     async fn send_and_ask(&mut self, mut request: SendMessageRequest) -> Result<Ending, Failure> {
-        let is_new = !continues(&request);
+        let is_new = continued(&request).is_none();
         if let Some(configuration) = &mut request.configuration {
             configuration.return_immediately = is_new;
         }
@@ -200,13 +205,19 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Follows a stream, and asks for the task when it is over.
-    async fn settle(&mut self, mut events: EventStream, continues: bool) -> Result<Ending, Failure> {
-        let stop = self.follow(&mut events, continues).await?;
+    /// Follows a stream, and asks for the task when it is over: the one that the events are of, or else the one that goes on.
+    async fn settle(&mut self, mut events: EventStream, continued: Option<&str>) -> Result<Ending, Failure> {
+        let stop = self.follow(&mut events, continued.is_some()).await?;
         drop(events);
-        let id = self.shown.task_id.clone();
+        let is_begun = !self.shown.task_id.is_empty();
+        let id = match is_begun {
+            true => self.shown.task_id.clone(),
+            false => continued.unwrap_or_default().to_owned(),
+        };
         match stop {
             Stop::Message(message) => Ok(Ending::Message(message)),
+            // The agent's answer to the message itself.
+            Stop::Ended(Some(error)) if !is_begun && !is_broken(&error) => Err(error.into()),
             Stop::Ended(Some(error)) if id.is_empty() => Err(error.into()),
             Stop::Ended(None) if id.is_empty() => Err(empty()),
             Stop::Settled if self.prints => {
@@ -248,6 +259,10 @@ impl<'a> Follower<'a> {
                 Ok(None) => return Ok(Stop::Ended(None)),
                 Err(error) => return Ok(Stop::Ended(Some(error))),
             };
+            // An event of a kind that came after this program is none that it could show.
+            if event.payload.is_none() {
+                continue;
+            }
             if let Some(stream_response::Payload::Task(task)) = &event.payload {
                 self.session.is_about(&task.id);
                 if is_first && !self.prints && !is_settled(state_of(task)) {
@@ -334,11 +349,30 @@ impl<'a> Follower<'a> {
     }
 }
 
-fn continues(request: &SendMessageRequest) -> bool {
-    request
-        .message
-        .as_ref()
-        .is_some_and(|message| !message.task_id.is_empty())
+/// The task that a message is for, if it begins none.
+fn continued(request: &SendMessageRequest) -> Option<&str> {
+    let id = request.message.as_ref().map(|message| &*message.task_id);
+    id.filter(|id| !id.is_empty())
+}
+
+/// Whether an agent says that it has no streams, whatever its card says.
+fn has_no_streams(error: &Error) -> bool {
+    let kinds = [
+        Kind::MethodNotFound,
+        Kind::MethodNotAllowed,
+        Kind::UnsupportedOperation,
+    ];
+    error.kind().is_some_and(|kind| kinds.contains(&kind))
+}
+
+/// Whether it is open what the agent has done: the way to it broke, and it did not refuse anything.
+fn is_broken(error: &Error) -> bool {
+    error.kind().is_none() && !error.is_unsent()
+}
+
+/// A stream that broke before its first event.
+fn broken(error: Error) -> EventStream {
+    EventStream::new(futures_util::stream::once(std::future::ready(Err(error))))
 }
 
 fn state_of(task: &Task) -> TaskState {

@@ -106,7 +106,10 @@ pub fn parse<T: CommandFactory + FromArgMatches>(arguments: &[OsString]) -> Resu
         return match parsed.and_then(|matches| T::from_arg_matches(&matches)) {
             Ok(parsed) => Ok((parsed, Sources::default())),
             // Whoever asked for JSON gets it, whatever he misspelt.
-            Err(error) if error.kind() == ErrorKind::InvalidSubcommand => {
+            Err(error)
+                if error.kind() == ErrorKind::InvalidSubcommand
+                    || (!usage::is_question(&error) && usage::asks_json(arguments)) =>
+            {
                 Err(refuse(&usage::failure(&error, None), arguments, None))
             }
             Err(error) => error.exit(),

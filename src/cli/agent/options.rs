@@ -27,7 +27,7 @@ pub struct Options {
     pub times: Times,
     /// Read settings from this file instead of the nearest .env
     #[arg(long, value_name = "FILE", help_heading = "Settings")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     #[command(flatten)]
     end: EndOfHeadings,
 }
@@ -103,6 +103,9 @@ pub struct Credentials {
     /// An API key
     #[arg(long, value_name = "KEY", value_parser = secret, hide_default_value = true)]
     pub api_key: Option<Secret<String>>,
+    /// A header that a card may ask for the API key in, beside x-api-key and authorization; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = header)]
+    pub api_key_header: Vec<HeaderName>,
     /// An origin that credentials and service parameters may go to, beside that of --agent-card; may be given several times
     #[arg(long, value_name = "ORIGIN")]
     pub credential_origin: Vec<String>,
@@ -161,7 +164,7 @@ fn version(text: &str) -> Result<String, String> {
 
 fn service_parameter(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write NAME:VALUE")?;
-    let name = HeaderName::try_from(name.trim()).map_err(|_| "the name is not one that a header can have")?;
+    let name = header(name.trim())?;
     let value = value.trim();
     if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err("the value holds characters other than visible ASCII ones and blanks".into());
@@ -170,12 +173,18 @@ fn service_parameter(text: &str) -> Result<(HeaderName, HeaderValue), String> {
         HeaderValue::try_from(value).map_err(|_| "the value is not one that a header can have")?;
     // Nobody can tell which of them are credentials.
     value.set_sensitive(true);
+    Ok((name, value))
+}
+
+/// The name of a header that says nothing about the connection.
+pub fn header(text: &str) -> Result<HeaderName, String> {
+    let name = HeaderName::try_from(text).map_err(|_| "the name is not one that a header can have")?;
     if name == "a2a-version" || name.as_str().starts_with("grpc-") || CONNECTION.contains(&name.as_str()) {
         return Err(format!(
             "{name} is not a parameter of the service: the connection itself says it"
         ));
     }
-    Ok((name, value))
+    Ok(name)
 }
 
 /// Headers that say something about the connection or the body.

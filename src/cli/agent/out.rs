@@ -60,12 +60,12 @@ impl Out {
 
     /// Tells what should not be overlooked.
     pub fn warning(&self, text: &str) {
-        self.progress.beside(|| eprintln!("warning: {}", one_line(text)));
+        self.progress.beside(|| tell!("warning: {}", one_line(text)));
     }
 
     /// Tells what goes on.
     pub fn note(&self, text: &str) {
-        self.progress.beside(|| eprintln!("{}", one_line(text)));
+        self.progress.beside(|| tell!("{}", one_line(text)));
     }
 
     /// Prints why there is no result: as an envelope in the place of the result, or in words to standard error.
@@ -80,13 +80,13 @@ impl Out {
             });
             return;
         }
-        eprintln!("error: {}", one_line(&failure.message));
-        eprintln!("code: {}", failure.code.name());
+        tell!("error: {}", one_line(&failure.message));
+        tell!("code: {}", failure.code.name());
         if let Some(code) = &failure.a2a_code {
-            eprintln!("a2a code: {}", one_line(code));
+            tell!("a2a code: {}", one_line(code));
         }
         if let Some(hint) = &failure.hint {
-            eprintln!("hint: {}", one_line(hint));
+            tell!("hint: {}", one_line(hint));
         }
     }
 

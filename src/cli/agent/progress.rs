@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::page::one_line;
+
 /// How often the sign turns.
 const TICK: Duration = Duration::from_millis(120);
 
@@ -25,10 +27,10 @@ impl Progress {
         }))
     }
 
-    /// Says what is waited for now.
+    /// Says what is waited for now. What agents say steers no terminal.
     pub fn say(&self, text: String) {
         if let Some(bar) = &self.0 {
-            bar.set_message(text);
+            bar.set_message(one_line(&text));
             bar.enable_steady_tick(TICK);
         }
     }
@@ -46,5 +48,18 @@ impl Progress {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_agent_says_steers_no_terminal() {
+        let bar = ProgressBar::hidden();
+        Progress(Some(bar.clone())).say("task \u{1b}[2J\nx is WORKING".to_owned());
+        assert_eq!(bar.message(), "task \\u{1b}[2J\\nx is WORKING");
+        bar.finish_and_clear();
     }
 }

@@ -1,11 +1,12 @@
 //! What a command has at hand: its options, where they come from, where results go, and the task that it is about.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use a2ad::context::Binding;
 
-use super::config::{Given, Setting, Sources};
+use super::config::{Setting, Sources};
 use super::failure::{CREDENTIALS_HINT, Code, Failure};
 use super::options::Options;
 use super::out::{Format, Out};
@@ -16,6 +17,10 @@ pub struct Session {
     pub options: Options,
     pub sources: Sources,
     pub out: Out,
+    /// Whether the user was warned of what may give secrets away.
+    pub is_warned: AtomicBool,
+    /// Whether the token of a login is shown to the agent.
+    pub is_signed_in: AtomicBool,
     /// The task that the command is about, as soon as it is known.
     task: Mutex<Option<String>>,
 }
@@ -31,6 +36,8 @@ impl Session {
             options,
             sources,
             out,
+            is_warned: AtomicBool::default(),
+            is_signed_in: AtomicBool::default(),
             task: Mutex::default(),
         }
     }
@@ -52,7 +59,7 @@ impl Session {
     pub fn command(&self, words: &[&str]) -> String {
         let mut line = vec!["a2ad".to_owned()];
         line.extend(words.iter().map(|word| quoted(word)));
-        line.extend(to_the_same_agent(&self.options.given));
+        line.extend(to_the_same_agent(&self.options));
         line.join(" ")
     }
 
@@ -69,9 +76,19 @@ impl Session {
     /// Whether anything is shown to the agent that says who one is.
     fn shows_credential(&self) -> bool {
         let (to, credentials) = (&self.options.to, &self.options.credentials);
-        let is_client = Setting::of("client-id")
-            .is_some_and(|setting| self.options.given.effective(setting, &self.sources).0.is_some());
-        credentials.bearer.is_some() || credentials.api_key.is_some() || to.cert.is_some() || is_client
+        credentials.bearer.is_some()
+            || credentials.api_key.is_some()
+            || to.cert.is_some()
+            || self.has_client()
+            || self.is_signed_in.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a client of an authorization server.
+    pub fn has_client(&self) -> bool {
+        ["client-id", "client-secret"].into_iter().any(|name| {
+            let setting = Setting::of(name);
+            setting.is_some_and(|one| self.options.given.effective(one, &self.sources).0.is_some())
+        })
     }
 
     /// The failure as it is for this caller: who showed no credential has none to correct.
@@ -102,8 +119,11 @@ impl Session {
 }
 
 /// The options of this command line that lead to the agent.
-fn to_the_same_agent(given: &Given) -> Vec<String> {
+fn to_the_same_agent(all: &Options) -> Vec<String> {
     let mut options = Vec::new();
+    if let Some(file) = &all.config {
+        options.push(format!("--config {}", quoted(&file.to_string_lossy())));
+    }
     for name in [
         "agent-card",
         "transport",
@@ -113,8 +133,10 @@ fn to_the_same_agent(given: &Given) -> Vec<String> {
         "cert",
         "key",
         "insecure",
+        "credential-origin",
+        "api-key-header",
     ] {
-        for value in given.values(name) {
+        for value in all.given.values(name) {
             match name {
                 "agent-card" => options.push(format!("-a {}", quoted(value))),
                 "insecure" => options.push(format!("--insecure={value}")),

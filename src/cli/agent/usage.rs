@@ -12,20 +12,34 @@ use super::progress::Progress;
 
 /// How failures are to look before the command line is understood.
 pub fn out(arguments: &[OsString], sources: Option<&Sources>) -> Out {
+    let configured = || {
+        let (value, _) = sources?.look_up(Setting::of("output")?)?;
+        Some(value == "json")
+    };
+    let is_json = said(arguments).unwrap_or_else(|| configured().unwrap_or(false));
+    Out {
+        format: if is_json { Format::Json } else { Format::Text },
+        is_verbose: false,
+        progress: Progress::new(true),
+    }
+}
+
+/// Whether a command line asks for JSON, wherever it says so.
+pub fn asks_json(arguments: &[OsString]) -> bool {
+    said(arguments).unwrap_or(false)
+}
+
+/// Whether JSON is the form of results, where a command line that is not understood says anything of it.
+fn said(arguments: &[OsString]) -> Option<bool> {
     let short = arguments.iter().take_while(|argument| *argument != "--");
     let short = short
         .filter_map(|argument| argument.to_str())
         .any(|text| matches!(text, "-ojson" | "-o=json"));
     let long = option(arguments, "--output").or_else(|| option(arguments, "-o"));
-    let configured = || {
-        let (value, _) = sources?.look_up(Setting::of("output")?)?;
-        Some(value == "json")
-    };
-    let is_json = short || long.map_or_else(|| configured().unwrap_or(false), |value| value == "json");
-    Out {
-        format: if is_json { Format::Json } else { Format::Text },
-        is_verbose: false,
-        progress: Progress::new(true),
+    match long {
+        _ if short => Some(true),
+        Some(value) => Some(value == "json"),
+        None => None,
     }
 }
 

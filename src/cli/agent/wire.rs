@@ -73,7 +73,7 @@ impl Wire {
 
     /// One line.
     pub fn say(&self, text: &str) {
-        eprintln!("debug: {}", one_line(&self.without_secrets(text)));
+        tell!("debug: {}", one_line(&self.without_secrets(text)));
     }
 
     /// The binding of an agent, whose calls are shown.

@@ -207,7 +207,7 @@ impl Change {
         desk.close().await?;
         let count = changed?;
         if verb == Verb::Redeliver && is_database {
-            eprintln!(
+            tell!(
                 "nobody was told: a server that runs finds what is due when it looks next, within push.poll_ms"
             );
         }

@@ -88,7 +88,7 @@ impl LogIn {
             }
             Grant::DeviceCode => sign_in(session, &provider).await?,
         }
-        let saved = logins.all()?.into_iter().find(|login| login.origin == origin);
+        let saved = logins.of(&origin)?;
         let saved = saved.ok_or_else(|| Failure::internal("the token could not be kept"))?;
         debug_assert_ne!(saved.state(now_ms()), "none");
         session
@@ -282,7 +282,7 @@ pub fn origin_of(resolved: &ResolvedCard) -> Result<String, Failure> {
 }
 
 /// `scheme://host:port`, the port always.
-fn of_url(url: &str) -> Result<String, Failure> {
+pub fn of_url(url: &str) -> Result<String, Failure> {
     let failed = || Failure::new(Code::CardInvalid, format!("{url:?} is no URL of an agent"));
     let parsed = Url::parse(url).map_err(|_| failed())?;
     let host = parsed.host_str().ok_or_else(failed)?;

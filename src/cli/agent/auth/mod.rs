@@ -4,6 +4,7 @@ mod login;
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use a2ad::client::credential::Given;
@@ -132,17 +133,34 @@ fn status(session: &Session) -> Result<(), Failure> {
 
 /// The builder with the token that one got for this agent, if there is one. It goes to the origin that it was got for, and
 /// to no other.
-pub async fn signed_in(builder: ClientBuilder, resolved: &ResolvedCard) -> Result<ClientBuilder, Failure> {
+pub async fn signed_in(
+    session: &Session,
+    builder: ClientBuilder,
+    resolved: &ResolvedCard,
+) -> Result<ClientBuilder, Failure> {
     let (Ok(logins), Ok(origin)) = (Logins::of_user(), login::origin_of(resolved)) else {
         return Ok(builder);
     };
-    let Some(login) = logins.all()?.into_iter().find(|login| login.origin == origin) else {
+    let Some(login) = logins.of(&origin)? else {
         return Ok(builder);
     };
+    session.is_signed_in.store(true, Ordering::Relaxed);
     let settings = login.settings();
     let store = LoginStore { logins, login };
     let provider = OAuthProvider::new(settings, builder.web().await?, Some(Arc::new(store)));
     Ok(builder.credential(Given::for_origins(provider, &[origin])?))
+}
+
+/// Whether one is signed in to the agent that is named, as far as that can be told without its card.
+pub fn has_login(session: &Session) -> bool {
+    let (Ok(logins), Ok(reference)) = (Logins::of_user(), session.reference()) else {
+        return false;
+    };
+    let mut origins = reference
+        .urls()
+        .into_iter()
+        .filter_map(|url| login::of_url(&url).ok());
+    origins.any(|origin| logins.path(&origin).is_file())
 }
 
 fn now_ms() -> i64 {

@@ -150,6 +150,16 @@ impl Logins {
         self.folder.join(format!("{name}.json"))
     }
 
+    /// The login of an origin. The files of others are not looked at: what is wrong with them does not matter here.
+    pub fn of(&self, origin: &str) -> Result<Option<Login>, Failure> {
+        let path = self.path(origin);
+        if !path.try_exists().map_err(|error| failed(&path, &error))? {
+            return Ok(None);
+        }
+        // Names of files are less exact than origins.
+        Ok(Some(read(&path)?).filter(|login| login.origin == origin))
+    }
+
     /// All logins, in the order of their origins.
     pub fn all(&self) -> Result<Vec<Login>, Failure> {
         let entries = match std::fs::read_dir(&self.folder) {
@@ -308,6 +318,11 @@ mod tests {
         logins.save(&one).unwrap();
         let path = logins.path(&one.origin);
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        assert!(logins.all().is_err());
+        assert!(logins.all().is_err() && logins.of(&one.origin).is_err());
+        // Nor does it keep anybody from another.
+        let other = login("http://[::1]:8420");
+        logins.save(&other).unwrap();
+        assert!(logins.of(&other.origin).unwrap().is_some());
+        assert!(logins.of("https://nobody.example.com:443").unwrap().is_none());
     }
 }

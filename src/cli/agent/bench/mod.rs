@@ -106,8 +106,13 @@ impl Bench {
         tokio::pin!(interrupted);
         if let Some(warmup) = self.plan.warmup {
             let recorder = Arc::new(Recorder::new()?);
-            load.run(Phase::lasting(warmup), &recorder, &mut interrupted)
+            let outcome = load
+                .run(Phase::lasting(warmup), &recorder, &mut interrupted)
                 .await;
+            // Who has pressed Ctrl-C is not waited for again.
+            if outcome.is_interrupted {
+                return Err(Failure::internal("ended in the warm-up; nothing was measured"));
+            }
         }
         let phase = match self.plan.requests {
             Some(count) => Phase::of(count),

@@ -67,6 +67,10 @@ pub const SETTINGS: &[Setting] = &[
     secret("api-key", Form::Text),
     Setting {
         form: Form::List(','),
+        ..text("api-key-header", None)
+    },
+    Setting {
+        form: Form::List(','),
         ..text("credential-origin", None)
     },
     // A service parameter may carry a credential, and nobody can tell which one does.

@@ -10,6 +10,8 @@ use crate::cli::agent::session::Session;
 
 /// Tasks that are asked for at once where all are wanted.
 const PAGE: i32 = 100;
+/// Pages that are asked for unless more are wanted: an agent that always names a next one is not followed for ever.
+const PAGES_MAX: u32 = 1000;
 
 #[derive(Args)]
 pub struct List {
@@ -30,6 +32,9 @@ pub struct List {
     /// The page with this token, as the page before it names it
     #[arg(long, value_name = "TOKEN")]
     page_token: Option<String>,
+    /// Pages that are asked for at most where all tasks are wanted; what is behind them is told of
+    #[arg(long, value_name = "N", default_value_t = PAGES_MAX, value_parser = clap::value_parser!(u32).range(1..))]
+    pages_max: u32,
     /// With as many of each task's latest messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     history: Option<i32>,
@@ -44,6 +49,7 @@ impl List {
         let is_one_page = self.page_size.is_some() || self.page_token.is_some();
         let mut request = self.request();
         let mut all = ListTasksResponse::default();
+        let mut pages_left = self.pages_max;
         loop {
             let mut page = agent.client.tasks(request.clone()).await?;
             let tasks = std::mem::take(&mut page.tasks);
@@ -57,7 +63,8 @@ impl List {
                 all.total_size = page.total_size;
                 all.page_size = i32::try_from(all.tasks.len()).unwrap_or(i32::MAX);
             }
-            if is_one_page || next.is_empty() || next == request.page_token {
+            pages_left -= 1;
+            if is_one_page || pages_left == 0 || next.is_empty() || next == request.page_token {
                 return self.end(session, all, next);
             }
             request.page_token = next;

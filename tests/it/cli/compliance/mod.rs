@@ -4,6 +4,7 @@
 //! `registry` lists the requirements with their checks, `checks` has them, `report` writes what is published. The reports in
 //! `deploy` must be what the checks say now: `A2AD_BLESS=1` writes them anew. `controls` shows that checks can fail.
 
+mod beyond;
 mod checks;
 mod controls;
 mod registry;

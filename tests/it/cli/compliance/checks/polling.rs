@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::super::site::{Reply, Site, error, task};
-use super::super::world::{Checked, World, ensure, identified};
+use super::super::world::{Checked, Hands, World, ensure, identified};
 
 /// An agent without streams whose task goes through these states, one for each question; the last one stays.
 fn states(all: &'static [&'static str]) -> Site {
@@ -169,13 +169,31 @@ pub fn falls_back(world: &World) -> Checked {
         "/tasks/t-1" => Reply::Json(200, task("t-1", "COMPLETED")),
         _ => Reply::Json(404, json!({})),
     });
-    let run = hands.run(&["send", "-a", &refuses.url(), "hello", "--poll-interval", "20ms"]);
-    // Refused clearly, or done without the stream: never hung.
-    ensure!(
-        run.code == 0 || run.err.contains("UnsupportedOperationError"),
-        "{}{}",
-        run.out,
-        run.err
+    for more in [&[][..], &["--stream"]] {
+        let send = ["send", "-a", &refuses.url(), "hello", "--poll-interval", "20ms"];
+        let run = hands.good(&[&send[..], more].concat())?;
+        ensure!(identified(&run.out)?.2 == "COMPLETED", "{more:?}: {}", run.out);
+    }
+    ensure!(refuses.asked("/message:send").len() == 2, "sent more than once");
+    unknown_events_are_passed_over(&hands)
+}
+
+/// An event of a kind that nobody knows yet ends nothing.
+fn unknown_events_are_passed_over(hands: &Hands) -> Checked {
+    let site = Site::agent(
+        json!({"capabilities": {"streaming": true}}),
+        |asked, _| match asked.path() {
+            "/message:stream" => Reply::Events(vec![
+                json!({"task": task("t-1", "WORKING")}),
+                json!({"futureUpdate": {"taskId": "t-1"}}),
+                json!({"task": task("t-1", "COMPLETED")}),
+            ]),
+            "/tasks/t-1" => Reply::Json(200, task("t-1", "COMPLETED")),
+            _ => Reply::Json(404, json!({})),
+        },
     );
+    let run = hands.good(&["send", "-a", &site.url(), "hello"])?;
+    ensure!(identified(&run.out)?.2 == "COMPLETED", "{}", run.out);
+    ensure!(!run.err.contains("the stream broke"), "{}", run.err);
     Ok(())
 }
