@@ -95,12 +95,6 @@ impl Session {
             .prefer(to.transport.iter().copied())
             .version(&to.a2a_version)
             .parameters(to.svc_param.iter().cloned().collect());
-        // What was come by under authorities of the user's own is kept for nobody who does not name them.
-        if to.ca.is_none()
-            && let Some(cards) = FileCards::of_user()
-        {
-            builder = builder.store(Arc::new(cards));
-        }
         for name in &credentials.api_key_header {
             builder = builder.allow_header(name.clone());
         }
@@ -109,6 +103,12 @@ impl Session {
         }
         if let Some(tls) = tls(&self.options)? {
             builder = builder.tls(tls);
+        }
+        // What was come by under authorities of the user's own is kept for nobody who does not name them.
+        if to.ca.is_none()
+            && let Some(cards) = FileCards::of_user()
+        {
+            builder = builder.store(Arc::new(cards));
         }
         let token = credentials.bearer.clone().map(Credential::Token);
         let key = credentials.api_key.clone().map(Credential::ApiKey);

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::MapFrame;
 use hyper::body::{Frame, Incoming};
@@ -20,7 +20,7 @@ use crate::egress::{self, EgressChannel};
 const GRPC_STATUS: &str = "grpc-status";
 
 /// Stands with each failure that has come over the wire, as tonic's own look the same otherwise.
-pub(super) const RECEIVED: HeaderName = HeaderName::from_static("a2ad-received");
+pub(super) const RECEIVED: &str = "a2ad-received";
 
 /// An answer whose failures are marked.
 type Marked = MapFrame<Incoming, fn(Frame<Bytes>) -> Frame<Bytes>>;

@@ -49,7 +49,7 @@ pub(in crate::client) fn error(address: &str, status: &Status, limit: (&'static 
     if let Some(source) = status.source() {
         return local(address, status, source);
     }
-    let is_own = !status.metadata().contains_key(RECEIVED.as_str());
+    let is_own = !status.metadata().contains_key(RECEIVED);
     let is_it =
         |code: Code, start: &str| is_own && status.code() == code && status.message().starts_with(start);
     match OWN.iter().find(|(code, start, _)| is_it(*code, start)) {
@@ -165,7 +165,7 @@ mod tests {
             let mut status = Status::new(code, text);
             assert!(error("x", &status, ("an answer", 1)).kind().is_none(), "{text}");
             let mark = MetadataValue::from_static("1");
-            status.metadata_mut().insert(RECEIVED.as_str(), mark);
+            status.metadata_mut().insert(RECEIVED, mark);
             assert!(error("x", &status, ("an answer", 1)).kind().is_some(), "{text}");
         }
     }
