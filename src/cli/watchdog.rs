@@ -3,7 +3,7 @@
 //! Draining takes threads and timers of the runtime. Agents that block without saying so can hold every one of these
 //! threads, and then not even a signal is noticed. So one thread more, with a runtime of its own, listens as well.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process;
 use std::thread;
 use std::time::Duration;
@@ -30,7 +30,10 @@ pub fn start(drain: Duration) -> io::Result<()> {
     };
     let watch = move || {
         runtime.block_on(too_late(terminate, interrupt, drain));
-        tell!("error: agents hold the threads that would have ended this process; it ends all the same");
+        // It ends even if nobody reads why.
+        let _ = io::stderr().write_all(
+            b"error: agents hold the threads that would have ended this process; it ends all the same\n",
+        );
         process::exit(1);
     };
     thread::Builder::new()

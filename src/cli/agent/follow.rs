@@ -97,10 +97,10 @@ impl<'a> Follower<'a> {
         match self.open(&request).await? {
             Some(events) => self.settle(events, continued(&request)).await.map(drop),
             None => {
+                let ending = self.send_and_ask(request).await?;
                 self.session
                     .out
                     .warning("the agent has no streams; it is asked again and again");
-                let ending = self.send_and_ask(request).await?;
                 self.last(ending)
             }
         }

@@ -2,7 +2,8 @@
 //! that come of it.
 //!
 //! `registry` lists the requirements with their checks, `checks` has them, `report` writes what is published. The reports in
-//! `deploy` must be what the checks say now: `A2AD_BLESS=1` writes them anew. `controls` shows that checks can fail.
+//! `deploy` must be what the checks say now: `A2AD_BLESS=1` writes them anew. `controls` shows that checks can fail,
+//! and `beyond` checks what the specification leaves open.
 
 mod beyond;
 mod checks;
