@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use a2ad::client::card::{CardReference, CardSource, SignatureStatus, Verification, problems};
-use a2ad::client::{Client, ClientBuilder, ClientSettings, Credential, Error, Given, ResolvedCard};
+use a2ad::client::credential::Given;
+use a2ad::client::{Client, ClientBuilder, ClientSettings, Credential, Error, ResolvedCard};
 use a2ad::config::Secret;
 use a2ad::context::Binding;
 use a2ad::error::Kind;
