@@ -194,6 +194,5 @@ fn unknown_events_are_passed_over(hands: &Hands) -> Checked {
     );
     let run = hands.good(&["send", "-a", &site.url(), "hello"])?;
     ensure!(identified(&run.out)?.2 == "COMPLETED", "{}", run.out);
-    ensure!(!run.err.contains("the stream broke"), "{}", run.err);
     Ok(())
 }
