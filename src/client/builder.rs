@@ -292,12 +292,14 @@ impl ClientBuilder {
     }
 
     /// As whom this client comes to an interface: whether with its certificate, and with which of its credentials.
-    fn shown(&self, target: &Target, resolved: &ResolvedCard) -> (bool, Vec<bool>) {
+    fn shown(&self, target: &Target, resolved: &ResolvedCard) -> (bool, bool, Vec<bool>) {
         let (url, named) = (&target.url, resolved.named_origin.as_deref());
         let has_certificate = self.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
         let is_fit = url.scheme_str() == Some("https") && Given::is_named(url, named);
         let given = self.credentials.iter().map(|given| given.is_for(url, named));
-        (has_certificate && is_fit, given.collect())
+        // There may be secrets among the parameters, which go to the origin that the user names.
+        let takes_parameters = self.parameters.is_empty() || Given::is_named(url, named);
+        (has_certificate && is_fit, takes_parameters, given.collect())
     }
 
     fn instance(
