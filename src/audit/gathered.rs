@@ -48,6 +48,10 @@ fn take_in(entries: &mut [Entry], changes: usize, call: usize) {
         && *task.task_id == *call.task_id
         && task.scope.agent == call.agent
     {
+        if call.context_id.is_empty() {
+            // A call that failed, or was left by its caller, behind a change that was committed.
+            call.context_id = task.context_id.to_string();
+        }
         call.changes.push((changes.at_ms, task.clone()));
         changes.what = What::Gathered;
     }
@@ -160,6 +164,12 @@ mod tests {
                     vec![(1, None, before, false), (2, agent, before, true)]
                 ),
             ]
+        );
+        // Neither call has named a context, as one that was left by its caller; its task has one.
+        assert!(
+            records
+                .iter()
+                .all(|record| record.context_id.as_deref() == Some("context"))
         );
         assert_eq!(records[0].changes[1].to, "TASK_STATE_COMPLETED");
         assert_eq!(

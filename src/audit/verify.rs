@@ -120,6 +120,15 @@ impl Verifier {
         open.text.len() as u64 + 1
     }
 
+    /// Another file follows one that ends with records, or a part of one, that have no hash behind them: nobody writes to
+    /// it any more who could finish them.
+    pub fn unfinished(&mut self, place: impl Into<String>, bytes: u64) {
+        let problem = format!(
+            "it ends with {bytes} bytes of records that have no hash behind them; only the newest file may, while it is written"
+        );
+        self.found(place.into(), (None, problem));
+    }
+
     /// Another file follows the one before.
     pub fn next_file(&mut self) {
         self.ends_file();

@@ -120,6 +120,38 @@ async fn a_cut_end_and_a_missing_chain_show() {
 }
 
 /// A chain that is right in itself, in the place of another one.
+/// The last file may be cut off while it is written; one that another follows may not.
+#[tokio::test]
+async fn a_rotated_file_has_a_hash_at_its_end() {
+    let log = log().await;
+    let mut lines = lines(&log);
+    let last = lines.pop().unwrap();
+    let mut open: Value = serde_json::from_str(&last).unwrap();
+    open.as_object_mut().unwrap().remove("hash").unwrap();
+    let open = open.to_string();
+    let verify = |rotated: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second] = ["1.jsonl", "2.jsonl"].map(|name| dir.path().join(name));
+        std::fs::write(&first, format!("{}\n{rotated}\n", lines.join("\n"))).unwrap();
+        std::fs::write(&second, "").unwrap();
+        let [first, second] = [first, second].map(|path| path.display().to_string());
+        let found = std::process::Command::new(crate::binary::PROGRAM)
+            .args(["audit", "verify", "--file", &first, "--file", &second])
+            .output()
+            .unwrap();
+        (
+            found.status.code(),
+            String::from_utf8_lossy(&found.stdout).into_owned(),
+        )
+    };
+    assert_eq!(verify(&last).0, Some(0));
+    let (code, text) = verify(&open);
+    assert!(
+        code == Some(1) && text.contains("no hash behind them"),
+        "{code:?} {text}"
+    );
+}
+
 #[tokio::test]
 async fn a_forged_chain_does_not_fit() {
     let (log, other) = (log().await, Log::of_chains(&[2]).await);
