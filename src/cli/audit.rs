@@ -142,6 +142,23 @@ fn text(verified: &Verified) -> String {
         .join("\n")
 }
 
+/// The newest rows with so many records in them, if there are so many; not many more than those are read, although a row
+/// may have hundreds.
+async fn newest(database: &Maintenance, records: usize) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
+    let mut wanted = 1;
+    loop {
+        let rows = database.last_audit(wanted as u64).await?;
+        if records_of(&rows) >= records || rows.len() < wanted {
+            return Ok(rows);
+        }
+        wanted *= 2;
+    }
+}
+
+fn records_of(rows: &[Row]) -> usize {
+    rows.iter().map(|row| row.lines().count()).sum()
+}
+
 #[derive(Args)]
 pub struct Tail {
     #[command(flatten)]
@@ -197,10 +214,8 @@ impl Tail {
         } = self;
         let database = look(&which.config()?).await?;
         let mut shown = Shown::default();
-        // Each row has one record at least.
-        let rows = database.last_audit(u64::from(count)).await?;
-        let records = rows.iter().map(|row| row.lines().count()).sum::<usize>();
-        shown.skip = records.saturating_sub(count as usize);
+        let rows = newest(&database, count as usize).await?;
+        shown.skip = records_of(&rows).saturating_sub(count as usize);
         for row in &rows {
             shown.show(row, output)?;
         }
