@@ -63,28 +63,39 @@ async fn callers(address: SocketAddr) -> Outcome<Vec<(&'static str, Caller)>> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
     let tonic = A2aServiceClient::new(endpoint.connect().await?);
     let mut callers = vec![("bare tonic client", Caller::Tonic(tonic))];
-    let settings = ClientSettings::default();
-    let connections = Connections::open(&settings, None, EgressPolicy::unrestricted()).await?;
+    callers.push(("a2ad's gRPC binding alone", Caller::Ours(binding(address).await?)));
     for (name, binding) in [
         ("a2ad client, gRPC", Binding::Grpc),
         ("a2ad client, JSON-RPC", Binding::JsonRpc),
         ("a2ad client, HTTP+JSON", Binding::HttpJson),
     ] {
-        let target = Target {
-            binding,
-            url: format!("http://{address}").parse()?,
-            tenant: String::new(),
-            version: "1.0".to_owned(),
-            card: None,
-        };
-        let transport = transport(&target, &connections, &settings);
-        callers.push((name, Caller::Ours(Client::new(target, transport))));
+        let client = Client::builder().prefer([binding]);
+        let client = client.connect(format!("http://{address}").as_str()).await?;
+        if client.target().binding != binding {
+            return Err(format!("the card of the server leads {name} elsewhere").into());
+        }
+        callers.push((name, Caller::Ours(client)));
     }
     for (name, caller) in &mut callers {
         let answer = caller.call().await;
         payload::check(&answer.map_err(|error| format!("{name}: {error}"))?)?;
     }
     Ok(callers)
+}
+
+/// A client of a binding, without the layers that users have around it.
+async fn binding(address: SocketAddr) -> Outcome<Client> {
+    let settings = ClientSettings::default();
+    let connections = Connections::open(&settings, None, EgressPolicy::unrestricted()).await?;
+    let target = Target {
+        binding: Binding::Grpc,
+        url: format!("http://{address}").parse()?,
+        tenant: String::new(),
+        version: "1.0".to_owned(),
+        card: None,
+    };
+    let transport = transport(&target, &connections, &settings);
+    Ok(Client::new(target, transport))
 }
 
 async fn rows(
