@@ -26,7 +26,7 @@ OPTIONS
   --rounds N        rounds of every measurement, baseline and subject in turn [default: 5]
   --seconds S       seconds of one round [default: 2]
   --warm-up S       seconds of load before it [default: 0.5]
-  --only TEXT       of unary only the bindings, of hostile only the attacks whose name contains TEXT
+  --only TEXT       of unary only the bindings, of secure the stores, of hostile the attacks whose name contains TEXT
   --tasks N         of cost, tasks in the large database [default: 1000000]
   --postgres URL    of cost, a PostgreSQL server to look at as well, where databases may be made
   --dir PATH        where databases are made [default: cargo's directory for temporary files]
