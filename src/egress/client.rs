@@ -87,20 +87,29 @@ impl Egress {
 
     /// A client for requests of one kind. No connection of it is used under another policy.
     pub fn client(&self, policy: EgressPolicy) -> EgressClient {
+        self.client_within(policy, Duration::MAX)
+    }
+
+    /// The same for a caller that gives every request up after a `limit` of its own. A connection takes three quarters of
+    /// that at most: whoever waits for a place among them hears so in time, and takes it for no silence of the host.
+    pub fn client_within(&self, policy: EgressPolicy, limit: Duration) -> EgressClient {
         let settings = &self.settings;
+        let connect_timeout = settings.connect_timeout.min(limit / 4 * 3);
+        // Less than that, so that whoever waits for a place gets one that nobody uses.
+        let idle_timeout = settings.idle_timeout.min(limit / 2);
         let connector = Connector(Arc::new(Way {
             policy: policy.clone(),
             resolver: self.resolver.clone(),
             dialer: self.dialer.clone(),
             tls: TlsConnector::from(self.tls.clone()),
-            timeout: settings.connect_timeout,
+            timeout: connect_timeout,
             addresses_max: settings.addresses_max,
             places: Arc::new(Semaphore::new(settings.connections_max)),
         }));
         let client = Client::builder(Background(self.shutdown.clone()))
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.idle_timeout)
+            .pool_idle_timeout(idle_timeout)
             .pool_max_idle_per_host(settings.idle_per_host_max)
             .http1_max_headers(HEADERS_MAX)
             .http1_max_buf_size(WINDOW_BYTES as usize)
@@ -227,4 +236,56 @@ fn cause(error: &legacy::Error) -> Error {
         cause = inner.source();
     }
     Error::Http(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::{IpAddr, SocketAddr};
+
+    use async_trait::async_trait;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// A network in which no address answers.
+    struct Silent;
+
+    #[async_trait]
+    impl Resolve for Silent {
+        async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            std::future::pending().await
+        }
+    }
+
+    #[async_trait]
+    impl Dial for Silent {
+        async fn dial(&self, _: SocketAddr) -> io::Result<TcpStream> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_place_hears_so_before_the_request_is_given_up() {
+        let settings = EgressSettings {
+            connections_max: 1,
+            ..EgressSettings::default()
+        };
+        let silent = Arc::new(Silent);
+        let egress = Egress::open_with(settings.clone(), silent.clone(), silent, &Shutdown::new())
+            .await
+            .unwrap();
+        tokio::time::pause();
+        for limit in [20, 999, 5_000, 10_000, 10_001, 15_000].map(Duration::from_millis) {
+            let client = egress.client_within(EgressPolicy::default(), limit);
+            let send = |uri: &'static str| {
+                let request = Request::get(uri).body(Bytes::new()).unwrap();
+                tokio::time::timeout(limit, client.send_for_head(request))
+            };
+            let (first, second) = tokio::join!(send("https://8.8.8.8/"), send("https://9.9.9.9/"));
+            assert_eq!(first.unwrap().err(), Some(Error::Timeout), "{limit:?}");
+            let second = second.unwrap().err();
+            assert!(matches!(second, Some(Error::Local(_))), "{limit:?}: {second:?}");
+        }
+    }
 }
