@@ -89,6 +89,47 @@ async fn a_backlog_that_is_left_alone_costs_little() {
     );
 }
 
+/// What is not left alone is claimed while much is, with pauses between the looks that have to go past it, and soon enough.
+#[tokio::test(start_paused = true)]
+async fn others_are_served_past_a_backlog_at_a_measured_pace() {
+    const OTHERS: usize = 160;
+    let settings = PushSettings {
+        requests_per_owner_max: 32,
+        requests_per_host_max: 32,
+        ..PushSettings::default()
+    };
+    let world = World::new(settings, |sent, _| {
+        Reply::After(if sent.url.contains("busy") { s(14) } else { s(0) })
+    });
+    for number in 0..100 {
+        let url = format!("https://busy{number}.example/");
+        world.task("a", &format!("a{number}"), &url, 1).await;
+    }
+    for number in 0..OTHERS {
+        let url = format!("https://h{number}.example/");
+        world.task("b", &format!("b{number}"), &url, 1).await;
+    }
+    let look = Duration::from_millis(100);
+    let outbox = Watched::slow(world.outbox(), look);
+    world.start_on(outbox.clone());
+    tokio::time::sleep(s(12)).await;
+    let sent = world.receiver.sent();
+    let others: Vec<Duration> = sent
+        .iter()
+        .filter(|one| !one.url.contains("busy"))
+        .map(|one| one.at)
+        .collect();
+    assert_eq!((sent.len(), others.len()), (32 + OTHERS, OTHERS));
+    // Two looks fill the owner, each of the others is for half of a share of the rest and pauses four times as long.
+    let (first, last) = (others[0], others[OTHERS - 1]);
+    let turns = (OTHERS / 16 - 1) as u32;
+    let paces = (last - first).as_millis() / look.as_millis();
+    assert!(
+        (u128::from(5 * turns)..=u128::from(5 * turns + 5)).contains(&paces),
+        "{first:?} to {last:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_not_in_the_log_is_over_with_its_task_or_with_the_span() {
     let settings = PushSettings {
