@@ -32,8 +32,8 @@ const GATHER: Duration = Duration::from_millis(5);
 
 /// How many times as long as finding something due took passes before the next look when some streams are left alone: it
 /// has to go past all of these that are due, however many they are. A look that found something has its claim go past them
-/// once more, which makes a third of the time at most; whoever is not left alone is held up in proportion, and not for as
-/// long as the claim and its writes took.
+/// once more, which makes a third of the time at most; whoever is not left alone is held up in proportion, and while there
+/// is as much of it as can be claimed at once not for as long as the claim and its writes took.
 const LOOK_SHARE: u32 = 4;
 
 /// How far deliveries are counted for reports.
@@ -68,7 +68,7 @@ pub struct Dispatcher {
 struct Look {
     /// How long there is nothing to do; `None` when there may be more at once.
     rest: Option<Duration>,
-    /// How long finding something due took.
+    /// How long finding what is due took.
     took: Duration,
 }
 
@@ -176,10 +176,13 @@ impl Dispatcher {
             Some(due) if !due.is_zero() => return Ok(Look::after(due, took)),
             Some(_) => {}
         }
-        let started = self.claim(free.min(self.shares.step()), except).await?;
+        let limit = free.min(self.shares.step());
+        let started = self.claim(limit, except).await?;
+        // For want of more it went past everything that is left alone, wherever the first one stood.
+        let went_to_the_end = started < limit;
         Ok(Look {
             rest: (started == 0).then_some(SECOND_LOOK),
-            took,
+            took: if went_to_the_end { began.elapsed() } else { took },
         })
     }
 
