@@ -8,8 +8,10 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 /// The two tokens and the count of running background tasks. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +91,22 @@ impl Shutdown {
                 tracing::error!(task = name, "a background task panicked");
             }
         });
+    }
+
+    /// Runs `work` to its end, also when whoever waits for it is dropped in the middle: for what has to follow a commit.
+    /// What it came to; `None` when it panicked.
+    pub async fn finish<T, F>(&self, name: &'static str, work: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (done, outcome) = oneshot::channel();
+        let work = async move {
+            // Whoever asked may be gone.
+            let _ = done.send(work.await);
+        };
+        self.spawn_unstoppable(name, work.in_current_span());
+        outcome.await.ok()
     }
 
     /// Waits until all background tasks have ended, at most `limit`. True when they have.

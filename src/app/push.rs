@@ -40,16 +40,18 @@ pub(super) struct Parts<'a> {
 pub(super) fn start(parts: Parts<'_>) -> Pushes {
     let pushes = Pushes::default();
     parts.bus.listen(Arc::new(Bell(pushes.clone())));
+    let (settings, policy) = (settings::push(parts.config), settings::webhooks(parts.config));
+    let transport = parts.egress.client_within(policy, settings.request_timeout);
     let needs = Needs {
         outbox: parts.outbox.clone(),
         tasks: parts.tasks.clone(),
-        transport: Arc::new(parts.egress.client(settings::webhooks(parts.config))),
+        transport: Arc::new(transport),
         signer: parts.signer,
         clock: parts.clock.clone(),
         audit: parts.audit.clone(),
         shutdown: parts.shutdown.clone(),
     };
-    Dispatcher::start(needs, settings::push(parts.config), pushes.clone());
+    Dispatcher::start(needs, settings, pushes.clone());
     pushes
 }
 

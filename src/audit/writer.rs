@@ -26,8 +26,9 @@ const LAST_RECORDS: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// How often old records are looked for, and how many batches of them go at once: the one writer of SQLite is held up for
-/// milliseconds.
+/// How often old records are looked for, and how many batches of them go at once: each has up to `batch_max` records, and
+/// the one writer of SQLite is to be held up for milliseconds. A turn follows every sync, so that what is old goes faster
+/// than new records can be written.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 const PRUNE_ROWS: u64 = 64;
 

@@ -6,7 +6,7 @@ use a2ad::app::{RetentionPolicy, database_settings, forget_dead_letters, open_st
 use a2ad::audit::Step;
 use a2ad::clock::Clock;
 use a2ad::config::{Backend, Config};
-use a2ad::repository::sea_orm::{Maintenance, Stats, Verified};
+use a2ad::repository::sea_orm::{Access, Beside, Maintenance, Stats, Verified};
 use a2ad::secrets::KeySource;
 use a2ad::shutdown::Shutdown;
 use clap::{Args, Subcommand};
@@ -67,20 +67,24 @@ impl Which {
     }
 }
 
-/// Opens what a configuration names, to look at it only.
-pub(super) async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>> {
+/// Opens what a configuration names, beside a server that may run; `instead` says what to do if it is in memory.
+pub(super) async fn open(
+    config: &Config,
+    access: Access,
+    instead: &str,
+) -> Result<Beside, Box<dyn std::error::Error>> {
     match config.database.backend()? {
-        Backend::Sqlite(path) => {
-            if !path.exists() {
-                return Err(format!("there is no database {}", path.display()).into());
-            }
-            Ok(Maintenance::open_sqlite(&path).await?)
-        }
-        Backend::Memory => Err(NOT_IN_MEMORY.into()),
+        Backend::Sqlite(path) => Ok(Beside::open_sqlite(&path, access).await?),
         Backend::Postgres(url) => {
-            Ok(Maintenance::open_postgres(url.expose(), &database_settings(config)?).await?)
+            Ok(Beside::open_postgres(url.expose(), &database_settings(config)?, access).await?)
         }
+        Backend::Memory => Err(instead.into()),
     }
+}
+
+/// The same to look at it only.
+pub(super) async fn look(config: &Config) -> Result<Maintenance, Box<dyn std::error::Error>> {
+    Ok(open(config, Access::Read, NOT_IN_MEMORY).await?.into())
 }
 
 #[derive(Args)]
@@ -260,14 +264,7 @@ impl Reseal {
     async fn run(self) -> Outcome {
         let config = self.which.config()?;
         let settings = database_settings(&config)?;
-        let database = match config.database.backend()? {
-            Backend::Sqlite(path) if !path.exists() => {
-                return Err(format!("there is no database {}", path.display()).into());
-            }
-            Backend::Sqlite(path) => Maintenance::open_sqlite_to_write(&path).await?,
-            Backend::Postgres(url) => Maintenance::open_postgres_to_write(url.expose(), &settings).await?,
-            Backend::Memory => return Err(NOT_IN_MEMORY.into()),
-        };
+        let database = Maintenance::from(open(&config, Access::Write, NOT_IN_MEMORY).await?);
         let current = settings.keys.needed()?.current();
         record_admin(&config, "db reseal", Step::Begins).await?;
         let resealed = database.reseal(&settings.keys).await;

@@ -1,17 +1,17 @@
 //! `a2ad keys`.
 
-use a2ad::app::{database_settings, key_source, record_key_change};
+use a2ad::app::{key_source, record_key_change};
 use a2ad::audit::Step;
 use a2ad::auth::api_key::{Bearer, NewApiKey};
 use a2ad::clock::Clock;
-use a2ad::config::{Backend, Config};
+use a2ad::config::Config;
 use a2ad::repository::ApiKeyRow;
-use a2ad::repository::sea_orm::ApiKeyDesk;
+use a2ad::repository::sea_orm::{Access, ApiKeyDesk};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Outcome;
-use super::db::{Which, date, form};
+use super::db::{Which, date, form, open};
 use super::output::print;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -39,13 +39,8 @@ impl Keys {
 }
 
 async fn desk(config: &Config) -> Result<ApiKeyDesk, Box<dyn std::error::Error>> {
-    match config.database.backend()? {
-        Backend::Sqlite(path) => Ok(ApiKeyDesk::open_sqlite(&path).await?),
-        Backend::Postgres(url) => {
-            Ok(ApiKeyDesk::open_postgres(url.expose(), &database_settings(config)?).await?)
-        }
-        Backend::Memory => Err("keys are kept in a database that lasts; name one with --database".into()),
-    }
+    let instead = "keys are kept in a database that lasts; name one with --database";
+    Ok(open(config, Access::Create, instead).await?.into())
 }
 
 #[derive(Args)]

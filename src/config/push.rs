@@ -22,7 +22,9 @@ section! {
         requests_per_host_max: usize = 32, 1..=10_000;
         /// Deliveries of one configuration in a row; then others get their turn.
         deliveries_per_claim_max: usize = 16, 1..=1_000;
-        /// Milliseconds that a receiver may take to answer. egress.timeout_ms and egress.connect_timeout_ms hold too.
+        /// Milliseconds that a receiver may take to answer. egress.timeout_ms holds too, and so does
+        /// egress.connect_timeout_ms up to three quarters of this: a wait for a place among the connections is over before
+        /// the request is, and is no failure of the host.
         request_timeout_ms: u64 = 15_000, 1..=600_000;
         /// Seconds after an event for which its delivery is tried; then it is a dead letter. 0: one attempt.
         retry_span_s: u64 = 86_400, 0..=2_678_400;

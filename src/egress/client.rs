@@ -104,18 +104,28 @@ impl Egress {
 
     /// A client for requests of one kind. No connection of it is used under another policy.
     pub fn client(&self, policy: EgressPolicy) -> EgressClient {
-        let connector = self.connector(&policy, self.tls.clone());
+        self.client_within(policy, Duration::MAX)
+    }
+
+    /// The same for a caller that gives every request up after a `limit` of its own. A connection takes three quarters of
+    /// that at most: whoever waits for a place among them hears so in time, and takes it for no silence of the host.
+    pub fn client_within(&self, policy: EgressPolicy, limit: Duration) -> EgressClient {
+        let connect_timeout = self.settings.connect_timeout.min(limit / 4 * 3);
+        // Less than that, so that whoever waits for a place gets one that nobody uses.
+        let idle_timeout = self.settings.idle_timeout.min(limit / 2);
+        let connector = self.connector(&policy, self.tls.clone(), connect_timeout);
         EgressClient {
             policy: Arc::new(policy),
             settings: self.settings.clone(),
-            client: self.builder().build(connector),
+            client: self.builder(idle_timeout).build(connector),
         }
     }
 
     /// A client for exchanges whose bodies may be streams, by whatever version of HTTP the host speaks.
     pub fn channel<B: ChannelBody>(&self, policy: EgressPolicy) -> EgressChannel<B> {
-        let connector = self.connector(&policy, self.tls.clone());
-        EgressChannel::new(policy, self.builder().build(connector))
+        let settings = &self.settings;
+        let connector = self.connector(&policy, self.tls.clone(), settings.connect_timeout);
+        EgressChannel::new(policy, self.builder(settings.idle_timeout).build(connector))
     }
 
     /// The same by HTTP/2 only, as gRPC wants it; in the clear without asking first. A host that is silent for
@@ -127,8 +137,8 @@ impl Egress {
     ) -> EgressChannel<B> {
         let mut tls = (*self.tls).clone();
         tls.alpn_protocols = alpn(&["h2"]);
-        let connector = self.connector(&policy, Arc::new(tls));
-        let mut builder = self.builder();
+        let connector = self.connector(&policy, Arc::new(tls), self.settings.connect_timeout);
+        let mut builder = self.builder(self.settings.idle_timeout);
         builder
             .http2_only(true)
             .http2_keep_alive_interval(ping_interval)
@@ -136,26 +146,26 @@ impl Egress {
         EgressChannel::new(policy, builder.build(connector))
     }
 
-    fn connector(&self, policy: &EgressPolicy, tls: Arc<ClientConfig>) -> Connector {
+    fn connector(&self, policy: &EgressPolicy, tls: Arc<ClientConfig>, timeout: Duration) -> Connector {
         let settings = &self.settings;
         Connector(Arc::new(Way {
             policy: policy.clone(),
             resolver: self.resolver.clone(),
             dialer: self.dialer.clone(),
             tls: TlsConnector::from(tls),
-            timeout: settings.connect_timeout,
+            timeout,
             addresses_max: settings.addresses_max,
             places: Arc::new(Semaphore::new(settings.connections_max)),
         }))
     }
 
-    fn builder(&self) -> legacy::Builder {
+    fn builder(&self, idle_timeout: Duration) -> legacy::Builder {
         let settings = &self.settings;
         let mut builder = Client::builder(Background(self.shutdown.clone()));
         builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.idle_timeout)
+            .pool_idle_timeout(idle_timeout)
             .pool_max_idle_per_host(settings.idle_per_host_max)
             .http1_max_headers(HEADERS_MAX)
             .http1_max_buf_size(WINDOW_BYTES as usize)
@@ -281,4 +291,56 @@ pub(super) fn cause(error: &legacy::Error) -> Error {
         cause = inner.source();
     }
     Error::Http(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::{IpAddr, SocketAddr};
+
+    use async_trait::async_trait;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// A network in which no address answers.
+    struct Silent;
+
+    #[async_trait]
+    impl Resolve for Silent {
+        async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            std::future::pending().await
+        }
+    }
+
+    #[async_trait]
+    impl Dial for Silent {
+        async fn dial(&self, _: SocketAddr) -> io::Result<TcpStream> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_place_hears_so_before_the_request_is_given_up() {
+        let settings = EgressSettings {
+            connections_max: 1,
+            ..EgressSettings::default()
+        };
+        let silent = Arc::new(Silent);
+        let egress = Egress::open_with(settings.clone(), silent.clone(), silent, &Shutdown::new())
+            .await
+            .unwrap();
+        tokio::time::pause();
+        for limit in [20, 999, 5_000, 10_000, 10_001, 15_000].map(Duration::from_millis) {
+            let client = egress.client_within(EgressPolicy::default(), limit);
+            let send = |uri: &'static str| {
+                let request = Request::get(uri).body(Bytes::new()).unwrap();
+                tokio::time::timeout(limit, client.send_for_head(request))
+            };
+            let (first, second) = tokio::join!(send("https://8.8.8.8/"), send("https://9.9.9.9/"));
+            assert_eq!(first.unwrap().err(), Some(Error::Timeout), "{limit:?}");
+            let second = second.unwrap().err();
+            assert!(matches!(second, Some(Error::Local(_))), "{limit:?}: {second:?}");
+        }
+    }
 }

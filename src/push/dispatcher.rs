@@ -30,8 +30,10 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// should not look for each.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// How many times as long as a look took passes before the next one when some streams are left alone: it has to go
-/// through all of these that are due, however many they are.
+/// How many times as long as finding something due took passes before the next look when some streams are left alone: it
+/// has to go past all of these that are due, however many they are. A look that found something has its claim go past them
+/// once more, which makes a third of the time at most; whoever is not left alone is held up in proportion, and while there
+/// is as much of it as can be claimed at once not for as long as the claim and its writes took.
 const LOOK_SHARE: u32 = 4;
 
 /// How far deliveries are counted for reports.
@@ -63,11 +65,11 @@ pub struct Dispatcher {
 }
 
 /// What one look at the outbox has shown.
-enum Look {
-    /// There may be more.
-    More,
-    /// There is nothing to do for so long.
-    Rest(Duration),
+struct Look {
+    /// How long there is nothing to do; `None` when there may be more at once.
+    rest: Option<Duration>,
+    /// How long finding what is due took.
+    took: Duration,
 }
 
 impl Dispatcher {
@@ -109,39 +111,46 @@ impl Dispatcher {
     async fn dispatch(&self) {
         let mut failures = 0;
         while !self.shutdown.is_draining() {
-            let (began, except) = (Instant::now(), self.except());
-            let rest = match self.look(&except).await {
-                Ok(Look::More) => {
+            let except = self.except();
+            let look = match self.look(&except).await {
+                Ok(look) => {
                     failures = 0;
-                    continue;
-                }
-                Ok(Look::Rest(rest)) => {
-                    failures = 0;
-                    rest.min(self.engine.settings.poll)
+                    look
                 }
                 Err(error) => {
                     if failures == 0 {
                         tracing::warn!(%error, "push notifications wait for the database");
                     }
                     failures += 1;
-                    self.engine.settings.poll
+                    Look::after(Duration::MAX, Duration::ZERO)
                 }
             };
-            let looked = Instant::now();
-            tokio::select! {
-                biased;
-                () = self.shutdown.draining() => {}
-                // While the database is away a bell changes nothing.
-                () = self.engine.pushes.0.bell.notified(), if failures == 0 => {}
-                () = tokio::time::sleep(rest) => {}
+            let least = Instant::now() + self.least(&look, &except);
+            if let Some(rest) = look.rest {
+                tokio::select! {
+                    biased;
+                    () = self.shutdown.draining() => {}
+                    // While the database is away a bell changes nothing.
+                    () = self.engine.pushes.0.bell.notified(), if failures == 0 => {}
+                    () = tokio::time::sleep(rest.min(self.engine.settings.poll)) => {}
+                }
             }
-            let least = if except.is_empty() {
-                GATHER
-            } else {
-                GATHER.max((looked - began) * LOOK_SHARE)
-            };
-            tokio::time::sleep_until(looked + least.min(self.engine.settings.poll)).await;
+            if least > Instant::now() {
+                tokio::select! {
+                    biased;
+                    () = self.shutdown.draining() => {}
+                    () = tokio::time::sleep_until(least) => {}
+                }
+            }
         }
+    }
+
+    /// The least time from the end of a look to the next one.
+    fn least(&self, look: &Look, except: &Except) -> Duration {
+        let gather = look.rest.map_or(Duration::ZERO, |_| GATHER);
+        let share = if except.is_empty() { 0 } else { LOOK_SHARE };
+        let share = look.took.saturating_mul(share);
+        gather.max(share).min(self.engine.settings.poll)
     }
 
     /// Whose streams are left alone now.
@@ -157,20 +166,24 @@ impl Dispatcher {
     async fn look(&self, except: &Except) -> Result<Look, Error> {
         let free = self.shares.free();
         if free == 0 {
-            return Ok(Look::Rest(Duration::MAX));
+            return Ok(Look::after(Duration::MAX, Duration::ZERO));
         }
-        match self.engine.outbox.next_due(except).await? {
-            None => return Ok(Look::Rest(Duration::MAX)),
-            Some(due) if !due.is_zero() => return Ok(Look::Rest(due)),
+        let began = Instant::now();
+        let due = self.engine.outbox.next_due(except).await?;
+        let took = began.elapsed();
+        match due {
+            None => return Ok(Look::after(Duration::MAX, took)),
+            Some(due) if !due.is_zero() => return Ok(Look::after(due, took)),
             Some(_) => {}
         }
-        let started = self.claim(free.min(self.shares.step()), except).await?;
-        let look = if started == 0 {
-            Look::Rest(SECOND_LOOK)
-        } else {
-            Look::More
-        };
-        Ok(look)
+        let limit = free.min(self.shares.step());
+        let started = self.claim(limit, except).await?;
+        // For want of more it went past everything that is left alone, wherever the first one stood.
+        let went_to_the_end = started < limit;
+        Ok(Look {
+            rest: (started == 0).then_some(SECOND_LOOK),
+            took: if went_to_the_end { began.elapsed() } else { took },
+        })
     }
 
     /// Claims what there is room for and starts it; how many streams were started.
@@ -253,6 +266,16 @@ impl Dispatcher {
                 log(&now);
             }
             before = now;
+        }
+    }
+}
+
+impl Look {
+    /// One that found nothing to do for so long.
+    fn after(rest: Duration, took: Duration) -> Self {
+        Self {
+            rest: Some(rest),
+            took,
         }
     }
 }

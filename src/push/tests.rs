@@ -20,6 +20,14 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// A receiver that never answers the first attempt at a delivery.
+fn silent_at_first() -> World {
+    World::new(PushSettings::default(), |_, before| match before {
+        0 => Reply::Never,
+        _ => Reply::Status(200),
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn deliveries_come_in_order_and_again_with_the_same_id() {
     let world = World::new(PushSettings::default(), |_, before| {
@@ -139,13 +147,7 @@ async fn what_the_guard_refuses_is_tried_again_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_never_answers_has_its_time() {
-    let world = World::new(PushSettings::default(), |_, before| {
-        if before == 0 {
-            Reply::Never
-        } else {
-            Reply::Status(200)
-        }
-    });
+    let world = silent_at_first();
     world.start();
     world.task("a", "t", URL, 1).await;
     world.all_delivered().await;
@@ -210,13 +212,7 @@ async fn a_stop_finishes_what_is_under_way_and_leaves_the_rest_to_others() {
 
 #[tokio::test(start_paused = true)]
 async fn claims_under_way_can_be_handed_back() {
-    let world = World::new(PushSettings::default(), |_, before| {
-        if before == 0 {
-            Reply::Never
-        } else {
-            Reply::Status(200)
-        }
-    });
+    let world = silent_at_first();
     world.start();
     world.task("a", "t", URL, 1).await;
     tokio::time::sleep(s(1)).await;
@@ -232,13 +228,7 @@ async fn claims_under_way_can_be_handed_back() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_dead_process_had_claimed_is_delivered_when_the_claim_runs_out() {
-    let world = World::new(PushSettings::default(), |_, before| {
-        if before == 0 {
-            Reply::Never
-        } else {
-            Reply::Status(200)
-        }
-    });
+    let world = silent_at_first();
     world.start();
     world.task("a", "t", URL, 1).await;
     tokio::time::sleep(s(1)).await;

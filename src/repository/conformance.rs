@@ -148,6 +148,7 @@ macro_rules! push_conformance {
             a_claim_is_kept,
             what_is_postponed_is_not_due,
             claims_are_bounded_and_leave_out,
+            a_backlog_that_is_left_alone_is_passed,
             a_stream_ends,
             nothing_is_forgotten_while_all_are_at_work,
             what_waits_goes_where_its_configuration_says,

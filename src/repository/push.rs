@@ -252,7 +252,9 @@ pub fn webhook_host(url: &str) -> Arc<str> {
 /// The outbox.
 #[async_trait]
 pub trait PushRepository: Send + Sync + 'static {
-    /// Claims streams that are due and that nobody else has claimed. Two callers never get the same one.
+    /// Claims streams that are due and that nobody else has claimed. Two callers never get the same one; whoever finds
+    /// nothing but what others take at the same moment gets none, and may look again. Going past streams that are left
+    /// alone keeps nobody from writing.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database is away; [`Error::Secrets`] and [`Error::Corrupt`] never: a stream whose

@@ -139,16 +139,10 @@ impl Inner {
         let tenant = request.tenant.clone();
         let config = complete(request, "", &self.settings, call, &admission.agent)?;
         let limit = self.settings.push_configs_per_task_max;
-        if !self
-            .repository
-            .put_push_config(&admission.scope, &config, limit)
-            .await
-            .map_err(of_write)?
-        {
-            return Err(Error::task_not_found(&config.task_id));
-        }
+        let (repository, scope, stored) = (self.repository.clone(), admission.scope.clone(), config.clone());
+        let put = async move { repository.put_push_config(&scope, &stored, limit).await };
         // What is on its way by the configuration that it replaces is of the past.
-        self.pushes.stop(&config.task_id, &config.id);
+        self.change_push_config(&config.task_id, &config.id, put).await?;
         Ok(TaskPushNotificationConfig {
             tenant,
             ..masked(config)
@@ -230,17 +224,38 @@ impl Inner {
         admission: &Admission,
         request: DeleteTaskPushNotificationConfigRequest,
     ) -> Result<(), Error> {
-        self.check_push_ids(&request.task_id, &request.id)?;
-        if !self
-            .repository
-            .delete_push_config(&admission.scope, &request.task_id, &request.id)
-            .await
-            .map_err(of_write)?
-        {
-            return Err(Error::task_not_found(&request.task_id));
+        let DeleteTaskPushNotificationConfigRequest { task_id, id, .. } = request;
+        self.check_push_ids(&task_id, &id)?;
+        let (repository, scope) = (self.repository.clone(), admission.scope.clone());
+        let (of_task, of_config) = (task_id.clone(), id.clone());
+        let delete = async move { repository.delete_push_config(&scope, &of_task, &of_config).await };
+        self.change_push_config(&task_id, &id, delete).await
+    }
+
+    /// Changes a configuration of a task, if there is such a task, and stops what is being sent by it as it was: also when
+    /// the caller has hung up before the change was written, or nobody knows whether it was.
+    async fn change_push_config(
+        &self,
+        task_id: &str,
+        id: &str,
+        change: impl Future<Output = Result<bool, repository::Error>> + Send + 'static,
+    ) -> Result<(), Error> {
+        let pushes = self.pushes.clone();
+        let (of_task, of_config) = (task_id.to_owned(), id.to_owned());
+        let changing = async move {
+            let changed = change.await;
+            if changed != Ok(false) {
+                pushes.stop(&of_task, &of_config);
+            }
+            changed
+        };
+        let changed = self.shutdown.finish("push configuration", changing).await;
+        match changed.map(|changed| changed.map_err(of_write)) {
+            Some(Ok(true)) => Ok(()),
+            Some(Ok(false)) => Err(Error::task_not_found(task_id)),
+            Some(Err(error)) => Err(error),
+            None => Err(Error::internal(&"a change of a push configuration panicked")),
         }
-        self.pushes.stop(&request.task_id, &request.id);
-        Ok(())
     }
 
     /// Refuses configurations that come with a message for a task that has as many as it may.

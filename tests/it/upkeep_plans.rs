@@ -8,7 +8,7 @@ use a2ad::shutdown::Shutdown;
 use crate::support::postgres;
 
 /// What each statement has to be read by, in SQLite's words and in PostgreSQL's.
-const EXPECTED: [(&str, &str, &str); 43] = [
+const EXPECTED: [(&str, &str, &str); 44] = [
     (
         "tasks whose lease ran out",
         "task_lease (lease_until_ms>? AND lease_until_ms<?)",
@@ -92,10 +92,11 @@ const EXPECTED: [(&str, &str, &str); 43] = [
         "push_outbox_pkey",
     ),
     (
-        "claim streams",
+        "streams that are due",
         "push_config_due (due_ms>? AND due_ms<?)",
         "using push_config_due on push_config",
     ),
+    ("claim streams", "(task_id=? AND id=?)", "push_config_pkey"),
     (
         "what waits in a stream",
         "(task_id=? AND config_id=?)",
@@ -159,8 +160,9 @@ const EXPECTED: [(&str, &str, &str); 43] = [
 ];
 
 /// They lock rows in the order that all processes share, and have to sort them for it; or sort the few that they found.
-const SORTING: [&str; 5] = [
+const SORTING: [&str; 6] = [
     "push configurations of a commit",
+    "claim streams",
     "lock claims",
     "lock streams",
     "postpone the streams to a host",
@@ -173,6 +175,12 @@ const OTHERS: [&str; 2] = ["remove the beginning of a log", "expired keys"];
 fn plan_of<'a>(plans: &'a [StatementPlan], purpose: &str) -> Option<&'a str> {
     let found = plans.iter().find(|plan| plan.purpose == purpose);
     found.map(|plan| plan.plan.as_str())
+}
+
+/// What is due is looked for beside the writers: a claim holds them up for the streams that were found, and no others.
+fn claims_read_no_others(plans: &[StatementPlan]) {
+    let plan = plan_of(plans, "claim streams").unwrap();
+    assert!(!plan.contains("push_config_due"), "{plan}");
 }
 
 fn all_are_known(plans: &[StatementPlan]) {
@@ -194,6 +202,7 @@ async fn sqlite_keeps_house_by_index() {
         .unwrap();
     let plans = repository.explain_upkeep().await.unwrap();
     all_are_known(&plans);
+    claims_read_no_others(&plans);
     for (purpose, step, _) in EXPECTED {
         let plan = plan_of(&plans, purpose).unwrap_or_else(|| panic!("no plan for {purpose}"));
         assert!(plan.contains(step), "{purpose}: {plan}");
@@ -255,6 +264,7 @@ async fn postgres_keeps_house_by_index() {
     database.sql("VACUUM ANALYZE");
     let plans = repository.explain_upkeep().await.unwrap();
     all_are_known(&plans);
+    claims_read_no_others(&plans);
     for (purpose, _, index) in EXPECTED {
         let plan = plan_of(&plans, purpose).unwrap_or_default();
         assert!(plan.contains(index), "{purpose}: {plan}");
@@ -276,7 +286,7 @@ async fn postgres_keeps_house_by_index() {
     // The index is searched by the time, and not read through and compared with it.
     for purpose in [
         "tasks whose lease ran out",
-        "claim streams",
+        "streams that are due",
         "the next claim that runs out",
     ] {
         let plan = plan_of(&plans, purpose).unwrap();

@@ -1,18 +1,18 @@
 //! The two ways to deliveries: the database of a configuration, and a server.
 
-use a2ad::app::database_settings;
 use a2ad::client::{Address, Credential, PushAdminClient};
-use a2ad::config::{Backend, Config};
+use a2ad::config::Config;
 use a2ad::pb::admin::{
     self, Delivery, DiscardDeliveriesRequest, GetDeliveryRequest, ListDeliveriesRequest,
     ListDeliveriesResponse, RedeliverDeliveriesRequest,
 };
-use a2ad::repository::sea_orm::PushDesk;
+use a2ad::repository::sea_orm::{Access, PushDesk};
 use a2ad::repository::{self, DeliveryFilter, DeliveryKey};
 use a2ad::tls::ClientTls;
 
 use super::Verb;
 use crate::cli::Outcome;
+use crate::cli::db::open;
 
 /// Deliveries that are read or changed at once in a database.
 const PAGE: usize = 500;
@@ -44,20 +44,8 @@ pub enum Desk {
 
 impl Desk {
     pub async fn database(config: Config) -> Answer<Self> {
-        let desk = match config.database.backend()? {
-            Backend::Sqlite(path) if !path.exists() => {
-                return Err(format!("there is no database {}", path.display()).into());
-            }
-            Backend::Sqlite(path) => PushDesk::open_sqlite(&path).await?,
-            Backend::Postgres(url) => {
-                PushDesk::open_postgres(url.expose(), &database_settings(&config)?).await?
-            }
-            Backend::Memory => {
-                return Err(
-                    "deliveries of a database in memory are in its server; name it with --server".into(),
-                );
-            }
-        };
+        let instead = "deliveries of a database in memory are in its server; name it with --server";
+        let desk = open(&config, Access::Migrate, instead).await?.into();
         Ok(Self::Database(Box::new(config), desk))
     }
 

@@ -70,7 +70,7 @@ async fn a_backlog_that_is_left_alone_costs_little() {
         let url = format!("https://h{number}.example/");
         world.task("a", &format!("t{number}"), &url, 1).await;
     }
-    let outbox = Watched::slow(world.outbox(), Duration::from_millis(100));
+    let outbox = Watched::slow(world.outbox(), [Duration::from_millis(100), Duration::ZERO]);
     world.start_on(outbox.clone());
     tokio::time::sleep(s(1)).await;
     let so_far = || [&outbox.claims, &outbox.looks].map(|count| count.load(Ordering::Acquire));
@@ -87,6 +87,77 @@ async fn a_backlog_that_is_left_alone_costs_little() {
         "a fifth of the time: {}",
         more_looks - looks
     );
+}
+
+/// What is not left alone is claimed while much is, with pauses between the looks that have to go past it, and soon enough.
+#[tokio::test(start_paused = true)]
+async fn others_are_served_past_a_backlog_at_a_measured_pace() {
+    const OTHERS: usize = 160;
+    let settings = PushSettings {
+        requests_per_owner_max: 32,
+        requests_per_host_max: 32,
+        ..PushSettings::default()
+    };
+    let world = World::new(settings, |sent, _| {
+        Reply::After(if sent.url.contains("busy") { s(14) } else { s(0) })
+    });
+    for number in 0..100 {
+        let url = format!("https://busy{number}.example/");
+        world.task("a", &format!("a{number}"), &url, 1).await;
+    }
+    for number in 0..OTHERS {
+        let url = format!("https://h{number}.example/");
+        world.task("b", &format!("b{number}"), &url, 1).await;
+    }
+    let look = Duration::from_millis(100);
+    let outbox = Watched::slow(world.outbox(), [look, Duration::ZERO]);
+    world.start_on(outbox.clone());
+    tokio::time::sleep(s(12)).await;
+    let sent = world.receiver.sent();
+    let others: Vec<Duration> = sent
+        .iter()
+        .filter(|one| !one.url.contains("busy"))
+        .map(|one| one.at)
+        .collect();
+    assert_eq!((sent.len(), others.len()), (32 + OTHERS, OTHERS));
+    // Two looks fill the owner, each of the others is for half of a share of the rest and pauses four times as long.
+    let (first, last) = (others[0], others[OTHERS - 1]);
+    let turns = (OTHERS / 16 - 1) as u32;
+    let paces = (last - first).as_millis() / look.as_millis();
+    assert!(
+        (u128::from(5 * turns)..=u128::from(5 * turns + 5)).contains(&paces),
+        "{first:?} to {last:?}"
+    );
+}
+
+/// Claims that have to go past a backlog for the few that are due come as seldom as looks that find nothing.
+#[tokio::test(start_paused = true)]
+async fn the_few_that_are_due_beside_a_backlog_are_claimed_together() {
+    let settings = PushSettings {
+        requests_per_owner_max: 32,
+        requests_per_host_max: 32,
+        ..PushSettings::default()
+    };
+    let world = World::new(settings, |sent, _| {
+        Reply::After(if sent.url.contains("busy") { s(14) } else { s(0) })
+    });
+    for number in 0..100 {
+        let url = format!("https://busy{number}.example/");
+        world.task("a", &format!("a{number}"), &url, 1).await;
+    }
+    let outbox = Watched::slow(world.outbox(), [Duration::ZERO, Duration::from_millis(100)]);
+    world.start_on(outbox.clone());
+    tokio::time::sleep(s(1)).await;
+    let before = outbox.claims.load(Ordering::Acquire);
+    for number in 0..100 {
+        let url = format!("https://h{number}.example/");
+        world.task("b", &format!("b{number}"), &url, 1).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let claims = outbox.claims.load(Ordering::Acquire) - before;
+    tokio::time::sleep(s(1)).await;
+    assert_eq!(world.receiver.sent().len(), 32 + 100);
+    assert!((15..=21).contains(&claims), "a fifth of the time: {claims}");
 }
 
 #[tokio::test(start_paused = true)]

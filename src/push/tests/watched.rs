@@ -23,18 +23,19 @@ pub(super) struct Watched {
     pub(super) largest: AtomicUsize,
     /// Claims so far.
     pub(super) claims: AtomicUsize,
-    /// Looks at what is due so far, and how long each takes.
+    /// Looks at what is due so far.
     pub(super) looks: AtomicUsize,
-    look_takes: Duration,
+    /// How long each look takes, and each claim.
+    takes: [Duration; 2],
 }
 
 impl Watched {
     pub(super) fn new(inner: Arc<dyn PushRepository>) -> Arc<Self> {
-        Self::slow(inner, Duration::ZERO)
+        Self::slow(inner, [Duration::ZERO; 2])
     }
 
-    /// One in which a look at what is due takes so long.
-    pub(super) fn slow(inner: Arc<dyn PushRepository>, look_takes: Duration) -> Arc<Self> {
+    /// One in which a look at what is due and a claim take so long.
+    pub(super) fn slow(inner: Arc<dyn PushRepository>, takes: [Duration; 2]) -> Arc<Self> {
         Arc::new(Self {
             inner,
             is_away: AtomicBool::new(false),
@@ -42,7 +43,7 @@ impl Watched {
             largest: AtomicUsize::new(0),
             claims: AtomicUsize::new(0),
             looks: AtomicUsize::new(0),
-            look_takes,
+            takes,
         })
     }
 
@@ -68,6 +69,7 @@ impl PushRepository for Watched {
         self.there()?;
         // On a clock that stands still a loop without end would be a test without end.
         assert!(self.claims.fetch_add(1, Ordering::AcqRel) < 10_000, "a busy loop");
+        tokio::time::sleep(self.takes[1]).await;
         let mut query = query.clone();
         query.except = self.except(&query.except);
         self.inner.claim(&query).await
@@ -82,7 +84,7 @@ impl PushRepository for Watched {
     async fn next_due(&self, except: &Except) -> Result<Option<Duration>, repository::Error> {
         self.there()?;
         self.looks.fetch_add(1, Ordering::AcqRel);
-        tokio::time::sleep(self.look_takes).await;
+        tokio::time::sleep(self.takes[0]).await;
         self.inner.next_due(&self.except(except)).await
     }
 

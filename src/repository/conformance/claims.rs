@@ -273,6 +273,39 @@ pub async fn claims_are_bounded_and_leave_out(both: Both) {
     assert_eq!(both.claim().await, []);
 }
 
+/// However much is left alone in front of it, what is due is claimed, by one of those who want it; the rest is there still.
+pub async fn a_backlog_that_is_left_alone_is_passed(both: Both) {
+    const TASKS: usize = 50;
+    let ids: Vec<String> = (0..100).map(|n| format!("p{n:02}")).collect();
+    let configs: Vec<(&str, &str)> = ids.iter().map(|id| (&**id, "full.org")).collect();
+    for n in 0..TASKS {
+        both.task("busy", &format!("b{n:02}"), &configs).await;
+    }
+    both.waiting("t", 1).await;
+    let (busy, full) = (scope("busy").owner, Arc::<str>::from("full.org:443"));
+    for (owners, hosts, pairs) in [
+        (vec![busy.clone()], vec![], vec![]),
+        (vec![], vec![full.clone()], vec![]),
+        (vec![], vec![], vec![(busy.clone(), full.clone())]),
+    ] {
+        let except = Except { owners, hosts, pairs };
+        assert_eq!(both.push.next_due(&except).await, Ok(Some(Duration::ZERO)));
+        let query = ClaimQuery {
+            except,
+            ..query(HOUR)
+        };
+        let (one, two) = tokio::join!(both.push.claim(&query), both.push.claim(&query));
+        let claimed = [ok(one), ok(two)].concat();
+        let tasks: Vec<&str> = claimed.iter().map(|claimed| &*claimed.stream.task_id).collect();
+        assert_eq!(tasks, ["t"], "{:?}", query.except);
+        assert_eq!(ok(both.push.claim(&query).await), []);
+        assert!(both.settle(&claimed[0], &[], Next::Release).await);
+    }
+    let claimed = both.claim().await;
+    assert_eq!(claimed.len(), 100);
+    assert!(claimed.iter().all(|claimed| claimed.scope.owner == busy));
+}
+
 /// Who wants no more is asked no more, and the configuration is gone.
 pub async fn a_stream_ends(both: Both) {
     let mut sketch = both.waiting("t", 3).await;

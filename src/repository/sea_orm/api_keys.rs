@@ -1,12 +1,10 @@
 //! API keys: looked up by the server, made and revoked by the operator beside it.
 
-use std::path::Path;
-
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value};
 
-use super::connect::{self, OpenError};
-use super::{DatabaseSettings, SeaOrmRepository, postgres, unavailable};
+use super::beside::Beside;
+use super::{SeaOrmRepository, unavailable};
 use crate::repository::{ApiKeyRepository, ApiKeyRow, Error};
 use crate::secrets::KeyId;
 
@@ -22,31 +20,17 @@ impl ApiKeyRepository for SeaOrmRepository {
     }
 }
 
-/// The operator's way to API keys. It takes no lock, so that keys are made and revoked while a server runs.
+/// The operator's way to API keys: they are made and revoked while a server runs.
 #[derive(Debug)]
 pub struct ApiKeyDesk(DatabaseConnection);
 
+impl From<Beside> for ApiKeyDesk {
+    fn from(database: Beside) -> Self {
+        Self(database.0)
+    }
+}
+
 impl ApiKeyDesk {
-    /// Opens the SQLite database at `path`, and makes it if there is none.
-    ///
-    /// # Errors
-    /// When the file can't be opened, or its schema is newer than this program.
-    pub async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
-        let connection = connect::sqlite(path, 1, false).await?;
-        connect::migrate(&connection).await?;
-        Ok(Self(connection))
-    }
-
-    /// Opens the PostgreSQL database that a `postgres://` URL names.
-    ///
-    /// # Errors
-    /// When the URL can't be read, the server can't be reached or refuses, or the schema is newer than this program.
-    pub async fn open_postgres(url: &str, settings: &DatabaseSettings) -> Result<Self, OpenError> {
-        postgres::probe(url, settings).await?;
-        postgres::migrate(url, settings).await?;
-        Ok(Self(postgres::pool(&postgres::options(url, settings, 1)).await?))
-    }
-
     /// Keeps a new key.
     ///
     /// # Errors

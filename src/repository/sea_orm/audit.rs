@@ -7,13 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Value};
 
+use super::beside::{Access, Beside};
 use super::committer::{Change, Done};
-use super::connect::{self, OpenError};
+use super::connect::OpenError;
 use super::link::Link;
 use super::read::unsigned;
 use super::sql::{INSERT_AUDIT, number, statement};
 use super::transaction::{self, Failure};
-use super::{DatabaseSettings, SeaOrmRepository, postgres, unavailable};
+use super::{DatabaseSettings, SeaOrmRepository, unavailable};
 use crate::audit::{Row, Store};
 use crate::repository::Error;
 
@@ -156,7 +157,7 @@ impl AuditRecords {
     /// # Errors
     /// When there is no such file, or it can't be written.
     pub async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self(connect::sqlite_that_exists(path).await?))
+        Ok(Self(Beside::open_sqlite(path, Access::Write).await?.0))
     }
 
     /// Those of the PostgreSQL database that a URL names.
@@ -164,8 +165,8 @@ impl AuditRecords {
     /// # Errors
     /// As for [`SeaOrmRepository::open_postgres`].
     pub async fn open_postgres(url: &str, settings: &DatabaseSettings) -> Result<Self, OpenError> {
-        postgres::probe(url, settings).await?;
-        Ok(Self(postgres::pool(&postgres::options(url, settings, 1)).await?))
+        let database = Beside::open_postgres(url, settings, Access::Write).await?;
+        Ok(Self(database.0))
     }
 
     /// Closes the connection.

@@ -138,12 +138,25 @@ pub(super) async fn sqlite(
     Ok(Database::connect(options).await?)
 }
 
-/// One connection to a database that somebody else made and may have open.
-pub(super) async fn sqlite_that_exists(path: &Path) -> Result<DatabaseConnection, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::Missing(path.to_owned()));
-    }
-    sqlite(path, 1, false).await
+/// One connection that can't write, not even what a database that was left in the middle of something would need.
+pub(super) async fn sqlite_to_look(path: &Path) -> Result<DatabaseConnection, OpenError> {
+    let text = path.to_str().ok_or_else(|| OpenError::Path(path.to_owned()))?;
+    let file = PathBuf::from(text);
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(10))
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .filename(&file)
+                .in_memory(false)
+                .shared_cache(false)
+                .read_only(true)
+                .busy_timeout(BUSY_TIMEOUT)
+                .pragma("temp_store", "MEMORY")
+        });
+    Ok(Database::connect(options).await?)
 }
 
 /// All missing migrations or none of them: SQLite takes changes of the schema back with the rest of a transaction.

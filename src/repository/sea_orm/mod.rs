@@ -7,6 +7,7 @@
 mod api_keys;
 mod audit;
 mod batch;
+mod beside;
 mod committer;
 mod connect;
 mod entity;
@@ -56,6 +57,7 @@ use crate::task::TaskEvent;
 
 pub use self::api_keys::ApiKeyDesk;
 pub use self::audit::AuditRecords;
+pub use self::beside::{Access, Beside};
 pub use self::connect::{OpenError, migrate_sqlite};
 pub use self::explain::{ListPlans, StatementPlan};
 pub use self::maintenance::{

@@ -138,11 +138,10 @@ impl PushAdmin {
         let method = AdminMethod::RedeliverDeliveries;
         let turn = self.operate(call, method, &request, asked, |asked| async move {
             let filter = self.meant(call, method, &asked).await?;
-            let push = &self.0.push;
-            let turn = push.redeliver(&filter, asked.after.as_ref(), asked.limit).await?;
-            self.stop(&turn);
-            self.0.pushes.ring();
-            there(&asked, turn)
+            let (after, limit) = (asked.after.clone(), asked.limit);
+            let push = self.0.push.clone();
+            let redelivered = async move { push.redeliver(&filter, after.as_ref(), limit).await };
+            there(&asked, self.change(redelivered).await?)
         });
         turn.await.map(|turn| RedeliverDeliveriesResponse {
             count: i32::try_from(turn.count).unwrap_or(i32::MAX),
@@ -163,10 +162,10 @@ impl PushAdmin {
         let method = AdminMethod::DiscardDeliveries;
         let turn = self.operate(call, method, &request, asked, |asked| async move {
             let filter = self.meant(call, method, &asked).await?;
-            let push = &self.0.push;
-            let turn = push.discard(&filter, asked.after.as_ref(), asked.limit).await?;
-            self.stop(&turn);
-            there(&asked, turn)
+            let (after, limit) = (asked.after.clone(), asked.limit);
+            let push = self.0.push.clone();
+            let discarded = async move { push.discard(&filter, after.as_ref(), limit).await };
+            there(&asked, self.change(discarded).await?)
         });
         turn.await.map(|turn| DiscardDeliveriesResponse {
             count: i32::try_from(turn.count).unwrap_or(i32::MAX),
@@ -202,10 +201,25 @@ impl PushAdmin {
         outcome
     }
 
-    /// Drops the requests under way whose claims a change has revoked, as far as this process sends them.
-    fn stop(&self, turn: &Turn) {
-        for PushStream { task_id, config_id } in &turn.revoked {
-            self.0.pushes.stop(task_id, config_id);
+    /// Makes a change, and drops the requests under way whose claims that has revoked, as far as this process sends them:
+    /// also when the operator has hung up before the change was written.
+    async fn change(
+        &self,
+        change: impl Future<Output = Result<Turn, repository::Error>> + Send + 'static,
+    ) -> Result<Turn, Error> {
+        let pushes = self.0.pushes.clone();
+        let changing = async move {
+            let turn = change.await?;
+            for PushStream { task_id, config_id } in &turn.revoked {
+                pushes.stop(task_id, config_id);
+            }
+            pushes.ring();
+            Ok::<_, repository::Error>(turn)
+        };
+        let changed = self.0.shutdown.finish("change of deliveries", changing).await;
+        match changed {
+            Some(changed) => Ok(changed?),
+            None => Err(Error::internal(&"a change of deliveries panicked")),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What happens when records can't be written, are too many, or go to another file.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use a2ad::access::Method;
@@ -22,7 +22,6 @@ mod parking {
     //! A database that can be away.
 
     use super::*;
-    use std::sync::Mutex;
 
     #[derive(Default)]
     pub struct Kept {
@@ -388,4 +387,54 @@ async fn retention_takes_the_beginning_and_says_so() {
     raw.execute("DELETE FROM audit_record WHERE seq = 1").await;
     let cut = log.verify_database(None).await;
     assert!(!cut.findings.is_empty(), "{cut:?}");
+}
+
+/// A database with batches of old records, which says how many went in each turn.
+struct Old {
+    left: AtomicU64,
+    turns: Mutex<Vec<u64>>,
+}
+
+#[async_trait::async_trait]
+impl Store for Old {
+    async fn append(&self, _: &[Row]) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn newest(&self) -> Result<Option<Row>, String> {
+        Ok(None)
+    }
+
+    async fn last_before(&self, _: i64) -> Result<Option<Vec<Row>>, String> {
+        let is_old = self.left.load(Ordering::SeqCst) > 0;
+        Ok(is_old.then(Vec::new))
+    }
+
+    async fn remove_before(&self, _: i64, limit: u64) -> Result<u64, String> {
+        let removed = self.left.load(Ordering::SeqCst).min(limit);
+        self.left.fetch_sub(removed, Ordering::SeqCst);
+        self.turns.lock().unwrap().push(removed);
+        Ok(removed)
+    }
+}
+
+/// However much is old, it goes in short turns: others want to write too.
+#[tokio::test]
+async fn retention_goes_in_turns() {
+    let log = Log::new();
+    let old = Arc::new(Old {
+        left: AtomicU64::new(200),
+        turns: Mutex::default(),
+    });
+    let settings = AuditSettings {
+        retention: Some(Duration::from_secs(1)),
+        sync_interval: Duration::from_millis(1),
+        ..log.settings()
+    };
+    let audit = Audit::start(settings, Some(old.clone()), Clock::system(), &Shutdown::new())
+        .await
+        .unwrap();
+    eventually(async || old.left.load(Ordering::SeqCst) == 0).await;
+    audit.close().await;
+    assert_eq!(*old.turns.lock().unwrap(), [64, 64, 64, 8]);
 }

@@ -168,6 +168,32 @@ async fn a_configuration_that_cant_be_opened_rests() {
     assert_eq!((left.len(), left[0].attempts), (2, 0));
 }
 
+/// However many can't be opened, a claim goes past them in so many rounds, and the next claim goes on behind.
+#[tokio::test]
+async fn a_claim_goes_past_what_cant_be_opened_in_bounded_rounds() {
+    const ROUNDS: usize = 16;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.db");
+    let repository = open_sqlite(&path).await;
+    for n in 0..=ROUNDS {
+        task(&repository, &format!("t{n:02}")).await;
+    }
+    let raw = Raw::open(&path).await;
+    raw.execute("UPDATE push_config SET config = x'00', due_ms = due_ms - 1000 WHERE task_id <> 't16'")
+        .await;
+    let one = ClaimQuery {
+        limit: 1,
+        ..all(HOUR)
+    };
+    assert_eq!(repository.claim(&one).await, Ok(Vec::new()));
+    assert_eq!(
+        repository.next_due(&Except::default()).await,
+        Ok(Some(Duration::ZERO))
+    );
+    let claimed = repository.claim(&one).await.unwrap();
+    assert_eq!(&*claimed[0].stream.task_id, "t16");
+}
+
 /// Whatever breaks a commit off: there is neither the event nor anything to send.
 #[tokio::test]
 async fn what_breaks_off_leaves_neither_event_nor_delivery() {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::{SHORT, WIRE, begin, begun, hook, on_a_file, scenario, whole};
+use crate::support::engine::eventually;
 use crate::support::messages::task;
+use crate::support::raw::Raw;
 use crate::support::webhook::{Answer, Received, Webhook};
 
 /// The deliveries without those that came again right behind themselves.
@@ -149,4 +151,27 @@ async fn what_no_attempt_delivers_makes_room_for_what_follows() {
     begun(&world.client(WIRE), "steps 1", &receiver).await;
     let received = receiver.wait(4).await;
     assert_eq!(once(&received), whole(1), "the one that failed came once");
+}
+
+/// However short requests are: what a connection had no room for is not said to be the silence of a host.
+#[tokio::test]
+async fn a_wait_for_a_connection_is_not_taken_for_silence() {
+    let world = on_a_file()
+        .set(|config| {
+            config.push.request_timeout_ms = SHORT.as_millis() as u64;
+            config.egress.connections_max = 1;
+        })
+        .start()
+        .await;
+    let client = world.client(WIRE);
+    let silent = [
+        Webhook::new(|_, _| Answer::Never).await,
+        Webhook::new(|_, _| Answer::Never).await,
+    ];
+    for receiver in &silent {
+        begun(&client, "hold", receiver).await;
+    }
+    let raw = Raw::open(&world.database()).await;
+    let told = "push_outbox WHERE cause LIKE '%room for another connection%'";
+    eventually(async || raw.count(told).await > 0).await;
 }

@@ -3,6 +3,7 @@
 mod delivered;
 mod endings;
 mod failing;
+mod hung_up;
 mod proof;
 mod recorded;
 mod refused;

@@ -11,14 +11,12 @@ mod stats;
 mod verify;
 
 use std::path::Path;
-use std::time::Duration;
 
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, QueryResult, Statement, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult, Statement, Value};
 
-use super::connect::{BUSY_TIMEOUT, OpenError};
-use super::{DatabaseSettings, postgres};
+use super::DatabaseSettings;
+use super::beside::{Access, Beside};
+use super::connect::OpenError;
 
 pub use backup::BackupError;
 pub use reseal::{ResealError, Resealed};
@@ -29,66 +27,43 @@ pub use verify::{Finding, Verified};
 #[derive(Debug)]
 pub struct Maintenance(DatabaseConnection);
 
+impl From<Beside> for Maintenance {
+    fn from(database: Beside) -> Self {
+        Self(database.0)
+    }
+}
+
 impl Maintenance {
     /// Opens the SQLite database at `path`, which a server may have open, for reading only.
     ///
     /// # Errors
-    /// When there is no such file or it can't be read. A file that is no database shows with the first question.
+    /// As for [`Beside::open_sqlite`].
     pub async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
-        Self::sqlite(path, true).await
+        Ok(Beside::open_sqlite(path, Access::Read).await?.into())
     }
 
     /// The same for writing too.
     ///
     /// # Errors
-    /// As for [`Maintenance::open_sqlite`].
+    /// As for [`Beside::open_sqlite`].
     pub async fn open_sqlite_to_write(path: &Path) -> Result<Self, OpenError> {
-        Self::sqlite(path, false).await
+        Ok(Beside::open_sqlite(path, Access::Write).await?.into())
     }
 
-    async fn sqlite(path: &Path, read_only: bool) -> Result<Self, OpenError> {
-        let text = path.to_str().ok_or_else(|| OpenError::Path(path.to_owned()))?;
-        let file = std::path::PathBuf::from(text);
-        let mut options = ConnectOptions::new("sqlite::memory:");
-        options
-            .max_connections(1)
-            .acquire_timeout(Duration::from_secs(10))
-            .sqlx_logging(false)
-            .map_sqlx_sqlite_opts(move |sqlite| {
-                sqlite
-                    .filename(&file)
-                    .in_memory(false)
-                    .shared_cache(false)
-                    .read_only(read_only)
-                    // As the server has it: what is acknowledged is on the disk.
-                    .pragma("synchronous", "FULL")
-                    .busy_timeout(BUSY_TIMEOUT)
-                    .pragma("temp_store", "MEMORY")
-            });
-        Ok(Self(Database::connect(options).await?))
-    }
-
-    /// Opens the PostgreSQL database that a `postgres://` URL names, for reading only and without a limit of time for
-    /// one statement: to count a large database takes its time.
+    /// Opens the PostgreSQL database that a `postgres://` URL names, for reading only.
     ///
     /// # Errors
-    /// When the URL can't be read, or the server can't be reached or refuses.
+    /// As for [`Beside::open_postgres`].
     pub async fn open_postgres(url: &str, settings: &DatabaseSettings) -> Result<Self, OpenError> {
-        let settings = DatabaseSettings {
-            statement_timeout: Duration::ZERO,
-            ..settings.clone()
-        };
-        postgres::probe(url, &settings).await?;
-        Ok(Self(postgres::pool(&postgres::read_only(url, &settings)).await?))
+        Ok(Beside::open_postgres(url, settings, Access::Read).await?.into())
     }
 
-    /// The same for writing too, within the limits of the settings.
+    /// The same for writing too.
     ///
     /// # Errors
-    /// As for [`Maintenance::open_postgres`].
+    /// As for [`Beside::open_postgres`].
     pub async fn open_postgres_to_write(url: &str, settings: &DatabaseSettings) -> Result<Self, OpenError> {
-        postgres::probe(url, settings).await?;
-        Ok(Self(postgres::pool(&postgres::options(url, settings, 1)).await?))
+        Ok(Beside::open_postgres(url, settings, Access::Write).await?.into())
     }
 
     /// Closes the connection.

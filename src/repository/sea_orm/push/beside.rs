@@ -1,43 +1,27 @@
 //! The operator's way to the outbox, beside a server that runs.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
 use super::desk::{self, Wanted};
 use crate::context::Scope;
-use crate::repository::sea_orm::connect::{self, OpenError};
-use crate::repository::sea_orm::{DatabaseSettings, postgres, read, unavailable};
+use crate::repository::sea_orm::beside::Beside;
+use crate::repository::sea_orm::{read, unavailable};
 use crate::repository::{Delivery, DeliveryFilter, DeliveryKey, Error, Turn};
 use crate::task::TaskEvent;
 
-/// The outbox for commands: it takes no lock, so that it works while a server runs, which finds what was made due when it
-/// looks next.
+/// The outbox for commands: it works while a server runs, which finds what was made due when it looks next.
 #[derive(Debug)]
 pub struct PushDesk(DatabaseConnection);
 
+impl From<Beside> for PushDesk {
+    fn from(database: Beside) -> Self {
+        Self(database.0)
+    }
+}
+
 impl PushDesk {
-    /// Opens the SQLite database at `path`, which has to be there.
-    ///
-    /// # Errors
-    /// When the file can't be opened, or its schema is newer than this program.
-    pub async fn open_sqlite(path: &Path) -> Result<Self, OpenError> {
-        let connection = connect::sqlite(path, 1, false).await?;
-        connect::migrate(&connection).await?;
-        Ok(Self(connection))
-    }
-
-    /// Opens the PostgreSQL database that a `postgres://` URL names.
-    ///
-    /// # Errors
-    /// When the URL can't be read, the server can't be reached or refuses, or the schema is newer than this program.
-    pub async fn open_postgres(url: &str, settings: &DatabaseSettings) -> Result<Self, OpenError> {
-        postgres::probe(url, settings).await?;
-        postgres::migrate(url, settings).await?;
-        Ok(Self(postgres::pool(&postgres::options(url, settings, 1)).await?))
-    }
-
     /// At most `limit` deliveries behind `after`, in the order of their keys.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Claiming streams, and how long until there is one to claim.
+//! Claiming streams that were found to be due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
 };
 
-use super::sql::{Rest, leave, list, pause};
+use super::due::except;
+use super::sql::{Rest, leave, pause, stream_list};
 use crate::context::{Principal, Scope};
 use crate::repository::sea_orm::read::{small, unsigned};
 use crate::repository::sea_orm::sealing::Sealing;
@@ -15,26 +16,21 @@ use crate::repository::sea_orm::side;
 use crate::repository::sea_orm::sql::{number, statement};
 use crate::repository::sea_orm::transaction::{self, Failure};
 use crate::repository::sea_orm::unavailable;
-use crate::repository::{ClaimQuery, Claimed, Error, Except, PushStream, Waiting};
+use crate::repository::{ClaimQuery, Claimed, Error, PushStream, Waiting};
 
 /// How long a stream rests whose configuration can't be opened: until an operator has brought the key back, or for good.
 const UNREADABLE_RESTS: Duration = Duration::from_secs(60 * 60);
 
-/// Leaves out those that [`Except`] names; see [`except`]. No host has a blank in it.
-macro_rules! not_left_alone {
-    () => {
-        "owner NOT IN (SELECT value FROM {items}(CAST($1 AS {json}))) \
-         AND host NOT IN (SELECT value FROM {items}(CAST($2 AS {json}))) \
-         AND host || ' ' || owner NOT IN (SELECT value FROM {items}(CAST($3 AS {json})))"
-    };
-}
-
-/// Streams that somebody is at work on are left alone: nobody waits for this, and this waits for nobody.
+/// Claims those of the streams that were found that can be claimed still. It looks at no others, so that it has nothing to
+/// go past while others want to write. Streams that somebody is at work on are left alone: nobody waits for this, and this
+/// waits for nobody. A time that may be none keeps both databases from reading the index of times from its beginning.
 const CLAIM: &str = concat!(
     "WITH due AS MATERIALIZED (SELECT task_id, id FROM push_config \
-     WHERE due_ms IS NOT NULL AND due_ms <= {now} AND claimed_until_ms <= {now} AND ",
+     WHERE (task_id, id) IN \
+     (SELECT CAST(value AS {json}) ->> 0, CAST(value AS {json}) ->> 1 FROM {items}(CAST($4 AS {json}))) \
+     AND COALESCE(due_ms, {now} + 1) <= {now} AND claimed_until_ms <= {now} AND ",
     not_left_alone!(),
-    " ORDER BY due_ms LIMIT $4{free}) UPDATE push_config SET claim = claim + 1, claimed_until_ms = {now} + $5 \
+    " ORDER BY due_ms LIMIT $5{free}) UPDATE push_config SET claim = claim + 1, claimed_until_ms = {now} + $6 \
      WHERE (task_id, id) IN (SELECT task_id, id FROM due) \
      RETURNING task_id, id, agent, owner, config, claim, due_ms"
 );
@@ -42,52 +38,39 @@ const CLAIM: &str = concat!(
 const DELIVERIES: &str = "SELECT generation, since_ms, attempts FROM push_outbox \
      WHERE task_id = $1 AND config_id = $2 AND dead_ms IS NULL ORDER BY generation LIMIT $3";
 
-/// Negative when it has been due for so long.
-const NEXT_UNCLAIMED: &str = concat!(
-    "SELECT due_ms - {now} AS wait_ms FROM push_config \
-     WHERE due_ms IS NOT NULL AND claimed_until_ms <= {now} AND ",
-    not_left_alone!(),
-    " ORDER BY due_ms LIMIT 1"
-);
-
-/// Claims run out. Where nothing unclaimed is due, all that is due is claimed or left alone.
-const NEXT_CLAIM_OVER: &str = concat!(
-    "SELECT MIN(claimed_until_ms) - {now} AS wait_ms FROM push_config \
-     WHERE due_ms IS NOT NULL AND due_ms <= {now} AND claimed_until_ms > {now} AND ",
-    not_left_alone!()
-);
-
 const END_ALL: &str =
     "UPDATE push_config SET claimed_until_ms = 0 WHERE due_ms IS NOT NULL AND claimed_until_ms > 0";
 
-/// How often a claim looks again when it has found nothing but streams whose configurations can't be opened. Others wait
-/// behind them.
-const ROUNDS_MAX: usize = 16;
+/// What one round of claiming has come to.
+pub(in crate::repository::sea_orm) struct Round {
+    pub(super) claimed: Vec<Claimed>,
+    /// How many streams were put to rest instead.
+    pub(super) rested: usize,
+}
 
-/// Claims streams that are due, with what waits in them.
+/// Claims streams of those that were found, with what waits in them.
 pub(super) async fn claim(
     connection: &DatabaseConnection,
     sealing: &Sealing,
     query: &ClaimQuery,
-) -> Result<Vec<Claimed>, Error> {
-    for _ in 0..ROUNDS_MAX {
-        let transaction = transaction::begin(connection).await.map_err(unavailable)?;
-        let taken = take(&transaction, sealing, query).await.map_err(Failure::from);
-        let (claimed, left) = transaction::end(connection, transaction, taken).await?;
-        if !claimed.is_empty() || left == 0 {
-            return Ok(claimed);
-        }
-    }
-    Ok(Vec::new())
+    found: &[PushStream],
+) -> Result<Round, Error> {
+    let transaction = transaction::begin(connection).await.map_err(unavailable)?;
+    let taken = take(&transaction, sealing, query, found)
+        .await
+        .map_err(Failure::from);
+    Ok(transaction::end(connection, transaction, taken).await?)
 }
 
-/// One round: what is claimed, and how many streams were put to rest instead.
 async fn take(
     transaction: &DatabaseTransaction,
     sealing: &Sealing,
     query: &ClaimQuery,
-) -> Result<(Vec<Claimed>, usize), DbErr> {
-    let rows = transaction.query_all_raw(claiming(transaction, query)).await?;
+    found: &[PushStream],
+) -> Result<Round, DbErr> {
+    let rows = transaction
+        .query_all_raw(claiming(transaction, query, found))
+        .await?;
     let mut rows = rows.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
     rows.sort_unstable_by(|a, b| (a.due_ms, &a.stream).cmp(&(b.due_ms, &b.stream)));
     let mut claimed = Vec::with_capacity(rows.len());
@@ -122,28 +105,18 @@ async fn take(
         revokes: false,
     });
     leave(transaction, resting).await?;
-    Ok((claimed, left.len()))
+    Ok(Round {
+        claimed,
+        rested: left.len(),
+    })
 }
 
-fn claiming(connection: &impl ConnectionTrait, query: &ClaimQuery) -> Statement {
+fn claiming(connection: &impl ConnectionTrait, query: &ClaimQuery, found: &[PushStream]) -> Statement {
     let [owners, hosts, pairs] = except(&query.except);
     let limit = number(query.limit as u64);
     let ttl = Value::from(pause(query.ttl));
-    statement(connection, CLAIM, [owners, hosts, pairs, limit, ttl])
-}
-
-/// The three lists of [`not_left_alone`].
-fn except(except: &Except) -> [Value; 3] {
-    let pairs: Vec<String> = except
-        .pairs
-        .iter()
-        .map(|(owner, host)| format!("{host} {}", owner.as_str()))
-        .collect();
-    [
-        list(except.owners.iter().map(Principal::as_str)),
-        list(except.hosts.iter().map(|host| &**host)),
-        list(pairs.iter().map(String::as_str)),
-    ]
+    let values = [owners, hosts, pairs, stream_list(found), limit, ttl];
+    statement(connection, CLAIM, values)
 }
 
 /// A configuration that is claimed.
@@ -197,40 +170,6 @@ async fn deliveries(
     deliveries.collect()
 }
 
-/// How long until there is a stream to claim.
-pub(super) async fn next_due(
-    connection: &DatabaseConnection,
-    except: &Except,
-) -> Result<Option<Duration>, Error> {
-    let unclaimed = wait_ms(connection, NEXT_UNCLAIMED, except).await?;
-    let wait_ms = match unclaimed {
-        Some(..=0) => unclaimed,
-        _ => [unclaimed, wait_ms(connection, NEXT_CLAIM_OVER, except).await?]
-            .into_iter()
-            .flatten()
-            .min(),
-    };
-    Ok(wait_ms.map(|wait_ms| Duration::from_millis(unsigned(wait_ms))))
-}
-
-/// How long the oldest stream has been due that nobody has claimed, in milliseconds.
-pub(super) async fn overdue_ms(connection: &DatabaseConnection) -> Result<u64, Error> {
-    let wait_ms = wait_ms(connection, NEXT_UNCLAIMED, &Except::default()).await?;
-    Ok(wait_ms.map_or(0, |wait_ms| unsigned(wait_ms.saturating_neg())))
-}
-
-async fn wait_ms(
-    connection: &DatabaseConnection,
-    sql: &str,
-    left_alone: &Except,
-) -> Result<Option<i64>, Error> {
-    let row = connection
-        .query_one_raw(statement(connection, sql, except(left_alone)))
-        .await;
-    let wait_ms = row.map_err(unavailable)?.map(|row| row.try_get("", "wait_ms"));
-    Ok(wait_ms.transpose().map_err(unavailable)?.flatten())
-}
-
 /// Ends every claim there is: for a database that belongs to this process alone, so that all who claimed are dead.
 pub(in crate::repository::sea_orm) async fn end_all(connection: &DatabaseConnection) -> Result<(), DbErr> {
     connection.execute_unprepared(END_ALL).await?;
@@ -244,20 +183,90 @@ pub(super) fn statements(
 ) -> Vec<(&'static str, Statement)> {
     let own = |sql: &str, values: &[Value]| statement(connection, sql, values.to_vec());
     let stream = [Value::from("t000100"), Value::from("p"), number(32)];
+    let found = (100..228).map(|n| PushStream {
+        task_id: Arc::from(format!("t{n:06}")),
+        config_id: Arc::from("p"),
+    });
+    let found: Vec<PushStream> = found.collect();
     let mut statements = vec![
-        ("claim streams", claiming(connection, query)),
+        ("claim streams", claiming(connection, query, &found)),
         ("what waits in a stream", own(DELIVERIES, &stream)),
-        (
-            "the next stream that is due",
-            own(NEXT_UNCLAIMED, &except(&query.except)),
-        ),
-        (
-            "the next claim that runs out",
-            own(NEXT_CLAIM_OVER, &except(&query.except)),
-        ),
     ];
     if connection.get_database_backend() == DbBackend::Sqlite {
         statements.push(("end all claims", own(END_ALL, &[])));
     }
     statements
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::super::due;
+    use super::*;
+    use crate::repository::conformance::{Sketch, push_config, scope};
+    use crate::repository::sea_orm::{DatabaseSettings, SeaOrmRepository, connect};
+    use crate::repository::{Except, TaskRepository as _, TaskWrite};
+    use crate::shutdown::Shutdown;
+
+    /// The steps of SQLite's machine for finding the one stream that is due behind so many that are left alone, and then
+    /// those of the transaction that claims it.
+    async fn steps(left_alone: usize) -> [u64; 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tasks.db");
+        let settings = DatabaseSettings::default();
+        let repository = SeaOrmRepository::open_sqlite(&path, &settings, &Shutdown::new())
+            .await
+            .unwrap();
+        let create = TaskWrite {
+            push_configs: vec![push_config("t", "p", "https://one.org/")],
+            ..Sketch::new(&scope("ada"), "t").create()
+        };
+        repository.commit(create).await.unwrap();
+        let connection = connect::sqlite(&path, 1, false).await.unwrap();
+        let fill = format!(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {left_alone}) \
+             INSERT INTO push_config (task_id, id, config, owner, host, due_ms) \
+             SELECT 'b' || n, 'p', 'x', 'busy', 'full.org:443', n FROM n"
+        );
+        connection.execute_unprepared(&fill).await.unwrap();
+
+        let counter = Arc::new(AtomicU64::new(0));
+        let counted = counter.clone();
+        let mut held = connection.get_sqlite_connection_pool().acquire().await.unwrap();
+        held.lock_handle()
+            .await
+            .unwrap()
+            .set_progress_handler(1, move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                true
+            });
+        drop(held);
+        let query = ClaimQuery {
+            limit: 16,
+            deliveries_max: 16,
+            ttl: Duration::from_secs(60),
+            except: Except {
+                hosts: vec![Arc::from("full.org:443")],
+                ..Except::default()
+            },
+        };
+        let found = due::streams(&connection, &query).await.unwrap();
+        let finding = counter.swap(0, Ordering::Relaxed);
+        let sealing = Sealing::new(settings.keys.clone());
+        let round = claim(&connection, &sealing, &query, &found).await.unwrap();
+        assert_eq!((round.claimed.len(), round.rested), (1, 0));
+        [finding, counter.load(Ordering::Relaxed)]
+    }
+
+    /// The writer is held up by a claim for what is claimed, however much is left alone.
+    #[tokio::test]
+    async fn a_backlog_that_is_left_alone_costs_the_writer_nothing() {
+        let [[few_read, few], [many_read, many]] = [steps(10).await, steps(5_000).await];
+        assert!(
+            many_read > few_read + 4_990,
+            "each was looked at: {few_read}, {many_read}"
+        );
+        assert!(few > 0 && many <= few + few / 10, "{few}, {many}");
+    }
 }

@@ -7,7 +7,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
 };
 
-use super::claim::overdue_ms;
+use super::due::overdue_ms;
 use super::sql::{BEGIN_ANEW, DELETE, LOCK, Rest, leave, pause, run, stream_row};
 use crate::context::{Principal, Scope};
 use crate::repository::sea_orm::read::{small, unsigned};

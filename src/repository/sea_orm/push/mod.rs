@@ -6,6 +6,9 @@
 //! and no other has. Configurations are locked in the order of task and id, behind the rows of tasks where those are
 //! wanted too.
 
+#[macro_use]
+mod due;
+
 mod beside;
 mod claim;
 mod desk;
@@ -25,6 +28,7 @@ pub(super) use self::claim::end_all;
 pub(super) use self::note::{lock_streams, note};
 pub(super) use self::plans::statements;
 
+use self::claim::Round;
 use self::desk::Wanted;
 use super::SeaOrmRepository;
 use super::committer::{Change, Done};
@@ -33,12 +37,17 @@ use super::sealing::Sealing;
 use crate::context::Principal;
 use crate::repository::{
     Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, Except, PushRepository,
-    Settlement, Turn,
+    PushStream, Settlement, Turn,
 };
+
+/// How often a claim looks again at most when it has found nothing but streams whose configurations can't be opened: what
+/// others wait for is behind them, and whoever lost a key has many. Each round puts as many of them to rest as are claimed
+/// at once. The next claim goes on behind them; in between the committer has its turn for everybody else.
+const ROUNDS_MAX: usize = 16;
 
 /// What the outbox wants of a committer.
 pub(super) enum Work {
-    Claim(ClaimQuery, Done<Vec<Claimed>>),
+    Claim(ClaimQuery, Vec<PushStream>, Done<Round>),
     Settle(Vec<Settlement>, Done<Vec<bool>>),
     PostponeHost(Principal, String, Duration, Done<()>),
     Redeliver(Wanted, Done<Turn>),
@@ -55,8 +64,8 @@ impl From<Work> for super::committer::Work {
 impl Work {
     pub(super) async fn run(self, link: &Link, sealing: &Sealing) {
         match self {
-            Self::Claim(query, done) => {
-                let claim = async |pool: Arc<_>| claim::claim(&pool, sealing, &query).await;
+            Self::Claim(query, found, done) => {
+                let claim = async |pool: Arc<_>| claim::claim(&pool, sealing, &query, &found).await;
                 // Claims that nobody heard of run out by themselves.
                 let _ = done.send(link.run(claim).await);
             }
@@ -87,9 +96,23 @@ impl Work {
 #[async_trait]
 impl PushRepository for SeaOrmRepository {
     async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error> {
-        let query = query.clone();
-        let committer = self.committers.of("");
-        committer.run(|done| Work::Claim(query, done)).await
+        for _ in 0..ROUNDS_MAX {
+            let wanted = query.clone();
+            let finding = self
+                .readers
+                .run(move |pool| async move { due::streams(&pool, &wanted).await });
+            let found = finding.await?;
+            if found.is_empty() {
+                return Ok(Vec::new());
+            }
+            let (committer, query) = (self.committers.of(""), query.clone());
+            let Round { claimed, rested } = committer.run(|done| Work::Claim(query, found, done)).await?;
+            // Where others were faster with all of them nothing rests, and the caller looks again.
+            if !claimed.is_empty() || rested == 0 {
+                return Ok(claimed);
+            }
+        }
+        Ok(Vec::new())
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
@@ -112,7 +135,7 @@ impl PushRepository for SeaOrmRepository {
     async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error> {
         let except = except.clone();
         self.readers
-            .run(move |pool| async move { claim::next_due(&pool, &except).await })
+            .run(move |pool| async move { due::next_due(&pool, &except).await })
             .await
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::{DatabaseConnection, Statement, Value};
 
 use super::sql::{BEGIN_ANEW, DELETE, DELETE_WAITING, FAIL, LOCK, LOCK_CLAIMS, MAKE_DUE, REST};
-use super::{claim, desk, note};
+use super::{claim, desk, due, note};
 use crate::context::Principal;
 use crate::repository::{ClaimQuery, Except};
 
@@ -25,6 +25,7 @@ pub(in crate::repository::sea_orm) fn statements(
         },
     };
     let mut statements = claim::statements(connection, &query);
+    statements.extend(due::statements(connection, &query));
     statements.extend(note::statements(connection));
     statements.extend(desk::statements(connection));
     let backend = connection.get_database_backend();

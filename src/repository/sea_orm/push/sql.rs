@@ -149,8 +149,15 @@ pub(super) fn pause(duration: Duration) -> i64 {
 
 /// A list for `{items}`.
 pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> Value {
-    let items = items
-        .into_iter()
-        .map(|item| serde_json::Value::from(item.to_owned()));
+    json(items.into_iter().map(serde_json::Value::from))
+}
+
+/// A list for `{items}` each of which is a list itself: of the task and the configuration.
+pub(super) fn stream_list(streams: &[PushStream]) -> Value {
+    let ids = |stream: &PushStream| serde_json::Value::from(vec![&*stream.task_id, &*stream.config_id]);
+    json(streams.iter().map(ids))
+}
+
+fn json(items: impl Iterator<Item = serde_json::Value>) -> Value {
     Value::from(serde_json::Value::Array(items.collect()).to_string())
 }
