@@ -79,7 +79,7 @@ enum Server {
     Keys(keys::Keys),
     /// Look after push notifications that wait or could not be sent
     #[command(subcommand)]
-    Push(push::Push),
+    Push(Box<push::Push>),
     /// Check and print the records of what was done
     #[command(subcommand)]
     Audit(audit::Audit),

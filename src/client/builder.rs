@@ -2,26 +2,24 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 
 use super::card::{
     CardReference, CardStore, Documents, MemoryCards, ResolvedCard, Resolver, Verification, choose, place_of,
 };
-use super::credential::{Authorize, Given, Plan, Showing};
+use super::credential::{Authorize, Given, Origins, Parameters, Plan, Showing};
 use super::layers::{Interceptor, LayerSettings, stack};
 use super::pool::{Configs, Pool};
 use super::transport::{Transport, transport};
+use super::wire::Watch;
 use super::{Client, ClientSettings, Connections, Error, Instance, Target};
 use crate::context::Binding;
 use crate::egress::{Egress, EgressClient, EgressPolicy, EgressSettings};
 use crate::service::VERSION;
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
-
-/// Puts something around the binding of an interface.
-pub type Around = Arc<dyn Fn(Transport, &Target) -> Transport + Send + Sync>;
 
 /// How clients of agents are made. Clones share the cards that were fetched.
 ///
@@ -49,8 +47,8 @@ pub struct ClientBuilder {
     extensions: Vec<String>,
     version: String,
     store: Arc<dyn CardStore>,
-    parameters: HeaderMap,
-    around: Option<Around>,
+    parameters: Parameters,
+    watch: Option<Arc<dyn Watch>>,
     layers: LayerSettings,
     interceptors: Vec<Arc<dyn Interceptor>>,
     /// Made of the files once.
@@ -72,8 +70,8 @@ impl Default for ClientBuilder {
             verification: None,
             extensions: Vec::new(),
             version: VERSION.to_owned(),
-            parameters: HeaderMap::new(),
-            around: None,
+            parameters: Parameters::default(),
+            watch: None,
             layers: LayerSettings::default(),
             interceptors: Vec::new(),
             configs: Arc::default(),
@@ -161,18 +159,27 @@ impl ClientBuilder {
         self
     }
 
-    /// Service parameters of every call (specification 3.2.6). Those that are secret should be marked sensitive.
+    /// Service parameters of every call (specification 3.2.6). Secrets among them have to be marked sensitive: interfaces that
+    /// are not of the origin that the user names, nor of [`ClientBuilder::parameter_origins`], are not used then.
     #[must_use]
     pub fn parameters(mut self, parameters: HeaderMap) -> Self {
-        self.parameters = parameters;
+        self.parameters.headers = parameters;
         self
     }
 
-    /// Puts something around every binding, where calls pass as they are sent, credentials included: to look at what goes over
-    /// the wire.
+    /// Origins that secret parameters may go to, beside the one that the user names.
+    ///
+    /// # Errors
+    /// [`Error::Credential`] when one of them is no origin.
+    pub fn parameter_origins(mut self, origins: &[impl AsRef<str>]) -> Result<Self, Error> {
+        self.parameters.origins = Origins::parse(origins)?;
+        Ok(self)
+    }
+
+    /// Looks at what goes over the wire, credentials included.
     #[must_use]
-    pub fn around_bindings(mut self, around: Around) -> Self {
-        self.around = Some(around);
+    pub fn watch(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = Some(watch);
         self
     }
 
@@ -234,7 +241,7 @@ impl ClientBuilder {
         };
         let client = Client::of_instance(agent, resolved, self.verification.clone());
         client
-            .with_parameters(&self.parameters)
+            .with_parameters(&self.parameters.headers)
             .declaring(&self.extensions)
     }
 
@@ -245,7 +252,7 @@ impl ClientBuilder {
     /// As [`ClientBuilder::client`].
     pub async fn instances(&self, resolved: &ResolvedCard) -> Result<Vec<Instance>, Error> {
         let chosen = choose(&resolved.card, &self.prefer)?;
-        let mut pool = Pool::new(self.configs().await?.clone());
+        let mut pool = Pool::new(self.configs().await?.clone()).watched(self.watch.clone());
         let linked = self.linked_policy();
         let (mut instances, mut failed) = (Vec::<Instance>::new(), None);
         for interface in chosen {
@@ -273,6 +280,16 @@ impl ClientBuilder {
                 version: self.version.clone(),
                 card: Some(resolved.card.clone()),
             };
+            if !self
+                .parameters
+                .are_for(&target.url, resolved.named_origin.as_deref())
+            {
+                failed = failed.or(Some(Error::Credential(format!(
+                    "the service parameters are not given for {}, which only the card names",
+                    target.origin()
+                ))));
+                continue;
+            }
             let shown = self.shown(&target, resolved);
             if first
                 .is_some_and(|first| first.tenant != target.tenant || self.shown(first, resolved) != shown)
@@ -292,14 +309,12 @@ impl ClientBuilder {
     }
 
     /// As whom this client comes to an interface: whether with its certificate, and with which of its credentials.
-    fn shown(&self, target: &Target, resolved: &ResolvedCard) -> (bool, bool, Vec<bool>) {
+    fn shown(&self, target: &Target, resolved: &ResolvedCard) -> (bool, Vec<bool>) {
         let (url, named) = (&target.url, resolved.named_origin.as_deref());
         let has_certificate = self.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
         let is_fit = url.scheme_str() == Some("https") && Given::is_named(url, named);
         let given = self.credentials.iter().map(|given| given.is_for(url, named));
-        // There may be secrets among the parameters, which go to the origin that the user names.
-        let takes_parameters = self.parameters.is_empty() || Given::is_named(url, named);
-        (has_certificate && is_fit, takes_parameters, given.collect())
+        (has_certificate && is_fit, given.collect())
     }
 
     fn instance(
@@ -317,8 +332,8 @@ impl ClientBuilder {
         };
         let plan = Plan::of(&target, showing)?;
         let mut binding = transport(&target, connections, &self.settings);
-        if let Some(around) = &self.around {
-            binding = around(binding, &target);
+        if let Some(watch) = &self.watch {
+            binding = watch.around(binding, &target);
         }
         Ok(Instance {
             target: Arc::new(target),
@@ -380,15 +395,4 @@ impl ClientBuilder {
         };
         Egress::with_tls(limits, tls, &Shutdown::new())
     }
-}
-
-/// The value of `A2A-Extensions`.
-pub(super) fn declared(extensions: &[String]) -> Result<Option<HeaderValue>, Error> {
-    if extensions.is_empty() {
-        return Ok(None);
-    }
-    let value = HeaderValue::try_from(extensions.join(","));
-    value.map(Some).map_err(|_| {
-        Error::NotSupported("the name of an extension can't stand in a header; it is a URI".to_owned())
-    })
 }

@@ -1,12 +1,15 @@
 //! The connections of a client, all of them through the one way out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use rustls::ClientConfig;
 use tonic::body::Body;
 
 use super::settings::ClientSettings;
-use crate::egress::{Egress, EgressChannel, EgressPolicy, EgressSettings};
+use super::wire::{Line, Watch};
+use crate::egress::{Egress, EgressPolicy, EgressSettings};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
 
@@ -14,9 +17,9 @@ use crate::tls::{self, ClientTls};
 #[derive(Clone)]
 pub struct Connections {
     /// For calls by gRPC.
-    pub(super) http2: EgressChannel<Body>,
+    pub(super) http2: Line<Body>,
     /// For calls by JSON-RPC and HTTP+JSON.
-    pub(super) http: EgressChannel<Full<Bytes>>,
+    pub(super) http: Line<Full<Bytes>>,
 }
 
 impl Connections {
@@ -48,8 +51,15 @@ impl Connections {
         };
         let egress = Egress::with_tls(limits, tls, &Shutdown::new());
         Self {
-            http2: egress.http2_channel(policy.clone(), settings.ping_interval),
-            http: egress.channel(policy),
+            http2: Line::new(egress.http2_channel(policy.clone(), settings.ping_interval)),
+            http: Line::new(egress.channel(policy)),
+        }
+    }
+    /// The same, looked at by `watch`.
+    pub(super) fn watched(self, watch: Option<Arc<dyn Watch>>) -> Self {
+        Self {
+            http2: self.http2.watched(watch.clone()),
+            http: self.http.watched(watch),
         }
     }
 }

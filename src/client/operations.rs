@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tower::ServiceExt as _;
 
-use super::builder::{ClientBuilder, declared};
+use super::builder::ClientBuilder;
 use super::call::{Answer, Call, Reply, Request};
 use super::card::{ResolvedCard, SignatureStatus, Verification};
 use super::connections::Connections;
@@ -368,4 +368,15 @@ fn handed_on(request: Request, onward: Onward) -> Call {
         }
     }
     call
+}
+
+/// The value of `A2A-Extensions`.
+fn declared(extensions: &[String]) -> Result<Option<HeaderValue>, Error> {
+    if extensions.is_empty() {
+        return Ok(None);
+    }
+    let value = HeaderValue::try_from(extensions.join(","));
+    value.map(Some).map_err(|_| {
+        Error::NotSupported("the name of an extension can't stand in a header; it is a URI".to_owned())
+    })
 }

@@ -1,7 +1,10 @@
 //! TLS and connections of one client: with its certificate and without.
 
+use std::sync::Arc;
+
 use rustls::ClientConfig;
 
+use super::wire::Watch;
 use super::{ClientSettings, Connections};
 use crate::egress::EgressPolicy;
 use crate::tls::{self, ClientTls};
@@ -50,6 +53,7 @@ impl Configs {
 /// Connections of one client: one set for each policy, with the certificate and without.
 pub(super) struct Pool {
     configs: Configs,
+    watch: Option<Arc<dyn Watch>>,
     open: Vec<(EgressPolicy, bool, Connections)>,
 }
 
@@ -58,8 +62,14 @@ impl Pool {
     pub(super) fn new(configs: Configs) -> Self {
         Self {
             configs,
+            watch: None,
             open: Vec::new(),
         }
+    }
+
+    /// The same, with connections that `watch` looks at.
+    pub(super) fn watched(self, watch: Option<Arc<dyn Watch>>) -> Self {
+        Self { watch, ..self }
     }
 
     /// The connections under this policy, which show the certificate or don't.
@@ -79,6 +89,7 @@ impl Pool {
                 &self.configs.without
             };
             let connections = Connections::with_tls(settings, tls.clone(), policy.clone());
+            let connections = connections.watched(self.watch.clone());
             self.open.push((policy.clone(), shows_certificate, connections));
             self.open.len() - 1
         });

@@ -7,8 +7,9 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
 
 use super::transport::status;
+use super::wire::Line;
 use super::{Address, AddressError, ClientSettings, Connections, Credential, Error};
-use crate::egress::{EgressChannel, EgressPolicy};
+use crate::egress::EgressPolicy;
 use crate::pb::admin::client::PushServiceClient;
 use crate::pb::admin::{
     Delivery, DiscardDeliveriesRequest, DiscardDeliveriesResponse, GetDeliveryRequest, ListDeliveriesRequest,
@@ -34,7 +35,7 @@ impl Interceptor for Introduce {
 #[derive(Clone)]
 pub struct PushAdminClient {
     address: Address,
-    inner: PushServiceClient<InterceptedService<EgressChannel<Body>, Introduce>>,
+    inner: PushServiceClient<InterceptedService<Line<Body>, Introduce>>,
 }
 
 impl PushAdminClient {

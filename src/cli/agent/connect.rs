@@ -7,12 +7,11 @@ use std::time::Duration;
 use a2ad::client::credential::Given;
 use a2ad::client::{
     CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, LayerSettings, ResolvedCard,
-    Target,
 };
 use a2ad::pb::AgentCard;
 use a2ad::pb::security_scheme::Scheme;
 use a2ad::tls::ClientTls;
-use http::Uri;
+use http::{HeaderMap, Uri};
 
 use super::auth;
 use super::cache::FileCards;
@@ -118,12 +117,8 @@ impl Session {
                 origins => Given::for_origins(credential, &self.origins(origins)?)?,
             });
         }
-        if self.options.output.debug {
-            let wire = Wire::new(&self.options);
-            builder =
-                builder.around_bindings(Arc::new(move |inner, target| wire.clone().around(inner, target)));
-        }
-        Ok(builder)
+        let builder = builder.parameter_origins(&credentials.credential_origin)?;
+        Ok(builder.watch(Arc::new(self.wire())))
     }
 
     /// The origins that credentials may go to: those that are named, and that of the agent.
@@ -137,20 +132,32 @@ impl Session {
         Ok(own.chain(named.iter().cloned()).collect())
     }
 
-    /// Service parameters may be credentials: they don't go where only a card leads to.
-    fn check_parameters(&self, target: &Target, named: Option<&str>) -> Result<(), Failure> {
-        let origin = target.origin();
-        let allowed = &self.options.credentials.credential_origin;
-        let is_allowed = named.is_none_or(|named| named == origin)
-            || allowed
-                .iter()
-                .any(|allowed| allowed.trim_end_matches('/') == origin);
-        if is_allowed || self.options.to.svc_param.is_empty() {
-            return Ok(());
-        }
+    /// What looks at the wire.
+    fn wire(&self) -> Wire {
+        Wire::new(&self.out.secrets, self.options.output.debug)
+    }
+
+    /// The failure to make a client. Service parameters may be credentials and don't go where only a card leads to: where
+    /// they are the reason, it says what allows it.
+    async fn without_parameters(
+        &self,
+        error: Error,
+        builder: &ClientBuilder,
+        resolved: &ResolvedCard,
+    ) -> Failure {
+        let bare = builder.clone().parameters(HeaderMap::new());
+        let is_theirs = matches!(error, Error::Credential(_)) && !self.options.to.svc_param.is_empty();
+        let elsewhere = match is_theirs {
+            true => bare.instances(resolved).await.unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let Some(first) = elsewhere.first() else {
+            return self.without_header(error, &resolved.card);
+        };
+        let origin = first.target.origin();
         let message =
             format!("the agent is at {origin}, which only its card names: --svc-param is not sent there");
-        Err(Failure::usage(message).with_hint(format!("--credential-origin {origin} allows it")))
+        Failure::usage(message).with_hint(format!("--credential-origin {origin} allows it"))
     }
 
     /// The agent that is named.
@@ -170,28 +177,24 @@ impl Session {
         let builder = auth::signed_in(self, builder, &resolved).await?;
         let card = resolved.card.clone();
         let client = self.client(&builder, resolved).await?;
-        if self.options.output.debug {
-            let target = client.target();
-            Wire::new(&self.options).say(&format!(
-                "interface {} {}, version {}, tenant {:?}",
-                target.binding.as_str(),
-                target.url,
-                target.version,
-                target.tenant
-            ));
-        }
+        let target = client.target();
+        self.wire().say(&format!(
+            "interface {} {}, version {}, tenant {:?}",
+            target.binding.as_str(),
+            target.url,
+            target.version,
+            target.tenant
+        ));
         self.out.progress.say("asking the agent".to_owned());
         Ok(Agent { client, card })
     }
 
     /// The agent of a card, if what the user gave may go wherever calls may go.
     pub async fn client(&self, builder: &ClientBuilder, resolved: ResolvedCard) -> Result<Client, Failure> {
-        let instances = builder.instances(&resolved).await;
-        let instances = instances.map_err(|error| self.without_header(error, &resolved.card))?;
-        for instance in &instances {
-            self.check_parameters(&instance.target, resolved.named_origin.as_deref())?;
+        match builder.client(resolved.clone()).await {
+            Ok(client) => Ok(client),
+            Err(error) => Err(self.without_parameters(error, builder, &resolved).await),
         }
-        Ok(builder.client(resolved).await?)
     }
 
     /// The failure to make a client; where the card wants the key in a header of its own, with the option that allows it.
@@ -226,12 +229,10 @@ impl Session {
         self.warn();
         self.out.progress.say("asking for the agent's card".to_owned());
         let resolved = builder.resolve(reference).await?;
-        if self.options.output.debug {
-            Wire::new(&self.options).say(&format!(
-                "card of {:?} from {}, signature {:?}",
-                resolved.card.name, resolved.source, resolved.signature
-            ));
-        }
+        self.wire().say(&format!(
+            "card of {:?} from {}, signature {:?}",
+            resolved.card.name, resolved.source, resolved.signature
+        ));
         Ok(resolved)
     }
 }

@@ -10,6 +10,8 @@ use a2ad::error::Kind;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::secrets::Secrets;
+
 /// What helps who showed no credential.
 pub const CREDENTIALS_HINT: &str = "`a2ad card get` shows what the agent takes; set A2ACLI_BEARER or A2ACLI_API_KEY, or name a certificate with --cert";
 
@@ -129,6 +131,18 @@ impl Failure {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same without secrets: agents may say back what they were shown.
+    #[must_use]
+    pub fn without(&self, secrets: &Secrets) -> Self {
+        let hidden = |text: &String| secrets.hidden(text).into_owned();
+        Self {
+            code: self.code,
+            message: hidden(&self.message),
+            hint: self.hint.as_ref().map(hidden),
+            a2a_code: self.a2a_code.as_ref().map(hidden),
+        }
     }
 
     /// The failure as JSON.

@@ -23,6 +23,7 @@ mod page;
 mod parts;
 mod progress;
 mod render;
+mod secrets;
 mod send;
 mod session;
 mod task;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::page::{Page, one_line};
 use super::progress::Progress;
+use super::secrets::Secrets;
 
 /// The form of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -27,6 +28,8 @@ pub struct Out {
     /// With everything there is to a task, a message and a card.
     pub is_verbose: bool,
     pub progress: Progress,
+    /// What stands in nothing but results.
+    pub secrets: Secrets,
 }
 
 impl Out {
@@ -60,17 +63,18 @@ impl Out {
 
     /// Tells what should not be overlooked.
     pub fn warning(&self, text: &str) {
-        self.progress.beside(|| tell!("warning: {}", one_line(text)));
+        self.progress.beside(|| tell!("warning: {}", self.line(text)));
     }
 
     /// Tells what goes on.
     pub fn note(&self, text: &str) {
-        self.progress.beside(|| tell!("{}", one_line(text)));
+        self.progress.beside(|| tell!("{}", self.line(text)));
     }
 
     /// Prints why there is no result: as an envelope in the place of the result, or in words to standard error.
     pub fn failure(&self, failure: &Failure) {
         self.progress.end();
+        let failure = &failure.without(&self.secrets);
         if self.format == Format::Json {
             let written = json::to_vec(&failure.envelope()).map_err(Failure::from);
             // Standard output that is gone can't be told of anything.
@@ -88,6 +92,11 @@ impl Out {
         if let Some(hint) = &failure.hint {
             tell!("hint: {}", one_line(hint));
         }
+    }
+
+    /// Text of others on one line, without secrets.
+    fn line(&self, text: &str) -> String {
+        one_line(&self.secrets.hidden(text))
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {

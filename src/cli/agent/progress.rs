@@ -6,31 +6,33 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::page::one_line;
+use super::secrets::Secrets;
 
 /// How often the sign turns.
 const TICK: Duration = Duration::from_millis(120);
 
 /// A line that says what is waited for. Clones are the same line.
 #[derive(Clone, Debug)]
-pub struct Progress(Option<ProgressBar>);
+pub struct Progress(Option<ProgressBar>, Secrets);
 
 impl Progress {
-    /// A line, unless nobody would see it or `is_quiet`.
-    pub fn new(is_quiet: bool) -> Self {
+    /// A line without these secrets, unless nobody would see it or `is_quiet`.
+    pub fn new(is_quiet: bool, secrets: Secrets) -> Self {
         let is_seen = !is_quiet && std::io::stderr().is_terminal();
-        Self(is_seen.then(|| {
+        let bar = is_seen.then(|| {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
                 bar.set_style(style);
             }
             bar
-        }))
+        });
+        Self(bar, secrets)
     }
 
-    /// Says what is waited for now. What agents say steers no terminal.
+    /// Says what is waited for now. What agents say steers no terminal and repeats no secret.
     pub fn say(&self, text: String) {
         if let Some(bar) = &self.0 {
-            bar.set_message(one_line(&text));
+            bar.set_message(one_line(&self.1.hidden(&text)));
             bar.enable_steady_tick(TICK);
         }
     }
@@ -58,8 +60,10 @@ mod tests {
     #[test]
     fn what_an_agent_says_steers_no_terminal() {
         let bar = ProgressBar::hidden();
-        Progress(Some(bar.clone())).say("task \u{1b}[2J\nx is WORKING".to_owned());
-        assert_eq!(bar.message(), "task \\u{1b}[2J\\nx is WORKING");
+        let secrets = Secrets::default();
+        secrets.learn("s3cret");
+        Progress(Some(bar.clone()), secrets).say("task \u{1b}[2J\ns3cret is WORKING".to_owned());
+        assert_eq!(bar.message(), "task \\u{1b}[2J\\n*** is WORKING");
         bar.finish_and_clear();
     }
 }

@@ -11,6 +11,7 @@ use super::failure::{CREDENTIALS_HINT, Code, Failure};
 use super::options::Options;
 use super::out::{Format, Out};
 use super::progress::Progress;
+use super::secrets::Secrets;
 
 /// One run of a command.
 pub struct Session {
@@ -27,10 +28,16 @@ pub struct Session {
 
 impl Session {
     pub fn new(options: Options, sources: Sources) -> Self {
+        let secrets = Secrets::of(&options, &sources);
+        Self::knowing(secrets, options, sources)
+    }
+
+    fn knowing(secrets: Secrets, options: Options, sources: Sources) -> Self {
         let out = Out {
             format: options.output.output,
             is_verbose: options.output.verbose,
-            progress: Progress::new(options.output.debug),
+            progress: Progress::new(options.output.debug, secrets.clone()),
+            secrets,
         };
         Self {
             options,
@@ -46,7 +53,7 @@ impl Session {
     pub fn by(&self, binding: Binding) -> Self {
         let mut options = self.options.clone();
         options.to.transport = vec![binding];
-        Self::new(options, self.sources.clone())
+        Self::knowing(self.out.secrets.clone(), options, self.sources.clone())
     }
 
     /// Remembers the task, so that a caller who has to give up is told how to go on.

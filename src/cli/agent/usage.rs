@@ -9,6 +9,7 @@ use super::config::{Setting, Sources, option};
 use super::failure::Failure;
 use super::out::{Format, Out};
 use super::progress::Progress;
+use super::secrets::Secrets;
 
 /// How failures are to look before the command line is understood.
 pub fn out(arguments: &[OsString], sources: Option<&Sources>) -> Out {
@@ -17,10 +18,13 @@ pub fn out(arguments: &[OsString], sources: Option<&Sources>) -> Out {
         Some(value == "json")
     };
     let is_json = said(arguments).unwrap_or_else(|| configured().unwrap_or(false));
+    // No agent has been asked yet.
+    let secrets = Secrets::default();
     Out {
         format: if is_json { Format::Json } else { Format::Text },
         is_verbose: false,
-        progress: Progress::new(true),
+        progress: Progress::new(true, secrets.clone()),
+        secrets,
     }
 }
 

@@ -15,7 +15,27 @@ use crate::client::card::origin_of;
 #[derive(Clone, Debug)]
 pub struct Given {
     pub(super) provider: Arc<dyn CredentialProvider>,
-    origins: Option<Vec<String>>,
+    origins: Option<Origins>,
+}
+
+/// Origins in the form in which they are compared.
+#[derive(Clone, Debug, Default)]
+pub(in crate::client) struct Origins(Vec<String>);
+
+impl Origins {
+    /// Of `https://agents.example.com`, with a port where it is not the usual one.
+    ///
+    /// # Errors
+    /// [`Error::Credential`] when one of them is no origin.
+    pub(in crate::client) fn parse(texts: &[impl AsRef<str>]) -> Result<Self, Error> {
+        let origins: Result<Vec<String>, Error> = texts.iter().map(|one| origin(one.as_ref())).collect();
+        origins.map(Self)
+    }
+
+    /// Whether a URL is of one of them.
+    pub(in crate::client) fn have(&self, uri: &Uri) -> bool {
+        self.0.contains(&comparable(uri))
+    }
 }
 
 impl Given {
@@ -35,17 +55,16 @@ impl Given {
         provider: impl CredentialProvider,
         origins: &[impl AsRef<str>],
     ) -> Result<Self, Error> {
-        let origins: Result<Vec<String>, Error> = origins.iter().map(|one| origin(one.as_ref())).collect();
         Ok(Self {
             provider: Arc::new(provider),
-            origins: Some(origins?),
+            origins: Some(Origins::parse(origins)?),
         })
     }
 
     /// Whether it goes to the interface at `uri`, given the origin that the user named; `None` for a file.
     pub(in crate::client) fn is_for(&self, uri: &Uri, named: Option<&str>) -> bool {
         match &self.origins {
-            Some(origins) => origins.contains(&comparable(uri)),
+            Some(origins) => origins.have(uri),
             None => Self::is_named(uri, named),
         }
     }

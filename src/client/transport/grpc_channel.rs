@@ -8,13 +8,14 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::MapFrame;
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use tonic::body::Body;
 use tower::Service;
 
 use super::{errors, http as shared};
 use crate::client::AgentError;
-use crate::egress::{self, EgressChannel};
+use crate::client::wire::{Inbound, Line};
+use crate::egress;
 
 /// The header, or trailer, without which no answer is one of gRPC.
 const GRPC_STATUS: &str = "grpc-status";
@@ -23,7 +24,7 @@ const GRPC_STATUS: &str = "grpc-status";
 pub(super) const RECEIVED: &str = "a2ad-received";
 
 /// An answer whose failures are marked.
-type Marked = MapFrame<Incoming, fn(Frame<Bytes>) -> Frame<Bytes>>;
+type Marked = MapFrame<Inbound, fn(Frame<Bytes>) -> Frame<Bytes>>;
 
 /// Why there is no answer of gRPC.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub(super) enum ChannelError {
 
 /// Sends the requests of gRPC, and hands over what is an answer of gRPC.
 #[derive(Clone)]
-pub(super) struct GrpcChannel(pub(super) EgressChannel<Body>);
+pub(super) struct GrpcChannel(pub(super) Line<Body>);
 
 impl GrpcChannel {
     async fn exchange(self, request: Request<Body>) -> Result<Response<Marked>, ChannelError> {

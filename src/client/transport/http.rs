@@ -8,7 +8,6 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::stream::Events;
@@ -16,9 +15,9 @@ use super::{errors, message};
 use crate::access::Method;
 use crate::client::connections::Connections;
 use crate::client::settings::ClientSettings;
+use crate::client::wire::{Inbound, Line};
 use crate::client::{Answer, Error, EventStream, Reply, Target};
 use crate::config::Secret;
-use crate::egress::EgressChannel;
 use crate::pb::StreamResponse;
 
 /// The generation behind which a stream is to begin.
@@ -60,7 +59,7 @@ pub(super) struct Outgoing {
 /// Exchanges with one agent.
 #[derive(Clone)]
 pub(super) struct Http {
-    channel: EgressChannel<Full<Bytes>>,
+    channel: Line<Full<Bytes>>,
     target: Arc<Target>,
     settings: Arc<ClientSettings>,
 }
@@ -128,7 +127,7 @@ impl Http {
         })
     }
 
-    fn stream(&self, head: Parts, body: Incoming, envelope: impl Envelope) -> Reply {
+    fn stream(&self, head: Parts, body: Inbound, envelope: impl Envelope) -> Reply {
         let parameters = head.headers.clone();
         let events = Events::new(body, &self.target, &self.settings, move |data: &[u8]| {
             envelope.open_event(&head, data)
@@ -160,7 +159,7 @@ impl Http {
     }
 
     /// Sends a request for the head of its answer.
-    async fn head(&self, request: http::Request<Full<Bytes>>) -> Result<(Parts, Incoming), Error> {
+    async fn head(&self, request: http::Request<Full<Bytes>>) -> Result<(Parts, Inbound), Error> {
         let response = self.channel.exchange(request).await;
         let response = response.map_err(|error| errors::of_egress(&self.target.origin(), &error))?;
         let (head, body) = response.into_parts();
@@ -179,7 +178,7 @@ impl Http {
     }
 
     /// Reads a body to its end.
-    async fn whole(&self, mut body: Incoming, limit: usize) -> Result<Bytes, Error> {
+    async fn whole(&self, mut body: Inbound, limit: usize) -> Result<Bytes, Error> {
         let too_large = || Error::TooLarge {
             what: "the answer",
             limit,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::errors;
 use super::sse::{Decoder, SseEvent};
 use crate::client::settings::ClientSettings;
+use crate::client::wire::Inbound;
 use crate::client::{Error, Event, Target};
 use crate::pb::StreamResponse;
 use crate::service::RESUME_EXTENSION;
@@ -20,7 +20,7 @@ const NAMES: [&str; 3] = ["", "message", "error"];
 
 /// Reads a body event by event.
 pub(super) struct Events<F> {
-    body: Incoming,
+    body: Inbound,
     decoder: Decoder,
     /// What has come and is not read yet.
     chunk: Bytes,
@@ -37,7 +37,7 @@ where
 {
     /// The events of `body`, whose data `parse` reads. Only of an agent that says so their ids are generations: others
     /// number as they like, each stream anew for instance.
-    pub(super) fn new(body: Incoming, target: &Target, settings: &ClientSettings, parse: F) -> Self {
+    pub(super) fn new(body: Inbound, target: &Target, settings: &ClientSettings, parse: F) -> Self {
         Self {
             body,
             decoder: Decoder::new(settings.event_bytes_max),

@@ -141,3 +141,61 @@ fn certificates_are_verified_unless_somebody_says_loudly_that_they_are_not() {
     assert!(!run.err.contains("hunter2"), "{}", run.err);
     assert_ne!(run.code, 3, "{}", run.out);
 }
+
+/// The load goes by the same certificates as anything else.
+#[test]
+fn a_bench_shows_its_certificate_on_every_binding() {
+    let user = User::new();
+    let folder = user.home().join("certificates");
+    write_dev_certificates(&folder, DevOptions::default()).unwrap();
+    let file = |name: &str| folder.join(name).display().to_string();
+    let set = |key: &str, name: &str| format!("tls.{key}={}", file(name));
+    let server = Server::start(&[
+        "--database",
+        "memory",
+        "--set",
+        &set("cert_file", "server.pem"),
+        "--set",
+        &set("key_file", "server.key"),
+        "--set",
+        &set("client_ca_file", "ca.pem"),
+        "--set",
+        "access.default=allow",
+    ]);
+    let agent = format!("https://{}", server.addr);
+    let (ca, cert, key) = (file("ca.pem"), file("client.pem"), file("client.key"));
+    for binding in ["grpc", "jsonrpc", "http+json"] {
+        let load = ["--requests", "40", "--concurrency", "4", "--connections", "2"];
+        let bench = [
+            "bench",
+            "-a",
+            &agent,
+            "hello",
+            "-o",
+            "json",
+            "--ca",
+            &ca,
+            "--transport",
+            binding,
+        ];
+        let run = user.run(&[&bench[..], &load, &["--cert", &cert, "--key", &key]].concat());
+        assert_eq!(run.code, 0, "{binding}: {} {}", run.out, run.err);
+        let figures = run.json();
+        assert_eq!(
+            (
+                &figures["succeeded"],
+                &figures["outcomes"]["COMPLETED"],
+                &figures["failed"]
+            ),
+            (&40.into(), &40.into(), &0.into()),
+            "{binding}: {figures}"
+        );
+        let nobody = user.run(&[&bench[..], &load].concat());
+        assert_eq!(
+            (nobody.code, &*nobody.failure()),
+            (3, "A2ACLI_ERR_UNREACHABLE"),
+            "{binding}: {}",
+            nobody.out
+        );
+    }
+}

@@ -3,8 +3,13 @@
 mod access;
 mod bindings;
 mod compliance;
+mod echoes;
 mod harness;
+mod limits;
+mod readme;
 mod settings;
 mod stories;
 mod strangers;
 mod streams;
+mod talk;
+mod wire;

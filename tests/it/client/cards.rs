@@ -113,7 +113,8 @@ async fn the_place_before_version_1_is_asked_last() {
 async fn cards_are_kept_as_their_servers_allow() {
     const ETAG: (&str, &str) = ("etag", "\"v1\"");
     const DATE: (&str, &str) = ("last-modified", "Fri, 20 Nov 2026 10:00:00 GMT");
-    let cases: [(&[(&str, &str)], usize, usize); 12] = [
+    type Case<'c> = (&'c [(&'c str, &'c str)], usize, usize);
+    let cases: [Case<'_>; 12] = [
         (&[], 3, 0),
         (&[ETAG], 3, 2),
         (&[DATE], 3, 2),

@@ -343,7 +343,8 @@ async fn requirements_are_met_whole() {
     let (key, jwt) = (Credential::ApiKey(secret("k")), token("t"));
     let both = [key.clone(), jwt.clone()];
     // Requirements, credentials, and what is shown: a key, a token; nothing when the call is not made.
-    let cases: [(Value, &[Credential], Option<[bool; 2]>); 9] = [
+    type Case<'c> = (Value, &'c [Credential], Option<[bool; 2]>);
+    let cases: [Case<'_>; 9] = [
         (
             json!([{"schemes": {"key": {}, "jwt": {}}}]),
             &both,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use a2ad::shutdown::Shutdown;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -10,7 +11,6 @@ use axum::response::Response;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -45,12 +45,12 @@ impl Asked {
 pub struct Site {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
-    serving: JoinHandle<()>,
+    shutdown: Shutdown,
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.shutdown.abort();
     }
 }
 
@@ -78,13 +78,14 @@ impl Site {
                 answer(&one)
             }
         });
-        let serving = tokio::spawn(async move {
+        let shutdown = Shutdown::new();
+        shutdown.spawn("site", async move {
             axum::serve(listener, router).await.unwrap();
         });
         Self {
             address,
             asked,
-            serving,
+            shutdown,
         }
     }
 

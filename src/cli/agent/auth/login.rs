@@ -77,10 +77,7 @@ impl LogIn {
         let logins = Logins::of_user()?;
         let login = Login::new(origin.clone(), &settings);
         let grant = settings.grant;
-        let store = LoginStore {
-            logins: logins.clone(),
-            login,
-        };
+        let store = LoginStore::new(logins.clone(), login, &session.out.secrets);
         let provider = OAuthProvider::new(settings, builder.web().await?, Some(Arc::new(store)));
         match grant {
             Grant::ClientCredentials => {

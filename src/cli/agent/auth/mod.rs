@@ -146,7 +146,7 @@ pub async fn signed_in(
     };
     session.is_signed_in.store(true, Ordering::Relaxed);
     let settings = login.settings();
-    let store = LoginStore { logins, login };
+    let store = LoginStore::new(logins, login, &session.out.secrets);
     let provider = OAuthProvider::new(settings, builder.web().await?, Some(Arc::new(store)));
     Ok(builder.credential(Given::for_origins(provider, &[origin])?))
 }

@@ -14,6 +14,7 @@ use a2ad::task::new_id;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::agent::failure::Failure;
+use crate::cli::agent::secrets::Secrets;
 
 /// The largest file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -240,8 +241,33 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
 
 /// The token of one login, for whoever renews it.
 pub struct LoginStore {
-    pub logins: Logins,
-    pub login: Login,
+    logins: Logins,
+    login: Login,
+    secrets: Secrets,
+}
+
+impl LoginStore {
+    /// What it comes to hold is none that anybody is to read.
+    pub fn new(logins: Logins, login: Login, secrets: &Secrets) -> Self {
+        if let Some(secret) = &login.client_secret {
+            secrets.learn_client(&login.client_id, secret);
+        }
+        let store = Self {
+            logins,
+            login,
+            secrets: secrets.clone(),
+        };
+        store.learn(store.login.token.as_ref());
+        store
+    }
+
+    fn learn(&self, token: Option<&Token>) {
+        let Some(token) = token else { return };
+        self.secrets.learn(&token.access_token);
+        if let Some(refresh) = &token.refresh_token {
+            self.secrets.learn(refresh);
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -265,6 +291,7 @@ impl TokenStore for LoginStore {
             }),
             ..self.login.clone()
         };
+        self.learn(login.token.as_ref());
         self.logins.save(&login).map_err(|failure| failure.message)
     }
 

@@ -2,16 +2,19 @@
 //!
 //! A line is a message, or a command that begins with `/`. People on a terminal get a plain prompt on standard error. From a
 //! pipe lines are taken as they come, without prompts, and the first turn that fails ends it. Where results don't go to a
-//! terminal, nobody at one is waited for (11.2).
+//! terminal, nobody at one is waited for (11.2). A task that has ended elsewhere since the last turn keeps nobody from going
+//! on: the message begins a new one in its context, and that is told. One that the user named is the user's to replace.
 
 mod lines;
 mod said;
 
 use std::time::Duration;
 
+use a2ad::client::Error;
+use a2ad::error::Kind;
 use a2ad::pb::{
     CancelTaskRequest, GetTaskRequest, Message, Part, Role, SendMessageConfiguration, SendMessageRequest,
-    part,
+    Task, part,
 };
 use a2ad::task::{is_interrupted, is_terminal, new_id};
 use clap::Args;
@@ -19,10 +22,11 @@ use clap::Args;
 use self::lines::Lines;
 use self::said::Said;
 use super::connect::Agent;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::follow::Follower;
 use super::options::Options;
 use super::out::Format;
+use super::render::state_name;
 use super::session::Session;
 use super::task::print;
 
@@ -57,6 +61,7 @@ impl Chat {
             limit: session.options.times.timeout,
             context_id: self.context_id,
             task_id: self.task_id.clone(),
+            is_of_chat: false,
             last_task_id: self.task_id,
         };
         for text in &self.texts {
@@ -88,6 +93,8 @@ struct Talk<'a> {
     context_id: String,
     /// The task that waits for somebody; empty if none does.
     task_id: String,
+    /// Whether a turn of this chat has left the task waiting; else the user named it.
+    is_of_chat: bool,
     last_task_id: String,
 }
 
@@ -102,12 +109,53 @@ impl Talk<'_> {
         }
     }
 
-    /// Sends a message and prints what happens, up to the end of the turn.
+    /// Says something to the task that waits, or begins one.
     async fn turn(&mut self, text: &str) -> Result<(), Failure> {
+        let Err(failure) = self.send(text).await else {
+            return Ok(());
+        };
+        let Some(end) = self.ended_elsewhere(&failure).await else {
+            return Err(failure);
+        };
+        let (out, id) = (&self.session.out, std::mem::take(&mut self.task_id));
+        out.note(&format!(
+            "task {id} {end}; the message begins a new task in the same context"
+        ));
+        self.send(text).await
+    }
+
+    /// What has become of the task that did not take a message, if that is the reason.
+    async fn ended_elsewhere(&self, failure: &Failure) -> Option<String> {
+        let Code::Protocol(kind) = failure.code else {
+            return None;
+        };
+        // Agents have several words for it; whatever they say, it was not taken.
+        let refusals = [
+            Kind::TaskNotFound,
+            Kind::UnsupportedOperation,
+            Kind::InvalidParams,
+            Kind::InvalidRequest,
+        ];
+        if self.task_id.is_empty() || !self.is_of_chat || !refusals.contains(&kind) {
+            return None;
+        }
+        let state = match self.ask(&self.task_id).await {
+            Ok(task) => task.status.unwrap_or_default().state(),
+            Err(error) if error.kind() == Some(Kind::TaskNotFound) => {
+                return Some("is not known to the agent any more".to_owned());
+            }
+            Err(_) => return None,
+        };
+        is_terminal(state).then(|| format!("has ended elsewhere as {}", state_name(state.into())))
+    }
+
+    /// Sends a message and prints what happens, up to the end of the turn.
+    async fn send(&mut self, text: &str) -> Result<(), Failure> {
         let request = self.request(text);
         let mut follower = Follower::new(self.session, &self.agent, None);
         let ended = tokio::time::timeout(self.limit, follower.stream(request)).await;
         let shown = follower.shown().clone();
+        let state = shown.state();
         if !shown.context_id.is_empty() {
             self.context_id = shown.context_id;
         }
@@ -115,12 +163,11 @@ impl Talk<'_> {
             self.last_task_id.clone_from(&shown.task_id);
         }
         ended.unwrap_or_else(|_| Err(self.session.timeout(self.limit)))?;
-        let state = a2ad::pb::TaskState::try_from(shown.state).unwrap_or_default();
-        self.task_id = if is_interrupted(state) {
-            shown.task_id
-        } else {
-            String::new()
+        self.task_id = match is_interrupted(state) {
+            true => shown.task_id,
+            false => String::new(),
         };
+        self.is_of_chat = true;
         Ok(())
     }
 
@@ -143,12 +190,17 @@ impl Talk<'_> {
     }
 
     async fn show(&self) -> Result<(), Failure> {
+        let task = self.ask(self.last_task()?).await?;
+        print(self.session, &task, false)
+    }
+
+    async fn ask(&self, id: &str) -> Result<Task, Error> {
         let request = GetTaskRequest {
-            id: self.last_task()?.to_owned(),
+            id: id.to_owned(),
             history_length: Some(0),
             ..GetTaskRequest::default()
         };
-        print(self.session, &self.agent.client.task(request).await?, false)
+        self.agent.client.task(request).await
     }
 
     async fn cancel(&mut self) -> Result<(), Failure> {

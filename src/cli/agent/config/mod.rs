@@ -7,6 +7,8 @@ mod show;
 mod sources;
 
 pub use layers::{Given, with_defaults};
-pub use settings::{A2A_VERSION, OUTPUT, POLL_INTERVAL, Setting, TIMEOUT};
+pub use settings::{
+    A2A_VERSION, BYTES_MAX, Form, OUTPUT, PAGES_MAX, PARTS_MAX, POLL_INTERVAL, SETTINGS, Setting, TIMEOUT,
+};
 pub use show::Show;
 pub use sources::{Source, Sources, option};

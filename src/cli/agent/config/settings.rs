@@ -7,6 +7,12 @@ pub const OUTPUT: &str = "text";
 pub const TIMEOUT: &str = "10m";
 pub const POLL_INTERVAL: &str = "2s";
 pub const A2A_VERSION: &str = "1.0";
+/// Pages of a list that are asked for.
+pub const PAGES_MAX: &str = "1000";
+/// Parts of artifacts that are saved as files.
+pub const PARTS_MAX: &str = "1000";
+/// Bytes of artifacts that are saved: 256 MiB.
+pub const BYTES_MAX: &str = "268435456";
 
 /// How the text of a setting becomes values of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +99,9 @@ pub const SETTINGS: &[Setting] = &[
     text("context-id", None),
     text("task-id", None),
     text("metadata", None),
+    text("pages-max", Some(PAGES_MAX)),
+    text("parts-max", Some(PARTS_MAX)),
+    text("bytes-max", Some(BYTES_MAX)),
     secret("webhook-token", Form::Text),
     secret("webhook-credentials", Form::Text),
     text("client-id", None),

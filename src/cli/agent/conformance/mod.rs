@@ -17,6 +17,7 @@ use clap::Args;
 
 use self::probe::Probe;
 use self::report::{Report, Verdict};
+use super::connect::Agent;
 use super::failure::Failure;
 use super::options::{Options, duration};
 use super::session::Session;
@@ -52,21 +53,17 @@ impl Conformance {
             .await;
         for (binding, on) in bindings(&agent.card) {
             let by_binding = session.by(binding);
-            let connected = by_binding.connect().await;
-            match connected {
-                Ok(agent) => {
-                    let limit = self.check_timeout;
-                    Probe::new(&agent, on, &self.text, limit).run(&mut report).await;
-                }
-                Err(failure) => {
-                    report
-                        .check(self.check_timeout, on, ("can be reached", "8.3"), async {
-                            Err(Verdict::Fail(failure.message))
-                        })
-                        .await;
+            let limit = self.check_timeout;
+            match by(&by_binding, binding).await {
+                Ok(agent) => Probe::new(&agent, on, &self.text, limit).run(&mut report).await,
+                Err(verdict) => {
+                    let checked = async { Err(verdict) };
+                    report.check(limit, on, ("can be reached", "8.3"), checked).await;
                 }
             }
         }
+        // It is this program's word on what the agent said, and no result of the agent.
+        report.hide(&session.out.secrets);
         session
             .out
             .result(&report, |page, report| report.describe(page))?;
@@ -76,6 +73,21 @@ impl Conformance {
             )),
             false => Ok(()),
         }
+    }
+}
+
+/// The agent by this binding, and by no other in its place: what is told of one is not to be what another did.
+async fn by(session: &Session, binding: Binding) -> Result<Agent, Verdict> {
+    let agent = session.connect().await;
+    let agent = agent.map_err(|failure| Verdict::Fail(failure.message))?;
+    let used = agent.client.target().binding;
+    match used == binding {
+        true => Ok(agent),
+        false => Err(Verdict::Skip(format!(
+            "none of its interfaces by {} can be used, so that calls go by {}",
+            binding.as_str(),
+            used.as_str()
+        ))),
     }
 }
 

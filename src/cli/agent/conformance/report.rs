@@ -7,6 +7,7 @@ use a2ad::client::Error;
 use serde::Serialize;
 
 use crate::cli::agent::page::Page;
+use crate::cli::agent::secrets::Secrets;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -108,6 +109,13 @@ impl Report {
             outcome,
             reason,
         });
+    }
+
+    /// Takes secrets out of the reasons: agents may say back what they were shown.
+    pub fn hide(&mut self, secrets: &Secrets) {
+        for reason in self.checks.iter_mut().filter_map(|check| check.reason.as_mut()) {
+            *reason = secrets.hidden(reason).into_owned();
+        }
     }
 
     /// The report as text.

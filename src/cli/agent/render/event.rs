@@ -12,6 +12,8 @@ pub struct Shown {
     pub task_id: String,
     pub context_id: String,
     pub state: i32,
+    /// Whether an event has told the state; before that nobody knows it.
+    pub is_state_known: bool,
 }
 
 impl Shown {
@@ -29,10 +31,13 @@ impl Shown {
             }
             None => return false,
         };
+        if self.task_id != *task_id {
+            (self.state, self.is_state_known) = (0, false);
+        }
         self.task_id.clone_from(task_id);
         self.context_id.clone_from(context_id);
         if let Some(status) = status {
-            self.state = status.state;
+            (self.state, self.is_state_known) = (status.state, true);
         }
         true
     }
@@ -53,7 +58,8 @@ pub fn event(
     is_verbose: bool,
 ) {
     let identify = |page: &mut Page| {
-        identifiers(page, &shown.task_id, &shown.context_id, shown.state);
+        let state = shown.is_state_known.then_some(shown.state);
+        identifiers(page, &shown.task_id, &shown.context_id, state);
         if let Some(next) = next {
             page.field("Next", next);
         }

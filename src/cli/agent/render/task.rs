@@ -5,11 +5,13 @@ use a2ad::pb::{Artifact, Task, TaskState};
 use super::message::{message, metadata, parts};
 use crate::cli::agent::page::Page;
 
-/// The three fields that every answer about a task has.
-pub fn identifiers(page: &mut Page, task_id: &str, context_id: &str, state: i32) {
+/// The three fields that every answer about a task has; the state as far as it is known.
+pub fn identifiers(page: &mut Page, task_id: &str, context_id: &str, state: Option<i32>) {
     page.field("Task", task_id);
     page.field("Context", context_id);
-    page.field("State", state_name(state));
+    if let Some(state) = state {
+        page.field("State", state_name(state));
+    }
 }
 
 /// The name of a state without what all names begin with, and a number as it came if it is no state.
@@ -26,7 +28,7 @@ pub fn state_name(state: i32) -> String {
 /// A whole task. Its history is shown where somebody asked for it.
 pub fn task(page: &mut Page, task: &Task, next: Option<&str>, with_history: bool, is_verbose: bool) {
     let status = task.status.clone().unwrap_or_default();
-    identifiers(page, &task.id, &task.context_id, status.state);
+    identifiers(page, &task.id, &task.context_id, Some(status.state));
     if let Some(next) = next {
         page.field("Next", next);
     }

@@ -1,5 +1,6 @@
 //! `a2ad task download`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -11,6 +12,7 @@ use a2ad::task::new_id;
 use clap::Args;
 
 use super::{One, names};
+use crate::cli::agent::config::{BYTES_MAX, PARTS_MAX};
 use crate::cli::agent::failure::Failure;
 use crate::cli::agent::follow::Follower;
 use crate::cli::agent::session::Session;
@@ -30,6 +32,12 @@ pub struct Download {
     /// Overwrite files that exist
     #[arg(long)]
     force: bool,
+    /// Parts that are saved at most; nothing is saved of a task that has more
+    #[arg(long, value_name = "N", default_value = PARTS_MAX, value_parser = clap::value_parser!(u64).range(1..))]
+    parts_max: u64,
+    /// Bytes that are saved at most, all files together; nothing is saved of a task that has more
+    #[arg(long, value_name = "BYTES", default_value = BYTES_MAX, value_parser = clap::value_parser!(u64).range(1..))]
+    bytes_max: u64,
 }
 
 /// What became of one part.
@@ -56,7 +64,7 @@ impl Download {
                 .as_ref()
                 .map(|status| status.state)
                 .unwrap_or_default();
-            render::identifiers(page, &task.id, &task.context_id, state);
+            render::identifiers(page, &task.id, &task.context_id, Some(state));
             for one in &saved {
                 match one {
                     Saved::File(path) => page.field("Saved", path.display()),
@@ -80,6 +88,7 @@ impl Download {
             };
             return Err(Failure::internal(message).with_hint("`a2ad task get` shows what it has"));
         }
+        self.check(task, &wanted)?;
         std::fs::create_dir_all(&self.dir).map_err(|error| failed(&self.dir, &error))?;
         let mut taken = HashSet::new();
         let mut saved = Vec::new();
@@ -91,13 +100,30 @@ impl Download {
         Ok(saved)
     }
 
+    /// Before anything is written: half of a task helps nobody.
+    fn check(&self, task: &Task, wanted: &[&Artifact]) -> Result<(), Failure> {
+        let parts = || wanted.iter().flat_map(|artifact| &artifact.parts);
+        let bytes = parts().map(|part| content(part).map_or(0, |(bytes, _)| bytes.len() as u64));
+        for (what, found, option, limit) in [
+            ("parts", parts().count() as u64, "--parts-max", self.parts_max),
+            ("bytes", bytes.sum(), "--bytes-max", self.bytes_max),
+        ] {
+            if found > limit {
+                let message = format!(
+                    "the artifacts of task {} are {found} {what}, and {option} is {limit}: nothing was saved",
+                    task.id
+                );
+                let hint = format!("allow it with {option} {found}, or save one artifact with --artifact ID");
+                return Err(Failure::internal(message).with_hint(hint));
+            }
+        }
+        Ok(())
+    }
+
     fn part(&self, artifact: &Artifact, part: &Part, taken: &mut HashSet<String>) -> Result<Saved, Failure> {
-        let (bytes, ending) = match &part.content {
-            Some(part::Content::Url(url)) => return Ok(Saved::Elsewhere(url.clone())),
-            Some(part::Content::Raw(raw)) => (raw.to_vec(), names::ending(&part.media_type)),
-            Some(part::Content::Text(text)) => (text.clone().into_bytes(), "txt"),
-            Some(part::Content::Data(data)) => (value::pretty(data).into_bytes(), "json"),
-            None => (Vec::new(), "bin"),
+        let (bytes, ending) = match content(part) {
+            Ok(content) => content,
+            Err(url) => return Ok(Saved::Elsewhere(url.to_owned())),
         };
         let path = self.dir.join(free(name(artifact, part, ending), taken));
         let written = match self.force {
@@ -113,6 +139,17 @@ impl Download {
             Err(error) => Err(failed(&path, &error)),
         }
     }
+}
+
+/// What the file of a part holds, and the ending of its name; of a part that is elsewhere its URL.
+fn content(part: &Part) -> Result<(Cow<'_, [u8]>, &'static str), &str> {
+    Ok(match &part.content {
+        Some(part::Content::Url(url)) => return Err(url),
+        Some(part::Content::Raw(raw)) => (Cow::Borrowed(raw), names::ending(&part.media_type)),
+        Some(part::Content::Text(text)) => (Cow::Borrowed(text.as_bytes()), "txt"),
+        Some(part::Content::Data(data)) => (Cow::Owned(value::pretty(data).into_bytes()), "json"),
+        None => (Cow::Borrowed(&[]), "bin"),
+    })
 }
 
 /// What a part is called: by its own name, or else by that of its artifact.

@@ -3,6 +3,8 @@
 use a2ad::pb::{ListTasksRequest, ListTasksResponse, TaskState, Timestamp};
 use clap::Args;
 
+use super::pages::{self, Next, Pages};
+use crate::cli::agent::config::PAGES_MAX;
 use crate::cli::agent::failure::Failure;
 use crate::cli::agent::options::Options;
 use crate::cli::agent::render;
@@ -10,8 +12,6 @@ use crate::cli::agent::session::Session;
 
 /// Tasks that are asked for at once where all are wanted.
 const PAGE: i32 = 100;
-/// Pages that are asked for unless more are wanted: an agent that always names a next one is not followed for ever.
-const PAGES_MAX: u32 = 1000;
 
 #[derive(Args)]
 pub struct List {
@@ -33,7 +33,7 @@ pub struct List {
     #[arg(long, value_name = "TOKEN")]
     page_token: Option<String>,
     /// Pages that are asked for at most where all tasks are wanted; what is behind them is told of
-    #[arg(long, value_name = "N", default_value_t = PAGES_MAX, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value = PAGES_MAX, value_parser = clap::value_parser!(u32).range(1..))]
     pages_max: u32,
     /// With as many of each task's latest messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
@@ -49,7 +49,7 @@ impl List {
         let is_one_page = self.page_size.is_some() || self.page_token.is_some();
         let mut request = self.request();
         let mut all = ListTasksResponse::default();
-        let mut pages_left = self.pages_max;
+        let mut pages = Pages::new(self.pages_max);
         loop {
             let mut page = agent.client.tasks(request.clone()).await?;
             let tasks = std::mem::take(&mut page.tasks);
@@ -63,11 +63,18 @@ impl List {
                 all.total_size = page.total_size;
                 all.page_size = i32::try_from(all.tasks.len()).unwrap_or(i32::MAX);
             }
-            pages_left -= 1;
-            if is_one_page || pages_left == 0 || next.is_empty() || next == request.page_token {
+            if is_one_page {
                 return self.end(session, all, next);
             }
-            request.page_token = next;
+            match pages.behind(&request.page_token, next) {
+                Next::Page(next) => request.page_token = next,
+                Next::Left(next) => return self.end(session, all, next),
+                Next::End => return self.end(session, all, String::new()),
+                Next::Again => {
+                    pages::warn_of_circle(session);
+                    return self.end(session, all, String::new());
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod get;
 mod list;
 mod listen;
 mod names;
+mod pages;
 mod push_config;
 mod subscribe;
 

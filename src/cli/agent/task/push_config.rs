@@ -11,6 +11,8 @@ use clap::{Args, Subcommand};
 
 use super::One;
 use super::listen::Listen;
+use super::pages::{self, Next, Pages};
+use crate::cli::agent::config::PAGES_MAX;
 use crate::cli::agent::connect::Agent;
 use crate::cli::agent::failure::{Code, Failure};
 use crate::cli::agent::follow::Follower;
@@ -29,7 +31,7 @@ pub enum PushConfig {
     /// Show one configuration of a task
     Get(Named),
     /// List the configurations of a task
-    List(One),
+    List(List),
     /// Send nothing more to a webhook
     Delete(Named),
     /// Be a webhook, and print the events that come
@@ -57,6 +59,15 @@ pub struct Create {
     webhook_credentials: Option<Secret<String>>,
 }
 
+#[derive(Args)]
+pub struct List {
+    #[command(flatten)]
+    task: One,
+    /// Pages that are asked for at most; what is behind them is told of
+    #[arg(long, value_name = "N", default_value = PAGES_MAX, value_parser = clap::value_parser!(u32).range(1..))]
+    pages_max: u32,
+}
+
 /// One configuration of a task.
 #[derive(Args)]
 pub struct Named {
@@ -72,7 +83,7 @@ impl PushConfig {
         match self {
             Self::Create(command) => &command.task.options,
             Self::Get(command) | Self::Delete(command) => &command.task.options,
-            Self::List(task) => &task.options,
+            Self::List(command) => &command.task.options,
             Self::Listen(command) => &command.options,
         }
     }
@@ -94,7 +105,7 @@ impl PushConfig {
             Self::Listen(_) => Ok(()),
             Self::Create(command) => command.run(session, &agent).await,
             Self::Get(command) => command.get(session, &agent).await,
-            Self::List(task) => list(session, &agent, task.id).await,
+            Self::List(command) => command.run(session, &agent).await,
             Self::Delete(command) => command.delete(session, &agent).await,
         }
     }
@@ -149,29 +160,55 @@ impl Named {
     }
 }
 
-async fn list(session: &Session, agent: &Agent, task_id: String) -> Result<(), Failure> {
-    let mut request = ListTaskPushNotificationConfigsRequest {
-        tenant: String::new(),
-        task_id,
-        page_size: PAGE,
-        page_token: String::new(),
-    };
-    let mut all = ListTaskPushNotificationConfigsResponse::default();
-    loop {
-        let page = agent.client.push_configs(request.clone()).await?;
-        all.configs.extend(page.configs);
-        if page.next_page_token.is_empty() || page.next_page_token == request.page_token {
-            break;
+impl List {
+    async fn run(self, session: &Session, agent: &Agent) -> Result<(), Failure> {
+        let all = self.all(session, agent).await?;
+        let mut page = begin(session, agent, &self.task.id).await;
+        session.out.result(&all, |whole, all| {
+            for config in &all.configs {
+                describe(&mut page, config);
+            }
+            *whole = page;
+        })?;
+        if !all.next_page_token.is_empty() {
+            let limit = self.pages_max;
+            let text = format!("there are more behind {limit} pages; --pages-max asks for them");
+            session.out.warning(&text);
         }
-        request.page_token = page.next_page_token;
+        Ok(())
     }
-    let mut page = begin(session, agent, &request.task_id).await;
-    session.out.result(&all, |whole, all| {
-        for config in &all.configs {
-            describe(&mut page, config);
+
+    /// All pages, up to the limit.
+    async fn all(
+        &self,
+        session: &Session,
+        agent: &Agent,
+    ) -> Result<ListTaskPushNotificationConfigsResponse, Failure> {
+        let mut request = ListTaskPushNotificationConfigsRequest {
+            tenant: String::new(),
+            task_id: self.task.id.clone(),
+            page_size: PAGE,
+            page_token: String::new(),
+        };
+        let mut all = ListTaskPushNotificationConfigsResponse::default();
+        let mut pages = Pages::new(self.pages_max);
+        loop {
+            let page = agent.client.push_configs(request.clone()).await?;
+            all.configs.extend(page.configs);
+            match pages.behind(&request.page_token, page.next_page_token) {
+                Next::Page(next) => request.page_token = next,
+                Next::Left(next) => {
+                    all.next_page_token = next;
+                    return Ok(all);
+                }
+                Next::End => return Ok(all),
+                Next::Again => {
+                    pages::warn_of_circle(session);
+                    return Ok(all);
+                }
+            }
         }
-        *whole = page;
-    })
+    }
 }
 
 async fn print(session: &Session, agent: &Agent, config: &TaskPushNotificationConfig) -> Result<(), Failure> {
@@ -190,7 +227,7 @@ async fn begin(session: &Session, agent: &Agent, task_id: &str) -> Page {
         match Follower::new(session, agent, None).task(task_id).await {
             Ok(task) => {
                 let state = task.status.unwrap_or_default().state;
-                render::identifiers(&mut page, &task.id, &task.context_id, state);
+                render::identifiers(&mut page, &task.id, &task.context_id, Some(state));
             }
             Err(_) => page.field("Task", task_id),
         }

@@ -3,45 +3,129 @@
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::site::{Reply, Site, card, task};
 use super::world::World;
 
+/// An agent that answers sends and extended cards, with interfaces at these URLs; `BASE` is its own.
+fn with_interfaces(urls: &[&str]) -> Site {
+    let interface =
+        |url: &&str| json!({"url": url, "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"});
+    let interfaces: Vec<Value> = urls.iter().map(interface).collect();
+    Site::agent(
+        json!({"capabilities": {"extendedAgentCard": true}, "supportedInterfaces": interfaces}),
+        |asked, base| match asked.path() {
+            "/message:send" => Reply::Json(200, json!({"task": task("t-1", "COMPLETED")})),
+            _ => Reply::Json(200, card(base, &json!({"name": "Extended"}))),
+        },
+    )
+}
+
+/// Whether a site was shown the parameter, in whatever was asked of it.
+fn is_shown(site: &Site) -> bool {
+    let all = site.all();
+    all.iter()
+        .any(|asked| format!("{asked:?}").contains("secret-4714"))
+}
+
 #[test]
-fn parameters_do_not_follow_a_card_to_the_extended_one() {
+fn parameters_go_to_no_origin_that_only_a_card_names() {
     let world = World::new();
     let hands = world.user();
-    let answer =
-        |_: &super::site::Asked, base: &str| Reply::Json(200, card(base, &json!({"name": "Extended"})));
-    let other = Site::agent(json!({}), answer);
-    let leads = Site::agent(
-        json!({
-            "capabilities": {"extendedAgentCard": true},
-            "supportedInterfaces": [
-                {"url": "BASE", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
-                {"url": other.url(), "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
-            ],
-        }),
-        answer,
-    );
-    let url = leads.url();
-    let get = [
-        "card",
-        "get",
+    let (other, third) = (with_interfaces(&["BASE"]), with_interfaces(&["BASE"]));
+    let (elsewhere, beyond) = (other.url(), third.url());
+    for command in [&["send", "hello"][..], &["card", "get", "--extended"]] {
+        // Wherever the card's own interface stands: it is the one that is used.
+        for urls in [
+            &["BASE", &elsewhere][..],
+            &[&elsewhere, "BASE"],
+            &[&beyond, &elsewhere, "BASE"],
+        ] {
+            let leads = with_interfaces(urls);
+            let url = leads.url();
+            let to = ["-a", &url, "--svc-param", "x-key:secret-4714"];
+            hands.good(&[command, &to].concat()).unwrap();
+            assert!(is_shown(&leads), "{urls:?}");
+            assert!(other.all().is_empty() && third.all().is_empty(), "{urls:?}");
+        }
+        let leads = with_interfaces(&[&beyond, &elsewhere]);
+        let url = leads.url();
+        let to = ["-a", &url, "--svc-param", "x-key:secret-4714"];
+        let failed = hands
+            .fails(&[command, &to].concat(), "A2ACLI_ERR_USAGE", 2)
+            .unwrap();
+        let hint = failed["hint"].as_str().unwrap();
+        assert!(hint.contains(&format!("--credential-origin {beyond}")), "{hint}");
+        assert!(other.all().is_empty() && third.all().is_empty());
+    }
+}
+
+#[test]
+fn parameters_go_to_the_origin_that_the_user_allows_wherever_it_stands_in_the_card() {
+    let world = World::new();
+    let hands = world.user();
+    for order in 0..2 {
+        let (other, third) = (with_interfaces(&["BASE"]), with_interfaces(&["BASE"]));
+        let (elsewhere, beyond) = (other.url(), third.url());
+        let urls = [[&*beyond, &*elsewhere], [&*elsewhere, &*beyond]][order];
+        let leads = with_interfaces(&urls);
+        let url = leads.url();
+        let to = [
+            "-a",
+            &url,
+            "--svc-param",
+            "x-key:secret-4714",
+            "--credential-origin",
+            &elsewhere,
+        ];
+        for command in [&["send", "hello"][..], &["card", "get", "--extended"]] {
+            hands.good(&[command, &to].concat()).unwrap();
+        }
+        assert!(is_shown(&other), "{urls:?}");
+        assert!(third.all().is_empty(), "{urls:?}: {:?}", third.all());
+        assert!(!is_shown(&leads), "the card was asked for with it");
+    }
+    let wrong = [
+        "send",
+        "hello",
         "-a",
-        &url,
-        "--extended",
-        "--svc-param",
-        "x-key:secret-4714",
+        "127.0.0.1:1",
+        "--credential-origin",
+        "no origin",
     ];
-    let failed = hands.fails(&get, "A2ACLI_ERR_USAGE", 2).unwrap();
-    let hint = failed["hint"].as_str().unwrap();
-    assert!(hint.contains("--credential-origin"), "{hint}");
-    assert!(other.all().is_empty(), "{:?}", other.all());
-    let elsewhere = other.url();
-    let allowed = [&get[..], &["--credential-origin", &elsewhere]].concat();
-    hands.good(&allowed).unwrap();
+    hands.fails(&wrong, "A2ACLI_ERR_USAGE", 2).unwrap();
+}
+
+/// Checks are told of the binding that they were made by, and of no other.
+#[test]
+fn conformance_tells_of_no_binding_what_another_did() {
+    let world = World::new();
+    let hands = world.user();
+    let interface = |binding: &str, version: &str| json!({"url": "BASE", "protocolBinding": binding, "protocolVersion": version});
+    let site = Site::agent(
+        json!({"supportedInterfaces": [interface("JSONRPC", "0.3"), interface("HTTP+JSON", "1.0")]}),
+        |_, _| Reply::Json(200, json!({"task": task("t-1", "COMPLETED")})),
+    );
+    let report = hands.json(&["conformance", "-a", &site.url()]).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let on = |name: &str| {
+        checks
+            .iter()
+            .filter(|check| check["on"] == name)
+            .collect::<Vec<_>>()
+    };
+    let rpc = on("JSONRPC");
+    assert_eq!(
+        (rpc.len(), &rpc[0]["outcome"]),
+        (1, &json!("skipped")),
+        "{report}"
+    );
+    assert!(
+        rpc[0]["reason"].as_str().unwrap().contains("HTTP+JSON"),
+        "{report}"
+    );
+    assert_eq!(on("HTTP+JSON").len(), 14, "{report}");
 }
 
 #[test]

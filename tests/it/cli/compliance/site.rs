@@ -44,6 +44,8 @@ impl Asked {
 /// What is answered.
 pub enum Reply {
     Json(u16, Value),
+    /// Just so: status, headers, body.
+    Raw(u16, Vec<(&'static str, String)>, String),
     /// The events of a stream, after which it breaks off.
     Events(Vec<Value>),
     /// Nothing more is said, with the connection open.
@@ -178,6 +180,14 @@ fn exchange(
                 stream,
                 "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
+            )
+        }
+        Reply::Raw(status, headers, body) => {
+            let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+            let (headers, length) = (headers.collect::<String>(), body.len());
+            write!(
+                stream,
+                "HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             )
         }
         Reply::Events(events) => {

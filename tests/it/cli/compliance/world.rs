@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -24,21 +25,28 @@ macro_rules! ensure {
 }
 pub(super) use ensure;
 
-/// The program under test, and a server to try it on.
+/// The program under test with the skill that it ships, and a server to try it on.
 pub struct World {
-    pub server: Server,
+    pub server: Arc<Server>,
+    pub skill: PathBuf,
     program: PathBuf,
 }
 
 impl World {
     pub fn new() -> Self {
-        Self::of(Path::new(PROGRAM))
+        let server = Server::start(&["--database", "memory", "--allow-loopback-webhooks"]);
+        Self {
+            server: Arc::new(server),
+            skill: Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/skill"),
+            program: PathBuf::from(PROGRAM),
+        }
     }
 
     /// The same with another program.
-    pub fn of(program: &Path) -> Self {
+    pub fn with(&self, program: &Path) -> Self {
         Self {
-            server: Server::start(&["--database", "memory", "--allow-loopback-webhooks"]),
+            server: self.server.clone(),
+            skill: self.skill.clone(),
             program: program.to_owned(),
         }
     }

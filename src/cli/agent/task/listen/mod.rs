@@ -67,7 +67,9 @@ impl Listen {
             );
         }
         if self.create.is_some() && self.webhook_token.is_none() {
-            self.webhook_token = Some(Secret::new(new_id()));
+            let token = new_id();
+            session.out.secrets.learn(&token);
+            self.webhook_token = Some(Secret::new(token));
         }
         let listener = TcpListener::bind(&self.listen)
             .await
@@ -158,6 +160,8 @@ impl Listen {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut left = self.count.unwrap_or(u64::MAX);
+        // What the last events said of their task holds for those that say less.
+        let mut shown = Shown::default();
         while left > 0 {
             let notification = tokio::select! {
                 notification = notifications.next() => notification,
@@ -167,7 +171,7 @@ impl Listen {
             let Some(mut notification) = notification else {
                 break;
             };
-            let is_last = self.print(session, &notification)?;
+            let is_last = self.print(session, &mut shown, &notification)?;
             // An event that was printed and comes again was not meant twice.
             if notification.accept().await.unwrap_or(true) {
                 left -= 1;
@@ -180,8 +184,12 @@ impl Listen {
     }
 
     /// Prints an event. True if it ends the task that is listened for.
-    fn print(&self, session: &Session, notification: &Notification) -> Result<bool, Failure> {
-        let mut shown = Shown::default();
+    fn print(
+        &self,
+        session: &Session,
+        shown: &mut Shown,
+        notification: &Notification,
+    ) -> Result<bool, Failure> {
         shown.see(&notification.event);
         session.out.result(&notification.event, |page, event| {
             if session.out.is_verbose {
@@ -191,7 +199,7 @@ impl Listen {
                 );
                 page.field_if("Signed by", notification.signed_by.as_deref().unwrap_or_default());
             }
-            render::event(page, event, &shown, None, false, session.out.is_verbose);
+            render::event(page, event, shown, None, false, session.out.is_verbose);
         })?;
         Ok(self.create.as_ref() == Some(&shown.task_id) && is_terminal(shown.state()))
     }

@@ -180,7 +180,11 @@ pub fn insecure(world: &World) -> Checked {
     );
     ensure!(run.code == 0, "{}{}", run.out, run.err);
     let warnings = run.err.lines().filter(|line| line.starts_with("warning")).count();
-    ensure!(warnings >= 2 && run.err.contains("credential"), "{}", run.err);
+    ensure!(
+        warnings >= 2 && run.err.contains("credential"),
+        "too few warnings: {}",
+        run.err
+    );
     Ok(())
 }
 

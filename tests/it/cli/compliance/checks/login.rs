@@ -96,7 +96,7 @@ pub fn device(world: &World) -> Checked {
     let run = hands.good(&["auth", "login", "-a", &url, "--client-id", "me"])?;
     ensure!(
         run.err.contains("WDJB-MJHT") && run.err.contains("/sign-in"),
-        "{}",
+        "nobody is told where to sign in: {}",
         run.err
     );
     ensure!(!run.out.contains("WDJB-MJHT"), "{}", run.out);

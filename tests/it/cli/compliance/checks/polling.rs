@@ -156,11 +156,7 @@ pub fn falls_back(world: &World) -> Checked {
     for more in [&[][..], &["--stream"]] {
         let send = ["send", "-a", &breaks.url(), "hello", "--poll-interval", "20ms"];
         let run = hands.good(&[&send[..], more].concat())?;
-        let last = run
-            .out
-            .lines()
-            .filter(|line| line.starts_with("State: "))
-            .next_back();
+        let last = run.out.lines().rfind(|line| line.starts_with("State: "));
         ensure!(last == Some("State: COMPLETED"), "{more:?}: {}", run.out);
     }
     let refuses = Site::agent(streaming, |asked, _| match asked.path() {

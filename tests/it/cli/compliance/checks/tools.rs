@@ -288,16 +288,12 @@ fn try_out(world: &World, told: &str) -> Checked {
     Ok(())
 }
 
-fn skill_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/skill")
-}
-
 /// One, small, general, and what it names is there.
 pub fn skill(world: &World) -> Checked {
     let hands = world.user();
-    let skills = std::fs::read_dir(skill_folder()).unwrap().count();
+    let skills = std::fs::read_dir(&world.skill).unwrap().count();
     ensure!(skills == 1, "{skills} skills");
-    let text = std::fs::read_to_string(skill_folder().join("a2ad/SKILL.md")).unwrap();
+    let text = std::fs::read_to_string(world.skill.join("a2ad/SKILL.md")).unwrap();
     ensure!(
         text.len() <= 4_000 && text.lines().count() <= 60,
         "it is {} bytes",
@@ -317,7 +313,7 @@ pub fn skill(world: &World) -> Checked {
         body.contains("a2ad help") && body.contains("--help"),
         "it does not lead to the help"
     );
-    let examples = std::fs::read_to_string(skill_folder().join("a2ad/references/examples.md")).unwrap();
+    let examples = std::fs::read_to_string(world.skill.join("a2ad/references/examples.md")).unwrap();
     let mut named = 0;
     for command in commands(&format!("{body}\n{examples}")) {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -361,9 +357,9 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 }
 
 /// Says how, and not what an implementation must do.
-pub fn skill_is_guidance(_: &World) -> Checked {
+pub fn skill_is_guidance(world: &World) -> Checked {
     for file in ["SKILL.md", "references/examples.md"] {
-        let text = std::fs::read_to_string(skill_folder().join("a2ad").join(file)).unwrap();
+        let text = std::fs::read_to_string(world.skill.join("a2ad").join(file)).unwrap();
         for word in [
             "MUST",
             "SHALL",

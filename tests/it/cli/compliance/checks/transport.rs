@@ -167,9 +167,9 @@ pub fn version(world: &World) -> Checked {
 pub fn several(world: &World) -> Checked {
     let hands = world.user();
     for (transport, code) in [
-        ("jsonrpc", "-32001"),
-        ("http+json", "404"),
-        ("grpc", "\"NOT_FOUND\""),
+        ("jsonrpc", json!(-32001)),
+        ("http+json", json!(404)),
+        ("grpc", json!("NOT_FOUND")),
     ] {
         let get = [
             "task",
@@ -182,7 +182,7 @@ pub fn several(world: &World) -> Checked {
         ];
         let error = hands.fails(&get, "TaskNotFoundError", 1)?;
         // Each binding has a code of its own for it: what was asked for was used.
-        ensure!(error["a2aCode"].to_string() == code, "{transport}: {error}");
+        ensure!(error["a2aCode"] == code, "{transport}: {error}");
     }
     Ok(())
 }
