@@ -1,14 +1,18 @@
 //! The connections of a client, all of them through the one way out.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use rustls::ClientConfig;
 use tonic::body::Body;
 
 use super::settings::ClientSettings;
+use super::upload::SegmentsBody;
 use crate::egress::{Egress, EgressChannel, EgressPolicy, EgressSettings};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
+
+/// The body of a request by the JSON bindings.
+pub(super) type RequestBody = Either<Full<Bytes>, SegmentsBody>;
 
 /// Connections under one policy and with one certificate. Clones share them.
 #[derive(Clone)]
@@ -16,7 +20,7 @@ pub struct Connections {
     /// For calls by gRPC.
     pub(super) http2: EgressChannel<Body>,
     /// For calls by JSON-RPC and HTTP+JSON.
-    pub(super) http: EgressChannel<Full<Bytes>>,
+    pub(super) http: EgressChannel<RequestBody>,
 }
 
 impl Connections {

@@ -2,7 +2,7 @@
 //!
 //! A call goes from [`Client`] through [`layers`] to a binding ([`transport`]), each of them a `tower::Service` of [`Call`]s;
 //! what comes back is a [`Reply`] or an [`Error`], the same on every binding. All connections go through the egress guard.
-//! [`streams`] is what outlives one connection.
+//! [`streams`] is what outlives one connection, [`upload`] what is too large for memory.
 
 pub mod call;
 pub mod card;
@@ -11,6 +11,7 @@ pub mod layers;
 pub mod receiver;
 pub mod streams;
 pub mod transport;
+pub mod upload;
 
 mod builder;
 mod connections;

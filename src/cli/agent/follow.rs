@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use a2ad::client::upload::Uploads;
 use a2ad::client::{Error, EventStream};
 use a2ad::error::Kind;
 use a2ad::pb::{
@@ -62,6 +63,7 @@ pub struct Follower<'a> {
     session: &'a Session,
     agent: &'a Agent,
     history: Option<i32>,
+    uploads: Uploads,
     shown: Shown,
     /// Whether events are printed as they come.
     prints: bool,
@@ -73,9 +75,16 @@ impl<'a> Follower<'a> {
             session,
             agent,
             history,
+            uploads: Uploads::default(),
             shown: Shown::default(),
             prints: false,
         }
+    }
+
+    /// The same, for a message with uploads.
+    pub fn sending(mut self, uploads: &Uploads) -> Self {
+        self.uploads = uploads.clone();
+        self
     }
 
     /// What is known of the task so far.
@@ -174,7 +183,12 @@ impl<'a> Follower<'a> {
         if let Some(configuration) = &mut request.configuration {
             configuration.return_immediately = false;
         }
-        match self.agent.client.send_streaming(request).await {
+        match self
+            .agent
+            .client
+            .send_streaming_with(request, self.uploads.clone())
+            .await
+        {
             Ok(events) => Ok(Some(events)),
             Err(Error::NotSupported(_)) => Ok(None),
             // It has not taken the message, so that it may be sent in the other way.
@@ -191,7 +205,7 @@ impl<'a> Follower<'a> {
         if let Some(configuration) = &mut request.configuration {
             configuration.return_immediately = is_new;
         }
-        let response = self.agent.client.send(request).await?;
+        let response = self.agent.client.send_with(request, self.uploads.clone()).await?;
         match response.payload.map(Ending::from) {
             Some(Ending::Task(task)) => {
                 self.know(&task);

@@ -211,6 +211,12 @@ impl Service<Call> for Shown {
             wire.say(&format!("> ?{name}={MASK}"));
         }
         wire.request(&call.request);
+        for (part, content) in call.uploads.iter() {
+            let (length, name) = (content.length(), content.name());
+            wire.say(&format!(
+                "> part {part} is sent behind it: {length} bytes of {name}"
+            ));
+        }
         let begun = Instant::now();
         let reply = self.inner.call(call);
         Box::pin(async move {

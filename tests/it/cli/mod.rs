@@ -8,3 +8,4 @@ mod settings;
 mod stories;
 mod strangers;
 mod streams;
+mod uploads;
