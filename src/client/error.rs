@@ -32,7 +32,7 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
-    /// The agent can't be reached. Nothing was sent.
+    /// The agent can't be reached. Nothing was sent, or of an upload not all, which is as good as nothing.
     #[error("can't reach {address}: {cause}")]
     Unreachable {
         /// Where it should be.

@@ -2,13 +2,14 @@
 //! and lengths can be told beforehand.
 
 use std::mem::take;
+use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
-use super::Uploads;
 use super::body::{Coding, Segments};
+use super::{Content, Uploads};
 use crate::client::{Error, Request};
 use crate::pb::{Message, Part, SendMessageRequest, part};
 
@@ -41,24 +42,22 @@ pub(in crate::client) fn framed(request: &Request, uploads: &Uploads) -> Result<
     frame.put_u32(length);
     frame.put(head);
     let mut segments = Segments::default();
-    segments.text(frame.freeze());
     for piece in parts.list {
         match piece {
-            Piece::Text(text) => segments.text(text.freeze()),
-            Piece::Upload(index) => {
-                if let Some(content) = uploads.of(index) {
-                    segments.content(content.clone(), Coding::Plain);
-                }
+            Piece::Text(text) => frame.put(text),
+            Piece::Content(content) => {
+                segments.text(take(&mut frame).freeze());
+                segments.content(content, Coding::Plain);
             }
         }
     }
+    segments.text(frame.freeze());
     Ok(segments)
 }
 
 enum Piece {
     Text(BytesMut),
-    /// The content of this part.
-    Upload(usize),
+    Content(Arc<dyn Content>),
 }
 
 struct Pieces {
@@ -93,7 +92,7 @@ fn parts(parts: Vec<Part>, uploads: &Uploads) -> Pieces {
         encode_varint(raw, &mut text);
         length = length.saturating_add(text.len() as u64).saturating_add(raw);
         list.push(Piece::Text(take(&mut text)));
-        list.push(Piece::Upload(index));
+        list.push(Piece::Content(content.clone()));
     }
     length = length.saturating_add(text.len() as u64);
     list.push(Piece::Text(text));

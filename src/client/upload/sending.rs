@@ -70,8 +70,9 @@ impl Sending {
     /// Waits for what the exchange comes to. An answer counts even if it comes before the end of the body.
     ///
     /// # Errors
-    /// That of the exchange; [`Error::Content`] when the body failed; [`Error::Interrupted`] when the connection takes no
-    /// more of it, and [`Error::Timeout`] when there is no answer behind it.
+    /// That of the exchange; [`Error::Content`] when the body failed; [`Error::Unreachable`] when the connection broke before
+    /// its end, or takes no more of it: nobody acts on the half of a request. [`Error::Timeout`] when there is no answer
+    /// behind it.
     pub(in crate::client) async fn answered<T>(
         &mut self,
         exchange: impl Future<Output = Result<T, Error>>,
@@ -102,16 +103,20 @@ impl Sending {
 
     /// What an exchange ended by: a body that failed breaks the connection off.
     fn cause(&self, error: Error) -> Error {
-        match &self.heard.borrow().1 {
-            Stage::Failed(failed) if error.kind().is_none() => failed.clone().into(),
-            _ => error,
+        match (&self.heard.borrow().1, error) {
+            (Stage::Failed(failed), error) if error.kind().is_none() => failed.clone().into(),
+            (Stage::Sending, Error::Interrupted { address, cause }) => Error::Unreachable {
+                address,
+                cause: format!("the connection broke before the end of the request: {cause}"),
+            },
+            (_, error) => error,
         }
     }
 
     fn late(&self) -> Error {
         match self.heard.borrow().1 {
             Stage::Sent => Error::Timeout(self.limits.answer),
-            _ => Error::Interrupted {
+            _ => Error::Unreachable {
                 address: self.limits.origin.clone(),
                 cause: format!("no more of the request could be sent for {:?}", self.limits.idle),
             },

@@ -117,7 +117,7 @@ fn sending(id: &str, content: impl Content) -> (SendMessageRequest, Uploads) {
 fn named() -> Part {
     Part {
         filename: "big.bin".to_owned(),
-        media_type: "application/x-big".to_owned(),
+        media_type: "text/x-big".to_owned(),
         ..Part::default()
     }
 }
@@ -148,7 +148,10 @@ fn assert_arrived(said: &Message, bytes: &[u8]) {
 }
 
 async fn a_large_file_arrives_as_it_is(binding: Binding) {
-    let world = Scenario::new().set(|config| config.server.body_bytes_max = 16 << 20);
+    let world = Scenario::new().set(|config| {
+        config.server.body_bytes_max = 16 << 20;
+        config.limits.part_bytes_max = 16 << 20;
+    });
     let world = world.start().await;
     let client = client(world.address, binding, "puppet").await;
     world.puppet.allow(2);
@@ -237,7 +240,7 @@ async fn an_agent_that_takes_nothing_is_given_up_and_little_was_read(binding: Bi
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, Error::Interrupted { cause, .. } if cause.contains("500ms")),
+        matches!(&error, Error::Unreachable { cause, .. } if cause.contains("500ms")),
         "{error:?}"
     );
     assert!(zeros.read() < BUFFERS_BYTES, "{} bytes were read", zeros.read());
@@ -326,11 +329,27 @@ async fn refuse(mut stream: TcpStream, answer: &'static str) {
     let _ = stream.write_all(answer.as_bytes()).await;
 }
 
+#[tokio::test]
+async fn what_breaks_before_the_end_was_not_sent() {
+    let url = hasty("").await;
+    for binding in [Binding::HttpJson, Binding::JsonRpc] {
+        let client = client_of(&url, binding, "", &ClientSettings::default()).await;
+        let (request, uploads) = sending("m", Zeros::new(64 << 20));
+        let error = soon("an error", client.send_with(request, uploads))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::Unreachable { cause, .. } if cause.contains("before the end")),
+            "{error:?}"
+        );
+    }
+}
+
 /// n: 40 refusals on 2 bindings.
 #[tokio::test]
 async fn a_refusal_is_read_even_if_the_connection_breaks_behind_it() {
     let url = hasty(
-        "HTTP/1.1 413 Content Too Large\r\ncontent-type: application/json\r\ncontent-length: 53\r\n\
+        "HTTP/1.1 413 Content Too Large\r\ncontent-type: application/json\r\ncontent-length: 55\r\n\
          connection: close\r\n\r\n{\"error\":{\"code\":413,\"message\":\"no more than a crumb\"}}",
     )
     .await;
