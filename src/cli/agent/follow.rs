@@ -63,7 +63,8 @@ pub struct Follower<'a> {
     session: &'a Session,
     agent: &'a Agent,
     history: Option<i32>,
-    uploads: Uploads,
+    /// What goes along with the message.
+    pub uploads: Uploads,
     shown: Shown,
     /// Whether events are printed as they come.
     prints: bool,
@@ -79,12 +80,6 @@ impl<'a> Follower<'a> {
             shown: Shown::default(),
             prints: false,
         }
-    }
-
-    /// The same, for a message with uploads.
-    pub fn sending(mut self, uploads: &Uploads) -> Self {
-        self.uploads = uploads.clone();
-        self
     }
 
     /// What is known of the task so far.
@@ -183,12 +178,8 @@ impl<'a> Follower<'a> {
         if let Some(configuration) = &mut request.configuration {
             configuration.return_immediately = false;
         }
-        match self
-            .agent
-            .client
-            .send_streaming_with(request, self.uploads.clone())
-            .await
-        {
+        let uploads = self.uploads.clone();
+        match self.agent.client.send_streaming_with(request, uploads).await {
             Ok(events) => Ok(Some(events)),
             Err(Error::NotSupported(_)) => Ok(None),
             // It has not taken the message, so that it may be sent in the other way.

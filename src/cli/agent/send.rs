@@ -65,7 +65,8 @@ impl Send {
         let (request, uploads) = self.request(session, !waits).await?;
         let continues = self.turn.task_id.is_some();
         let agent = session.connect().await?;
-        let mut follower = Follower::new(session, &agent, self.turn.history).sending(&uploads);
+        let mut follower = Follower::new(session, &agent, self.turn.history);
+        follower.uploads = uploads.clone();
         let sent = if is_stream {
             follower.stream(request).await.map(|()| None)
         } else if waits {

@@ -117,7 +117,7 @@ fn sending(id: &str, content: impl Content) -> (SendMessageRequest, Uploads) {
 fn named() -> Part {
     Part {
         filename: "big.bin".to_owned(),
-        media_type: "text/x-big".to_owned(),
+        media_type: "text/plain".to_owned(),
         ..Part::default()
     }
 }
