@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::Error;
 use super::events::EventStream;
+use super::upload::Uploads;
 use crate::access::Method;
 use crate::config::Secret;
 use crate::pb::{
@@ -90,8 +91,11 @@ pub struct Call {
     pub parameters: HeaderMap,
     /// What goes into the query of the HTTP bindings: an API key whose scheme says so (specification 4.5.2).
     pub query: Vec<(String, Secret<String>)>,
-    /// When the caller stops waiting for the answer, or for a stream to begin. The layers set it.
+    /// When the caller stops waiting for the answer, or for a stream to begin. The layers set it, but for calls with
+    /// uploads, whose time counts from what went out last.
     pub deadline: Option<Instant>,
+    /// The bytes of parts that are empty in the request.
+    pub uploads: Uploads,
 }
 
 impl Call {
@@ -110,6 +114,7 @@ impl Call {
             parameters,
             query: Vec::new(),
             deadline: None,
+            uploads: Uploads::default(),
         }
     }
 

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use rustls::ClientConfig;
 use tonic::body::Body;
 
 use super::settings::ClientSettings;
+use super::upload::SegmentsBody;
 use super::wire::{Line, Watch};
 use crate::egress::{Egress, EgressPolicy, EgressSettings};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
+
+/// The body of a request by the JSON bindings.
+pub(super) type RequestBody = Either<Full<Bytes>, SegmentsBody>;
 
 /// Connections under one policy and with one certificate. Clones share them.
 #[derive(Clone)]
@@ -19,7 +23,7 @@ pub struct Connections {
     /// For calls by gRPC.
     pub(super) http2: Line<Body>,
     /// For calls by JSON-RPC and HTTP+JSON.
-    pub(super) http: Line<Full<Bytes>>,
+    pub(super) http: Line<RequestBody>,
 }
 
 impl Connections {
@@ -55,6 +59,7 @@ impl Connections {
             http: Line::new(egress.channel(policy)),
         }
     }
+
     /// The same, looked at by `watch`.
     pub(super) fn watched(self, watch: Option<Arc<dyn Watch>>) -> Self {
         Self {

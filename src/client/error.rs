@@ -24,7 +24,15 @@ pub enum Error {
     /// Nothing was sent.
     #[error("the request can't be sent: {0}")]
     Unsendable(String),
-    /// The agent can't be reached. Nothing was sent.
+    /// What was to be uploaded can't be read, or is no longer what it was. The agent has got no whole request.
+    #[error("{name} can't be sent: {cause}")]
+    Content {
+        /// What it is: the path of a file.
+        name: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The agent can't be reached. Nothing was sent, or of an upload not all, which is as good as nothing.
     #[error("can't reach {address}: {cause}")]
     Unreachable {
         /// Where it should be.
@@ -132,6 +140,7 @@ impl Error {
             Self::HeldBack(_) => "HELD_BACK",
             Self::Reference(_) => "REFERENCE",
             Self::Unsendable(_) => "UNSENDABLE",
+            Self::Content { .. } => "CONTENT",
             Self::TokenRefused(_) => "TOKEN_REFUSED",
             Self::TokenUnavailable(_) => "TOKEN_UNAVAILABLE",
         }

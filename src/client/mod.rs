@@ -2,7 +2,8 @@
 //!
 //! A call goes from [`Client`] through [`layers`] to a binding ([`transport`]), each of them a `tower::Service` of [`Call`]s;
 //! what comes back is a [`Reply`] or an [`Error`], the same on every binding. All connections go through the egress guard.
-//! [`streams`] is what outlives one connection, [`wire`] is for looking at what is sent.
+//! [`streams`] is what outlives one connection, [`upload`] what is too large for memory, [`wire`] is for looking at what is
+//! sent.
 
 pub mod call;
 pub mod card;
@@ -11,6 +12,7 @@ pub mod layers;
 pub mod receiver;
 pub mod streams;
 pub mod transport;
+pub mod upload;
 pub mod wire;
 
 mod builder;

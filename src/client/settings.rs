@@ -7,8 +7,11 @@ use std::time::Duration;
 pub struct ClientSettings {
     /// How long connecting may take, with look-up and TLS.
     pub connect_timeout: Duration,
-    /// How long an answer may take, with all attempts; of a stream, until it begins.
+    /// How long an answer may take, with all attempts; of a stream, until it begins. Of a call with uploads, it counts from
+    /// the last piece that went out.
     pub timeout: Duration,
+    /// How long no piece of an upload may go out, before the call is given up.
+    pub upload_idle_timeout: Duration,
     /// How long a stream of JSON-RPC or HTTP+JSON may be silent; comments count as words.
     pub idle_timeout: Duration,
     /// How long an agent may be silent on gRPC while it owes an answer, before it is pinged; it has 20 seconds to answer
@@ -41,6 +44,7 @@ impl Default for ClientSettings {
         Self {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(300),
+            upload_idle_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(90),
             ping_interval: Duration::from_secs(310),
             answer_bytes_max: 64 << 20,

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -20,6 +20,8 @@ impl<T: Read + Write + Unpin + Send> Io for T {}
 pub(super) struct EgressConnection {
     io: Box<dyn Io>,
     is_http2: bool,
+    /// Nothing can be written any more.
+    is_deaf: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -28,6 +30,7 @@ impl EgressConnection {
         Self {
             io: Box::new(TokioIo::new(stream)),
             is_http2: false,
+            is_deaf: false,
             _place: place,
         }
     }
@@ -36,7 +39,26 @@ impl EgressConnection {
         Self {
             is_http2: stream.get_ref().1.alpn_protocol() == Some(b"h2"),
             io: Box::new(TokioIo::new(stream)),
+            is_deaf: false,
             _place: place,
+        }
+    }
+
+    /// What a write came to. A host that has enough of a request may answer, and close before it has read all of it: what it
+    /// has said is still to be read, and gets lost if the connection ends by what can't be written. So that is thrown away,
+    /// as far as anything of it is still written before the end is read.
+    fn written<T>(&mut self, result: io::Result<T>, thrown_away: T) -> io::Result<T> {
+        match result {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                self.is_deaf = true;
+                Ok(thrown_away)
+            }
+            result => result,
         }
     }
 }
@@ -63,11 +85,19 @@ impl Read for EgressConnection {
 
 impl Write for EgressConnection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write(cx, bytes)
+        if self.is_deaf {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let result = ready!(Pin::new(&mut *self.io).poll_write(cx, bytes));
+        Poll::Ready(self.written(result, bytes.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_flush(cx)
+        if self.is_deaf {
+            return Poll::Ready(Ok(()));
+        }
+        let result = ready!(Pin::new(&mut *self.io).poll_flush(cx));
+        Poll::Ready(self.written(result, ()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -181,7 +181,7 @@ impl From<Error> for Failure {
             Error::Card(_) => Code::CardInvalid,
             Error::Malformed(_) => Code::Protocol(Kind::InvalidAgentResponse),
             Error::NotSupported(_) => Code::Protocol(Kind::UnsupportedOperation),
-            Error::TooLarge { .. } | Error::HeldBack(_) => Code::Internal,
+            Error::TooLarge { .. } | Error::HeldBack(_) | Error::Content { .. } => Code::Internal,
         };
         let failure = Self::new(code, error.to_string());
         match hint(code) {

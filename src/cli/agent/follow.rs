@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use a2ad::client::upload::Uploads;
 use a2ad::client::{Error, EventStream};
 use a2ad::error::Kind;
 use a2ad::pb::{
@@ -62,6 +63,8 @@ pub struct Follower<'a> {
     session: &'a Session,
     agent: &'a Agent,
     history: Option<i32>,
+    /// What goes along with the message.
+    pub uploads: Uploads,
     shown: Shown,
     /// Whether events are printed as they come.
     prints: bool,
@@ -73,6 +76,7 @@ impl<'a> Follower<'a> {
             session,
             agent,
             history,
+            uploads: Uploads::default(),
             shown: Shown::default(),
             prints: false,
         }
@@ -174,7 +178,8 @@ impl<'a> Follower<'a> {
         if let Some(configuration) = &mut request.configuration {
             configuration.return_immediately = false;
         }
-        match self.agent.client.send_streaming(request).await {
+        let uploads = self.uploads.clone();
+        match self.agent.client.send_streaming_with(request, uploads).await {
             Ok(events) => Ok(Some(events)),
             Err(Error::NotSupported(_)) => Ok(None),
             // It has not taken the message, so that it may be sent in the other way.
@@ -191,7 +196,7 @@ impl<'a> Follower<'a> {
         if let Some(configuration) = &mut request.configuration {
             configuration.return_immediately = is_new;
         }
-        let response = self.agent.client.send(request).await?;
+        let response = self.agent.client.send_with(request, self.uploads.clone()).await?;
         match response.payload.map(Ending::from) {
             Some(Ending::Task(task)) => {
                 self.know(&task);

@@ -28,6 +28,7 @@ mod send;
 mod session;
 mod task;
 mod told;
+mod upload;
 mod usage;
 mod value;
 mod wire;
@@ -166,8 +167,8 @@ pub async fn run(command: Command, sources: Sources) -> ExitCode {
         return end(&session, result);
     }
     let limit = session.options.times.timeout;
-    let result = tokio::time::timeout(limit, command.run(&session)).await;
-    end(&session, result.unwrap_or_else(|_| Err(session.timeout(limit))))
+    let result = session.pace.within(limit, command.run(&session)).await;
+    end(&session, result.unwrap_or_else(|| Err(session.timeout(limit))))
 }
 
 /// Runs `config show`.

@@ -133,7 +133,7 @@ pub struct Output {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Times (500ms, 2s, 10m, 1h)")]
 pub struct Times {
-    /// How long the command may take, waiting included
+    /// How long the command may take, waiting included; while a file is sent, how long none of it may go out
     #[arg(long, value_name = "TIME", default_value = TIMEOUT, value_parser = duration)]
     pub timeout: Duration,
     /// How often a task is asked for while waiting without a stream

@@ -3,14 +3,17 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use a2ad::pb::{Part, part};
+use a2ad::client::upload::{FileContent, Uploads};
+use a2ad::pb::{Message, Part, part};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 
 use super::failure::Failure;
+use super::progress::Progress;
+use super::upload::Shown;
 use super::value;
 
-/// The largest file that goes into a message, in bytes. An agent takes less: what is larger is better named by a URL.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+/// The most bytes that are read into memory: of data, and of what has no length before it is read. An agent takes less.
+const READ_BYTES_MAX: u64 = 64 << 20;
 
 /// What each option of a part makes of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +41,26 @@ impl Parts {
         self.0.is_empty()
     }
 
-    /// Reads what they name.
-    pub fn read(&self) -> Result<Vec<Part>, Failure> {
+    /// Reads what they name, all of it.
+    pub fn whole(&self) -> Result<Vec<Part>, Failure> {
+        self.check()?;
+        self.0.iter().map(Wanted::read).collect()
+    }
+
+    /// Puts them into a message. Files are read when they are sent.
+    pub async fn put_into(&self, message: &mut Message, progress: &Progress) -> Result<Uploads, Failure> {
+        self.check()?;
+        let mut uploads = Uploads::default();
+        for wanted in &self.0 {
+            match wanted.upload().await? {
+                Some((part, file)) => uploads.attach(message, part, Shown::new(file, progress)),
+                None => message.parts.push(wanted.read()?),
+            }
+        }
+        Ok(uploads)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
         if self.0.is_empty() {
             return Err(Failure::usage("there is nothing to send")
                 .with_hint("write the text of the message behind `a2ad send`, or --text, --file or --data"));
@@ -50,11 +71,40 @@ impl Parts {
                 "--data - reads all of standard input; it can stand there once",
             ));
         }
-        self.0.iter().map(Wanted::read).collect()
+        Ok(())
     }
 }
 
 impl Wanted {
+    /// The part of a file that is read when it is sent; `None` for what is read now.
+    async fn upload(&self) -> Result<Option<(Part, FileContent)>, Failure> {
+        let Some(path) = self.local() else {
+            return Ok(None);
+        };
+        // What has no length, such as a pipe, has to be read before it is known; so have the files of /proc, which say that
+        // they are empty.
+        let has_length = tokio::fs::metadata(path).await;
+        if !has_length.is_ok_and(|file| file.is_file() && file.len() > 0) {
+            return Ok(None);
+        }
+        let file = FileContent::of(path).await;
+        let file = file.map_err(|error| Failure::usage(format!("--file {}: {error}", self.value)))?;
+        let mut part = named(path);
+        if let Some(media_type) = &self.media_type {
+            part.media_type.clone_from(media_type);
+        }
+        Ok(Some((part, file)))
+    }
+
+    /// The file of this machine that it names.
+    fn local(&self) -> Option<&str> {
+        match (self.kind, self.value.split_once("://")) {
+            (Kind::File, None) => Some(&self.value),
+            (Kind::File, Some(("file", path))) => Some(path),
+            _ => None,
+        }
+    }
+
     fn read(&self) -> Result<Part, Failure> {
         let mut part = match self.kind {
             Kind::Text => Part {
@@ -62,7 +112,10 @@ impl Wanted {
                 ..Part::default()
             },
             Kind::Data => data(&self.value)?,
-            Kind::File => file(&self.value)?,
+            Kind::File => match self.local() {
+                Some(path) => file(&self.value, path)?,
+                None => url(&self.value),
+            },
         };
         if let Some(media_type) = &self.media_type {
             part.media_type.clone_from(media_type);
@@ -85,38 +138,43 @@ fn data(path: &str) -> Result<Part, Failure> {
     })
 }
 
-/// A file of this machine goes along; a URL is for the agent to fetch.
-fn file(name: &str) -> Result<Part, Failure> {
-    let local = match name.split_once("://") {
-        None => name,
-        Some(("file", path)) => path,
-        Some(_) => {
-            let path = name.split(['?', '#']).next().unwrap_or_default();
-            return Ok(Part {
-                content: Some(part::Content::Url(name.to_owned())),
-                filename: path.rsplit('/').next().unwrap_or_default().to_owned(),
-                media_type: media_type(path).to_owned(),
-                ..Part::default()
-            });
-        }
-    };
-    let bytes = std::fs::File::open(local).and_then(limited);
+/// What the agent is to fetch.
+fn url(url: &str) -> Part {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    Part {
+        content: Some(part::Content::Url(url.to_owned())),
+        filename: path.rsplit('/').next().unwrap_or_default().to_owned(),
+        media_type: media_type(path).to_owned(),
+        ..Part::default()
+    }
+}
+
+/// A file of this machine, all of it.
+fn file(name: &str, path: &str) -> Result<Part, Failure> {
+    let bytes = std::fs::File::open(path).and_then(limited);
     let bytes = bytes.map_err(|error| Failure::usage(format!("--file {name}: {error}")))?;
-    let filename = Path::new(local).file_name().unwrap_or_default();
     Ok(Part {
         content: Some(part::Content::Raw(bytes.into())),
-        filename: filename.to_string_lossy().into_owned(),
-        media_type: media_type(local).to_owned(),
-        ..Part::default()
+        ..named(path)
     })
+}
+
+/// What a path says of the part that the file becomes.
+fn named(path: &str) -> Part {
+    let filename = Path::new(path).file_name().unwrap_or_default();
+    Part {
+        filename: filename.to_string_lossy().into_owned(),
+        media_type: media_type(path).to_owned(),
+        ..Part::default()
+    }
 }
 
 fn limited(from: impl std::io::Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
+    from.take(READ_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > READ_BYTES_MAX {
         return Err(std::io::Error::other(format!(
-            "it is larger than {FILE_BYTES_MAX} bytes; give the agent a URL of it instead"
+            "it is larger than {READ_BYTES_MAX} bytes; give the agent a URL of it, or send it with --file from a regular file"
         )));
     }
     Ok(bytes)
@@ -297,7 +355,7 @@ mod tests {
 
     #[test]
     fn urls_are_for_the_agent_to_fetch() {
-        let part = file("https://example.com/a/b.PDF?x=1").unwrap();
+        let part = url("https://example.com/a/b.PDF?x=1");
         assert_eq!(
             part.content,
             Some(part::Content::Url("https://example.com/a/b.PDF?x=1".into()))

@@ -10,6 +10,10 @@ use super::secrets::Secrets;
 
 /// How often the sign turns.
 const TICK: Duration = Duration::from_millis(120);
+/// The line while something is waited for.
+const WAITING: &str = "{spinner} {msg} {elapsed}";
+/// The line while bytes go out.
+const MOVING: &str = "{spinner} {msg} {bar:20} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
 
 /// A line that says what is waited for. Clones are the same line.
 #[derive(Clone, Debug)]
@@ -21,9 +25,7 @@ impl Progress {
         let is_seen = !is_quiet && std::io::stderr().is_terminal();
         let bar = is_seen.then(|| {
             let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-                bar.set_style(style);
-            }
+            set(&bar, WAITING);
             bar
         });
         Self(bar, secrets)
@@ -32,8 +34,26 @@ impl Progress {
     /// Says what is waited for now. What agents say steers no terminal and repeats no secret.
     pub fn say(&self, text: String) {
         if let Some(bar) = &self.0 {
+            if bar.length().is_some() {
+                bar.unset_length();
+                set(bar, WAITING);
+            }
             bar.set_message(one_line(&self.1.hidden(&text)));
             bar.enable_steady_tick(TICK);
+        }
+    }
+
+    /// Shows how much has gone out of what takes long: `done` of `total` bytes.
+    pub fn bytes(&self, text: &str, done: u64, total: u64) {
+        if let Some(bar) = &self.0 {
+            if bar.length() != Some(total) {
+                bar.set_length(total);
+                bar.reset_eta();
+                set(bar, MOVING);
+                bar.set_message(one_line(text));
+                bar.enable_steady_tick(TICK);
+            }
+            bar.set_position(done);
         }
     }
 
@@ -50,6 +70,20 @@ impl Progress {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+fn set(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
+#[cfg(test)]
+impl Progress {
+    /// The line of a test.
+    pub fn on(bar: ProgressBar) -> Self {
+        Self(Some(bar), Secrets::default())
     }
 }
 

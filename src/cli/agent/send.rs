@@ -1,5 +1,6 @@
 //! `a2ad send`.
 
+use a2ad::client::upload::Uploads;
 use a2ad::pb::{
     Message, Role, SendMessageConfiguration, SendMessageRequest, SendMessageResponse, Struct,
     send_message_response::Payload,
@@ -61,10 +62,11 @@ impl Send {
                 "--stream follows the task and --async does not wait for it: give one of them",
             ));
         }
-        let request = self.request(!waits)?;
+        let (request, uploads) = self.request(session, !waits).await?;
         let continues = self.turn.task_id.is_some();
         let agent = session.connect().await?;
         let mut follower = Follower::new(session, &agent, self.turn.history);
+        follower.uploads = uploads.clone();
         let sent = if is_stream {
             follower.stream(request).await.map(|()| None)
         } else if waits {
@@ -72,7 +74,7 @@ impl Send {
         } else {
             agent
                 .client
-                .send(request)
+                .send_with(request, uploads)
                 .await
                 .map_err(Failure::from)
                 .map(|response| response.payload.map(Ending::from))
@@ -99,25 +101,32 @@ impl Send {
         }
     }
 
-    fn request(&self, return_immediately: bool) -> Result<SendMessageRequest, Failure> {
+    /// What is sent, and the files that are read meanwhile.
+    async fn request(
+        &self,
+        session: &Session,
+        return_immediately: bool,
+    ) -> Result<(SendMessageRequest, Uploads), Failure> {
         let turn = &self.turn;
-        Ok(SendMessageRequest {
+        let mut message = Message {
+            message_id: turn.message_id.clone().unwrap_or_else(new_id),
+            task_id: turn.task_id.clone().unwrap_or_default(),
+            context_id: turn.context_id.clone().unwrap_or_default(),
+            role: Role::User.into(),
+            ..Message::default()
+        };
+        let uploads = self.parts.put_into(&mut message, &session.out.progress).await?;
+        let request = SendMessageRequest {
             tenant: String::new(),
-            message: Some(Message {
-                message_id: turn.message_id.clone().unwrap_or_else(new_id),
-                task_id: turn.task_id.clone().unwrap_or_default(),
-                context_id: turn.context_id.clone().unwrap_or_default(),
-                role: Role::User.into(),
-                parts: self.parts.read()?,
-                ..Message::default()
-            }),
+            message: Some(message),
             configuration: Some(SendMessageConfiguration {
                 return_immediately,
                 history_length: turn.history,
                 ..SendMessageConfiguration::default()
             }),
             metadata: turn.metadata.clone(),
-        })
+        };
+        Ok((request, uploads.paced(session.pace.clone())))
     }
 
     fn print(&self, session: &Session, ending: Ending) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use a2ad::client::upload::Pace;
 use a2ad::context::Binding;
 
 use super::config::{Setting, Sources};
@@ -18,6 +19,8 @@ pub struct Session {
     pub options: Options,
     pub sources: Sources,
     pub out: Out,
+    /// What `--timeout` counts from while a file is sent.
+    pub pace: Pace,
     /// Whether the user was warned of what may give secrets away.
     pub is_warned: AtomicBool,
     /// Whether the token of a login is shown to the agent.
@@ -43,6 +46,7 @@ impl Session {
             options,
             sources,
             out,
+            pace: Pace::default(),
             is_warned: AtomicBool::default(),
             is_signed_in: AtomicBool::default(),
             task: Mutex::default(),

@@ -6,13 +6,16 @@ use tokio::time::{Instant, timeout_at};
 use tower::{ServiceExt as _, service_fn};
 
 use super::Step;
-use crate::client::{Call, Error};
+use crate::client::{Call, Error, Reply};
 
 /// Ends a call after `limit`, and says so to the layers below: what is still to be tried has to fit in.
 pub(super) fn timed(inner: impl Step, limit: Duration) -> impl Step {
     service_fn(move |mut call: Call| {
         let inner = inner.clone();
         async move {
+            if !call.uploads.is_empty() {
+                return uploading(inner, call, limit).await;
+            }
             let began = Instant::now();
             // A limit beyond all time is none.
             call.deadline = [call.deadline, began.checked_add(limit)]
@@ -26,6 +29,21 @@ pub(super) fn timed(inner: impl Step, limit: Duration) -> impl Step {
             answer.unwrap_or_else(|_| Err(Error::Timeout(deadline - began)))
         }
     })
+}
+
+/// A large upload takes as long as it takes: the limit is for the time in which nothing goes out. An end that the caller has
+/// set counts all the same.
+async fn uploading(inner: impl Step, call: Call, limit: Duration) -> Result<Reply, Error> {
+    let (began, end) = (Instant::now(), call.deadline);
+    let pace = call.uploads.pace().clone();
+    let answer = async { pace.within(limit, inner.oneshot(call)).await };
+    match end {
+        Some(end) => match timeout_at(end, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(Error::Timeout(limit))),
+            Err(_) => Err(Error::Timeout(end.saturating_duration_since(began))),
+        },
+        None => answer.await.unwrap_or(Err(Error::Timeout(limit))),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::client::streams::ResumeSettings;
 /// The layers around one agent. A clone counts into the same metrics.
 #[derive(Clone, Debug)]
 pub struct LayerSettings {
-    /// How long a call may take, with waiting, all its attempts and the pauses between them; of a stream, until it begins.
+    /// How long a call may take, with waiting, all its attempts and the pauses between them; of a stream, until it begins. Of
+    /// a call with uploads, it counts anew from each piece that goes out.
     pub timeout: Duration,
     /// How long one attempt to read may take. A send may take as long as the call.
     pub attempt_timeout: Duration,

@@ -16,6 +16,7 @@ use super::status;
 use crate::client::connections::Connections;
 use crate::client::events::{Event, EventStream};
 use crate::client::settings::ClientSettings;
+use crate::client::upload::{Limits, SwappedBody, framed};
 use crate::client::{Answer, Call, Error, Reply, Request, Target};
 use crate::pb::StreamResponse;
 use crate::pb::client::A2aServiceClient;
@@ -38,6 +39,7 @@ pub(super) struct Grpc {
     client: A2aServiceClient<GrpcChannel>,
     target: Arc<Target>,
     timeout: Duration,
+    upload_idle_timeout: Duration,
     answer_bytes_max: usize,
     event_bytes_max: usize,
 }
@@ -51,6 +53,7 @@ impl Grpc {
             client,
             target: Arc::new(target.clone()),
             timeout: settings.timeout,
+            upload_idle_timeout: settings.upload_idle_timeout,
             answer_bytes_max: settings.answer_bytes_max,
             event_bytes_max: settings.event_bytes_max,
         }
@@ -62,16 +65,39 @@ impl Grpc {
             true => ("an event", self.event_bytes_max),
             false => ("the answer", self.answer_bytes_max),
         };
-        let answered = tokio::time::timeout(timeout, self.send(call, limit.1)).await;
+        if !call.uploads.is_empty() {
+            return self.upload(call, limit).await;
+        }
+        let answered = tokio::time::timeout(timeout, self.send(call, Extensions::default(), limit.1)).await;
         let answered = answered.map_err(|_| Error::Timeout(timeout))?;
         answered.map_err(|status| status::error(&target.origin(), &status, limit))
     }
 
-    async fn send(mut self, call: Call, bytes_max: usize) -> Result<Reply, Status> {
+    /// A call whose message is read while it is sent.
+    async fn upload(self, call: Call, limit: (&'static str, usize)) -> Result<Reply, Error> {
+        let origin = self.target.origin();
+        let limits = Limits {
+            origin: origin.clone(),
+            idle: self.upload_idle_timeout,
+            answer: self.timeout,
+        };
+        let (body, mut sending) = framed(&call.request, &call.uploads)?.body(call.uploads.pace(), limits);
+        let mut extensions = Extensions::default();
+        SwappedBody::put(body, &mut extensions);
+        let exchange = async {
+            let answered = self.send(call, extensions, limit.1).await;
+            answered.map_err(|status| status::error(&origin, &status, limit))
+        };
+        let reply = sending.answered(exchange).await?;
+        Ok(sending.keep(reply))
+    }
+
+    async fn send(mut self, call: Call, extensions: Extensions, bytes_max: usize) -> Result<Reply, Status> {
         self.client = self.client.max_decoding_message_size(bytes_max);
         let Call {
             request,
             mut parameters,
+            uploads,
             ..
         } = call;
         if let Ok(version) = HeaderValue::from_str(&self.target.version) {
@@ -83,8 +109,11 @@ impl Grpc {
         let metadata = MetadataMap::from_headers(parameters);
         macro_rules! unary {
             ($method:ident, $request:expr, $answer:expr) => {{
-                let mut request = tonic::Request::from_parts(metadata, Extensions::default(), $request);
-                request.set_timeout(told(self.timeout));
+                let mut request = tonic::Request::from_parts(metadata, extensions, $request);
+                // The agent's clock would run while it is sent.
+                if uploads.is_empty() {
+                    request.set_timeout(told(self.timeout));
+                }
                 let (metadata, answer, _) = self.client.$method(request).await?.into_parts();
                 Ok(Reply {
                     answer: $answer(answer),
@@ -94,7 +123,7 @@ impl Grpc {
         }
         macro_rules! streaming {
             ($method:ident, $request:expr) => {{
-                let request = tonic::Request::from_parts(metadata, Extensions::default(), $request);
+                let request = tonic::Request::from_parts(metadata, extensions, $request);
                 Ok(self.events(self.client.clone().$method(request).await?))
             }};
         }

@@ -14,6 +14,7 @@ use tower::Service;
 
 use super::{errors, http as shared};
 use crate::client::AgentError;
+use crate::client::upload::SwappedBody;
 use crate::client::wire::{Inbound, Line};
 use crate::egress;
 
@@ -45,7 +46,10 @@ pub(super) enum ChannelError {
 pub(super) struct GrpcChannel(pub(super) Line<Body>);
 
 impl GrpcChannel {
-    async fn exchange(self, request: Request<Body>) -> Result<Response<Marked>, ChannelError> {
+    async fn exchange(self, mut request: Request<Body>) -> Result<Response<Marked>, ChannelError> {
+        if let Some(body) = SwappedBody::take(request.extensions_mut()) {
+            *request.body_mut() = Body::new(body);
+        }
         let (mut head, body) = self.0.exchange(request).await?.into_parts();
         if let Some(redirect) = shared::redirect(&head) {
             return Err(ChannelError::Malformed(redirect));

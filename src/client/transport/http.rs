@@ -7,14 +7,15 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, Uri};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Either};
 use tokio::time::timeout;
 
 use super::stream::Events;
 use super::{errors, message};
 use crate::access::Method;
-use crate::client::connections::Connections;
+use crate::client::connections::{Connections, RequestBody};
 use crate::client::settings::ClientSettings;
+use crate::client::upload::{Limits, Pace, Sending, Text};
 use crate::client::wire::{Inbound, Line};
 use crate::client::{Answer, Error, EventStream, Reply, Target};
 use crate::config::Secret;
@@ -51,7 +52,9 @@ pub(super) struct Outgoing {
     /// The service parameters of the call.
     pub(super) headers: HeaderMap,
     /// The body, and what it is.
-    pub(super) body: Option<(Vec<u8>, &'static str)>,
+    pub(super) body: Option<(Text, &'static str)>,
+    /// What uploads in the body tell that they go out.
+    pub(super) pace: Pace,
     /// What the answer may come as.
     pub(super) accept: &'static str,
 }
@@ -59,7 +62,7 @@ pub(super) struct Outgoing {
 /// Exchanges with one agent.
 #[derive(Clone)]
 pub(super) struct Http {
-    channel: Line<Full<Bytes>>,
+    channel: Line<RequestBody>,
     target: Arc<Target>,
     settings: Arc<ClientSettings>,
 }
@@ -89,18 +92,28 @@ impl Http {
         envelope: impl Envelope,
     ) -> Result<Reply, Error> {
         let limit = self.settings.timeout;
-        let answered = timeout(limit, self.exchange(method, outgoing, envelope)).await;
-        answered.unwrap_or(Err(Error::Timeout(limit)))
+        let accept = outgoing.accept;
+        let (request, sending) = self.request(outgoing);
+        let exchange = self.exchange(method, request, accept, envelope);
+        match sending {
+            Some(mut sending) => {
+                let answered = sending.answered(exchange).await;
+                answered.map(|reply| sending.keep(reply))
+            }
+            None => timeout(limit, exchange)
+                .await
+                .unwrap_or(Err(Error::Timeout(limit))),
+        }
     }
 
     async fn exchange(
         &self,
         method: Method,
-        outgoing: Outgoing,
+        request: http::Request<RequestBody>,
+        accept: &'static str,
         envelope: impl Envelope,
     ) -> Result<Reply, Error> {
-        let accept = outgoing.accept;
-        let (head, body) = self.head(self.request(outgoing)).await?;
+        let (head, body) = self.head(request).await?;
         if method.is_streaming()
             && head.status.is_success()
             && is_media(&head.headers, |kind| kind == EVENT_STREAM)
@@ -138,8 +151,10 @@ impl Http {
         }
     }
 
-    fn request(&self, outgoing: Outgoing) -> http::Request<Full<Bytes>> {
-        let mut request = http::Request::new(Full::default());
+    /// The request, and who watches it go out if it has uploads.
+    fn request(&self, outgoing: Outgoing) -> (http::Request<RequestBody>, Option<Sending>) {
+        let mut sending = None;
+        let mut request = http::Request::new(RequestBody::Left(Default::default()));
         *request.method_mut() = outgoing.verb;
         *request.uri_mut() = outgoing.uri;
         let mut headers = outgoing.headers;
@@ -152,14 +167,29 @@ impl Http {
         headers.remove(CONTENT_TYPE);
         if let Some((text, kind)) = outgoing.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            *request.body_mut() = message::body(text);
+            *request.body_mut() = match text {
+                Text::Whole(text) => Either::Left(Bytes::from(text).into()),
+                Text::Pieces(segments) => {
+                    let (body, watched) = segments.body(&outgoing.pace, self.limits());
+                    sending = Some(watched);
+                    Either::Right(body)
+                }
+            };
         }
         *request.headers_mut() = headers;
-        request
+        (request, sending)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            origin: self.target.origin(),
+            idle: self.settings.upload_idle_timeout,
+            answer: self.settings.timeout,
+        }
     }
 
     /// Sends a request for the head of its answer.
-    async fn head(&self, request: http::Request<Full<Bytes>>) -> Result<(Parts, Inbound), Error> {
+    async fn head(&self, request: http::Request<RequestBody>) -> Result<(Parts, Inbound), Error> {
         let response = self.channel.exchange(request).await;
         let response = response.map_err(|error| errors::of_egress(&self.target.origin(), &error))?;
         let (head, body) = response.into_parts();

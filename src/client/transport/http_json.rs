@@ -14,6 +14,7 @@ use super::{errors, message};
 use crate::access::Method;
 use crate::client::connections::Connections;
 use crate::client::settings::ClientSettings;
+use crate::client::upload::Marks;
 use crate::client::{Call, Error, Reply, Request, Target};
 use crate::pb::StreamResponse;
 
@@ -34,9 +35,10 @@ impl HttpJson {
         Self(Http::new(target, connections, settings))
     }
 
-    async fn make(self, call: Call) -> Result<Reply, Error> {
+    async fn make(self, mut call: Call) -> Result<Reply, Error> {
         let method = call.method();
         let Route { verb, path } = route(&call.request)?;
+        let marks = Marks::place(&call.uploads, &mut call.request)?;
         let mut json = Vec::new();
         message::write(&call.request, &mut json)?;
         let base = self.0.url();
@@ -44,7 +46,7 @@ impl HttpJson {
         let (body, pairs) = match verb {
             // All that it says is in the path.
             Verb::POST if method == Method::SubscribeToTask => (None, Vec::new()),
-            Verb::POST => (Some((json, A2A_JSON)), Vec::new()),
+            Verb::POST => (Some((marks.cut(json)?, A2A_JSON)), Vec::new()),
             _ => (None, pairs(&json)?),
         };
         let uri = uri(base, &path, &pairs, &call.query)?;
@@ -57,6 +59,7 @@ impl HttpJson {
             uri,
             headers,
             body,
+            pace: call.uploads.pace().clone(),
             accept: match method.is_streaming() {
                 true => "text/event-stream, application/a2a+json, application/json",
                 false => "application/a2a+json, application/json",

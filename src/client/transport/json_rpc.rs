@@ -13,6 +13,7 @@ use super::http::{Envelope, Http, LAST_EVENT_ID, Outgoing, uri};
 use super::{errors, message};
 use crate::client::connections::Connections;
 use crate::client::settings::ClientSettings;
+use crate::client::upload::Marks;
 use crate::client::{Call, Error, Reply, Request, Target};
 use crate::pb::StreamResponse;
 
@@ -31,12 +32,13 @@ impl JsonRpc {
         Self(Http::new(target, connections, settings))
     }
 
-    async fn make(self, call: Call) -> Result<Reply, Error> {
+    async fn make(self, mut call: Call) -> Result<Reply, Error> {
         let method = call.method();
         let url = self.0.url();
         let uri = uri(url, url.path(), &[], &call.query)?;
         let name = method.as_str();
         let mut body = format!(r#"{{"jsonrpc":"2.0","id":{ID},"method":"{name}","params":"#).into_bytes();
+        let marks = Marks::place(&call.uploads, &mut call.request)?;
         message::write(&call.request, &mut body)?;
         body.push(b'}');
         let mut headers = call.parameters;
@@ -47,7 +49,8 @@ impl JsonRpc {
             verb: Verb::POST,
             uri,
             headers,
-            body: Some((body, "application/json")),
+            body: Some((marks.cut(body)?, "application/json")),
+            pace: call.uploads.pace().clone(),
             accept: match method.is_streaming() {
                 true => "text/event-stream, application/json",
                 false => "application/json",

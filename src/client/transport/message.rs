@@ -1,6 +1,5 @@
 //! Requests as JSON, and answers out of JSON: the same for both JSON bindings (specification 5.5).
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::access::Method;
@@ -71,9 +70,4 @@ fn single(json: &[u8]) -> Result<EventStream, Error> {
 
 fn parsed<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
     json::from_slice(json).map_err(|error| Error::Malformed(error.to_string()))
-}
-
-/// Makes the body of a request.
-pub(super) fn body(text: Vec<u8>) -> http_body_util::Full<Bytes> {
-    http_body_util::Full::new(Bytes::from(text))
 }

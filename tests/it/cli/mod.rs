@@ -12,4 +12,5 @@ mod stories;
 mod strangers;
 mod streams;
 mod talk;
+mod uploads;
 mod wire;

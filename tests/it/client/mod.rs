@@ -12,3 +12,4 @@ mod raw_host;
 mod refusals;
 pub mod script;
 mod site;
+mod uploads;

@@ -78,7 +78,7 @@ impl Bench {
                     "write a text behind `a2ad bench`, or --text, --data or --file; or get a task by --task",
                 ));
             }
-            None => Work::send(self.parts.read()?, is_stream),
+            None => Work::send(self.parts.whole()?, is_stream),
         });
         session
             .out
