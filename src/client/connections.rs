@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use tonic::body::Body;
 
 use super::settings::ClientSettings;
-use super::wire::{Line, Watch};
+use super::wire::{Line, Tap};
 use crate::egress::{Egress, EgressPolicy, EgressSettings};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
@@ -55,11 +55,11 @@ impl Connections {
             http: Line::new(egress.channel(policy)),
         }
     }
-    /// The same, looked at by `watch`.
-    pub(super) fn watched(self, watch: Option<Arc<dyn Watch>>) -> Self {
+    /// The same, looked at by `tap`.
+    pub(super) fn tapped(self, tap: Option<Arc<dyn Tap>>) -> Self {
         Self {
-            http2: self.http2.watched(watch.clone()),
-            http: self.http.watched(watch),
+            http2: self.http2.tapped(tap.clone()),
+            http: self.http.tapped(tap),
         }
     }
 }
