@@ -13,7 +13,7 @@ use super::credential::{Authorize, Given, Origins, Parameters, Plan, Showing};
 use super::layers::{Interceptor, LayerSettings, stack};
 use super::pool::{Configs, Pool};
 use super::transport::{Transport, transport};
-use super::wire::Watch;
+use super::wire::Tap;
 use super::{Client, ClientSettings, Connections, Error, Instance, Target};
 use crate::context::Binding;
 use crate::egress::{Egress, EgressClient, EgressPolicy, EgressSettings};
@@ -48,7 +48,7 @@ pub struct ClientBuilder {
     version: String,
     store: Arc<dyn CardStore>,
     parameters: Parameters,
-    watch: Option<Arc<dyn Watch>>,
+    tap: Option<Arc<dyn Tap>>,
     layers: LayerSettings,
     interceptors: Vec<Arc<dyn Interceptor>>,
     /// Made of the files once.
@@ -71,7 +71,7 @@ impl Default for ClientBuilder {
             extensions: Vec::new(),
             version: VERSION.to_owned(),
             parameters: Parameters::default(),
-            watch: None,
+            tap: None,
             layers: LayerSettings::default(),
             interceptors: Vec::new(),
             configs: Arc::default(),
@@ -167,19 +167,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Origins that secret parameters may go to, beside the one that the user names.
-    ///
-    /// # Errors
-    /// [`Error::Credential`] when one of them is no origin.
-    pub fn parameter_origins(mut self, origins: &[impl AsRef<str>]) -> Result<Self, Error> {
-        self.parameters.origins = Origins::parse(origins)?;
-        Ok(self)
+    /// Origins that secrets among the parameters may go to beside the one that the user names.
+    #[must_use]
+    pub fn parameter_origins(mut self, origins: Origins) -> Self {
+        self.parameters.origins = origins;
+        self
     }
 
     /// Looks at what goes over the wire, credentials included.
     #[must_use]
-    pub fn watch(mut self, watch: Arc<dyn Watch>) -> Self {
-        self.watch = Some(watch);
+    pub fn tap(mut self, tap: Arc<dyn Tap>) -> Self {
+        self.tap = Some(tap);
         self
     }
 
@@ -252,7 +250,7 @@ impl ClientBuilder {
     /// As [`ClientBuilder::client`].
     pub async fn instances(&self, resolved: &ResolvedCard) -> Result<Vec<Instance>, Error> {
         let chosen = choose(&resolved.card, &self.prefer)?;
-        let mut pool = Pool::new(self.configs().await?.clone()).watched(self.watch.clone());
+        let mut pool = Pool::new(self.configs().await?.clone()).tapped(self.tap.clone());
         let linked = self.linked_policy();
         let (mut instances, mut failed) = (Vec::<Instance>::new(), None);
         for interface in chosen {
@@ -327,13 +325,14 @@ impl ClientBuilder {
         let showing = Showing {
             given: &self.credentials,
             named: resolved.named_origin.as_deref(),
+            parameter_origins: &self.parameters.origins,
             allowed_headers: &self.allowed_headers,
             has_certificate,
         };
         let plan = Plan::of(&target, showing)?;
         let mut binding = transport(&target, connections, &self.settings);
-        if let Some(watch) = &self.watch {
-            binding = watch.around(binding, &target);
+        if let Some(tap) = &self.tap {
+            binding = tap.around(binding, &target);
         }
         Ok(Instance {
             target: Arc::new(target),

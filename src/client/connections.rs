@@ -9,7 +9,7 @@ use tonic::body::Body;
 
 use super::settings::ClientSettings;
 use super::upload::SegmentsBody;
-use super::wire::{Line, Watch};
+use super::wire::{Line, Tap};
 use crate::egress::{Egress, EgressPolicy, EgressSettings};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
@@ -60,11 +60,11 @@ impl Connections {
         }
     }
 
-    /// The same, looked at by `watch`.
-    pub(super) fn watched(self, watch: Option<Arc<dyn Watch>>) -> Self {
+    /// The same, looked at by `tap`.
+    pub(super) fn tapped(self, tap: Option<Arc<dyn Tap>>) -> Self {
         Self {
-            http2: self.http2.watched(watch.clone()),
-            http: self.http.watched(watch),
+            http2: self.http2.tapped(tap.clone()),
+            http: self.http.tapped(tap),
         }
     }
 }

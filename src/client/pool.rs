@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use super::wire::Watch;
+use super::wire::Tap;
 use super::{ClientSettings, Connections};
 use crate::egress::EgressPolicy;
 use crate::tls::{self, ClientTls};
@@ -53,7 +53,7 @@ impl Configs {
 /// Connections of one client: one set for each policy, with the certificate and without.
 pub(super) struct Pool {
     configs: Configs,
-    watch: Option<Arc<dyn Watch>>,
+    tap: Option<Arc<dyn Tap>>,
     open: Vec<(EgressPolicy, bool, Connections)>,
 }
 
@@ -62,14 +62,14 @@ impl Pool {
     pub(super) fn new(configs: Configs) -> Self {
         Self {
             configs,
-            watch: None,
+            tap: None,
             open: Vec::new(),
         }
     }
 
-    /// The same, with connections that `watch` looks at.
-    pub(super) fn watched(self, watch: Option<Arc<dyn Watch>>) -> Self {
-        Self { watch, ..self }
+    /// The same, with connections that `tap` looks at.
+    pub(super) fn tapped(self, tap: Option<Arc<dyn Tap>>) -> Self {
+        Self { tap, ..self }
     }
 
     /// The connections under this policy, which show the certificate or don't.
@@ -89,7 +89,7 @@ impl Pool {
                 &self.configs.without
             };
             let connections = Connections::with_tls(settings, tls.clone(), policy.clone());
-            let connections = connections.watched(self.watch.clone());
+            let connections = connections.tapped(self.tap.clone());
             self.open.push((policy.clone(), shows_certificate, connections));
             self.open.len() - 1
         });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use a2ad::client::credential::Given;
+use a2ad::client::credential::{Given, Origins};
 use a2ad::client::{
     CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, LayerSettings, ResolvedCard,
 };
@@ -117,8 +117,8 @@ impl Session {
                 origins => Given::for_origins(credential, &self.origins(origins)?)?,
             });
         }
-        let builder = builder.parameter_origins(&credentials.credential_origin)?;
-        Ok(builder.watch(Arc::new(self.wire())))
+        let origins = Origins::of(&credentials.credential_origin)?;
+        Ok(builder.parameter_origins(origins).tap(Arc::new(self.wire())))
     }
 
     /// The origins that credentials may go to: those that are named, and that of the agent.

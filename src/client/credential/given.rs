@@ -20,20 +20,20 @@ pub struct Given {
 
 /// Origins in the form in which they are compared.
 #[derive(Clone, Debug, Default)]
-pub(in crate::client) struct Origins(Vec<String>);
+pub struct Origins(Vec<String>);
 
 impl Origins {
     /// Of `https://agents.example.com`, with a port where it is not the usual one.
     ///
     /// # Errors
     /// [`Error::Credential`] when one of them is no origin.
-    pub(in crate::client) fn parse(texts: &[impl AsRef<str>]) -> Result<Self, Error> {
+    pub fn of(texts: &[impl AsRef<str>]) -> Result<Self, Error> {
         let origins: Result<Vec<String>, Error> = texts.iter().map(|one| origin(one.as_ref())).collect();
         origins.map(Self)
     }
 
     /// Whether a URL is of one of them.
-    pub(in crate::client) fn have(&self, uri: &Uri) -> bool {
+    pub(in crate::client) fn contains(&self, uri: &Uri) -> bool {
         self.0.contains(&comparable(uri))
     }
 }
@@ -57,14 +57,14 @@ impl Given {
     ) -> Result<Self, Error> {
         Ok(Self {
             provider: Arc::new(provider),
-            origins: Some(Origins::parse(origins)?),
+            origins: Some(Origins::of(origins)?),
         })
     }
 
     /// Whether it goes to the interface at `uri`, given the origin that the user named; `None` for a file.
     pub(in crate::client) fn is_for(&self, uri: &Uri, named: Option<&str>) -> bool {
         match &self.origins {
-            Some(origins) => origins.have(uri),
+            Some(origins) => origins.contains(uri),
             None => Self::is_named(uri, named),
         }
     }

@@ -16,8 +16,7 @@ mod provider;
 
 pub(super) use authorize::Authorize;
 pub use fixed::Credential;
-pub use given::Given;
-pub(super) use given::Origins;
+pub use given::{Given, Origins};
 pub(super) use parameters::Parameters;
 pub(super) use plan::{Plan, Showing};
 pub use provider::{CredentialKind, CredentialProvider};

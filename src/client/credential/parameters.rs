@@ -17,7 +17,7 @@ impl Parameters {
     /// them go there, and to the origins that the user gave them for; what is no secret goes everywhere.
     pub(in crate::client) fn are_for(&self, uri: &Uri, named: Option<&str>) -> bool {
         let has_secret = self.headers.values().any(HeaderValue::is_sensitive);
-        !has_secret || Given::is_named(uri, named) || self.origins.have(uri)
+        !has_secret || Given::is_named(uri, named) || self.origins.contains(uri)
     }
 }
 
@@ -31,7 +31,7 @@ mod tests {
         secret.set_sensitive(true);
         let of = |value: HeaderValue, origins: &[&str]| Parameters {
             headers: HeaderMap::from_iter([(http::HeaderName::from_static("x-key"), value)]),
-            origins: Origins::parse(origins).unwrap(),
+            origins: Origins::of(origins).unwrap(),
         };
         let plain = of(HeaderValue::from_static("open"), &[]);
         let (bound, wider) = (of(secret.clone(), &[]), of(secret, &["https://b.example"]));

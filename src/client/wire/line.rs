@@ -10,23 +10,23 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tower::Service;
 
-use super::{Exchange, Seen, Watch, Way};
+use super::{Exchange, Seen, Tap, Way};
 use crate::egress::{ChannelBody, EgressChannel, Error};
 
 /// The body of an answer.
-pub(in crate::client) type Inbound = Watched<Incoming>;
+pub(in crate::client) type Inbound = Tapped<Incoming>;
 
-/// A channel that may be watched. Clones share its connections.
+/// A channel that may be tapped. Clones share its connections.
 pub(in crate::client) struct Line<B> {
-    channel: EgressChannel<Watched<B>>,
-    watch: Option<Arc<dyn Watch>>,
+    channel: EgressChannel<Tapped<B>>,
+    tap: Option<Arc<dyn Tap>>,
 }
 
 impl<B> Clone for Line<B> {
     fn clone(&self) -> Self {
         Self {
             channel: self.channel.clone(),
-            watch: self.watch.clone(),
+            tap: self.tap.clone(),
         }
     }
 }
@@ -34,16 +34,16 @@ impl<B> Clone for Line<B> {
 impl<B> Line<B>
 where
     B: Body<Data = Bytes> + Unpin,
-    Watched<B>: ChannelBody,
+    Tapped<B>: ChannelBody,
 {
     /// Nobody looks yet.
-    pub(in crate::client) fn new(channel: EgressChannel<Watched<B>>) -> Self {
-        Self { channel, watch: None }
+    pub(in crate::client) fn new(channel: EgressChannel<Tapped<B>>) -> Self {
+        Self { channel, tap: None }
     }
 
-    /// The same, looked at by `watch`.
-    pub(in crate::client) fn watched(self, watch: Option<Arc<dyn Watch>>) -> Self {
-        Self { watch, ..self }
+    /// The same, looked at by `tap`.
+    pub(in crate::client) fn tapped(self, tap: Option<Arc<dyn Tap>>) -> Self {
+        Self { tap, ..self }
     }
 
     /// Sends a request for the head of its answer, as [`EgressChannel::exchange`] does.
@@ -51,21 +51,21 @@ where
     /// # Errors
     /// See [`Error`].
     pub(in crate::client) async fn exchange(&self, request: Request<B>) -> Result<Response<Inbound>, Error> {
-        let exchange = self.watch.as_ref().and_then(|watch| watch.exchange());
+        let exchange = self.tap.as_ref().and_then(|tap| tap.exchange());
         let (head, body) = request.into_parts();
         see(&exchange, Seen::Request(&head));
-        let body = Watched::new(body, Way::Out, exchange.clone());
+        let body = Tapped::new(body, Way::Out, exchange.clone());
         let response = self.channel.exchange(Request::from_parts(head, body)).await?;
         let (head, body) = response.into_parts();
         see(&exchange, Seen::Response(&head));
-        Ok(Response::from_parts(head, Watched::new(body, Way::In, exchange)))
+        Ok(Response::from_parts(head, Tapped::new(body, Way::In, exchange)))
     }
 }
 
 impl<B> Service<Request<B>> for Line<B>
 where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
-    Watched<B>: ChannelBody,
+    Tapped<B>: ChannelBody,
 {
     type Response = Response<Inbound>;
     type Error = Error;
@@ -87,15 +87,15 @@ fn see(exchange: &Option<Arc<dyn Exchange>>, seen: Seen<'_>) {
     }
 }
 
-/// A body that may be watched.
-pub(in crate::client) struct Watched<B> {
+/// A body that may be tapped.
+pub(in crate::client) struct Tapped<B> {
     body: B,
     way: Way,
     /// Nobody looks, or it was seen to its end.
     exchange: Option<Arc<dyn Exchange>>,
 }
 
-impl<B> Watched<B> {
+impl<B> Tapped<B> {
     fn new(body: B, way: Way, exchange: Option<Arc<dyn Exchange>>) -> Self {
         Self { body, way, exchange }
     }
@@ -105,13 +105,13 @@ impl<B> Watched<B> {
     }
 }
 
-impl<B> Drop for Watched<B> {
+impl<B> Drop for Tapped<B> {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for Tapped<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -177,7 +177,7 @@ mod tests {
     async fn a_body_is_seen_whole_and_its_end_once() {
         let seen = Arc::new(Log::default());
         let full = Full::new(Bytes::from_static(b"all"));
-        let body = Watched::new(full, Way::Out, Some(seen.clone()));
+        let body = Tapped::new(full, Way::Out, Some(seen.clone()));
         assert_eq!(body.size_hint().exact(), Some(3));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "all");
         assert_eq!(log(&seen), ["all", "end Out"]);
@@ -188,7 +188,7 @@ mod tests {
         let seen = Arc::new(Log::default());
         let pieces = ["one", "two"].map(|text| Ok::<_, std::io::Error>(Frame::data(Bytes::from(text))));
         let stream = StreamBody::new(futures_util::stream::iter(pieces));
-        let mut body = Watched::new(stream, Way::In, Some(seen.clone()));
+        let mut body = Tapped::new(stream, Way::In, Some(seen.clone()));
         body.frame().await.unwrap().unwrap();
         assert_eq!(log(&seen), ["one"]);
         drop(body);

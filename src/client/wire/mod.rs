@@ -1,7 +1,7 @@
 //! Looking at what goes over the wire: each call as it reaches its binding, and each exchange of HTTP as it is sent and as it
 //! comes.
 //!
-//! Whoever looks sees credentials. [`Watch`] is for people who search for a fault; it changes nothing of what is sent.
+//! Whoever looks sees credentials. [`Tap`] is for people who search for a fault; it changes nothing of what is sent.
 
 mod line;
 
@@ -16,7 +16,7 @@ use super::transport::Transport;
 pub(super) use line::{Inbound, Line};
 
 /// Looks at what goes over the wire. What it shows to people, and what it hides from them, is its own affair.
-pub trait Watch: Send + Sync + 'static {
+pub trait Tap: Send + Sync + 'static {
     /// Puts something around the binding of an interface, where calls pass as they are sent, credentials included.
     fn around(&self, binding: Transport, target: &Target) -> Transport {
         let _ = target;

@@ -26,7 +26,7 @@ fn files(user: &User) -> usize {
 #[test]
 fn a_download_is_all_or_nothing_within_its_limits() {
     let mut user = User::new();
-    // 5 bytes, 3 bytes, and 13 bytes as they are written; what is elsewhere is no byte here.
+    // 5 bytes, 3 bytes, and 14 bytes as they are written; what is elsewhere is no byte here.
     let site = with_artifacts(json!([
         {"artifactId": "a", "parts": [{"text": "hello"}, {"raw": "AAEC", "filename": "../../a.bin"}]},
         {"artifactId": "b", "parts": [{"data": {"key": 1}}, {"url": "https://example.com/x"}]},
@@ -35,7 +35,7 @@ fn a_download_is_all_or_nothing_within_its_limits() {
     let download = ["task", "download", "-a", &url, "t-1", "-o", "json"];
     for (more, hint) in [
         (&["--parts-max", "3"][..], "--parts-max 4"),
-        (&["--bytes-max", "20"], "--bytes-max 21"),
+        (&["--bytes-max", "21"], "--bytes-max 22"),
         (&["--artifact", "a", "--bytes-max", "7"], "--bytes-max 8"),
         (
             &["--artifact", "a", "--parts-max", "1", "--force"],
@@ -53,9 +53,9 @@ fn a_download_is_all_or_nothing_within_its_limits() {
         assert!(told.contains(hint), "{more:?}: {told}");
         assert_eq!(files(&user), 0, "{more:?}");
     }
-    user.environment.push(("A2ACLI_BYTES_MAX".into(), "20".into()));
+    user.environment.push(("A2ACLI_BYTES_MAX".into(), "21".into()));
     assert_eq!(user.run(&download).code, 1, "the environment counts");
-    let run = user.run(&[&download[..], &["--bytes-max", "21", "--parts-max", "4"]].concat());
+    let run = user.run(&[&download[..], &["--bytes-max", "22", "--parts-max", "4"]].concat());
     assert_eq!((run.code, files(&user)), (0, 3), "{} {}", run.out, run.err);
 }
 

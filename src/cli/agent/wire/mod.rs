@@ -10,7 +10,7 @@ mod text;
 
 use std::sync::Arc;
 
-use a2ad::client::wire::{Exchange, Watch};
+use a2ad::client::wire::{Exchange, Tap};
 use a2ad::client::{Call, Target, transport::Transport};
 use a2ad::config::MASK;
 use base64::Engine as _;
@@ -108,7 +108,7 @@ impl Wire {
     }
 }
 
-impl Watch for Wire {
+impl Tap for Wire {
     fn around(&self, binding: Transport, target: &Target) -> Transport {
         let secrets = self.secrets.clone();
         if self.is_told {

@@ -34,10 +34,10 @@ impl Text {
 pub fn shown(text: &str, left_out: usize, secrets: &Secrets) -> String {
     let mut places = secret_members(text);
     places.extend(secrets.places(text));
-    if text.len() <= BYTES_MAX {
+    if left_out == 0 && text.len() <= BYTES_MAX {
         return without(text, places);
     }
-    let mut end = BYTES_MAX;
+    let mut end = BYTES_MAX.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -142,6 +142,14 @@ mod tests {
         let pieces = [&b"a s3cret-"[..], b"of-mine \xff\x00", "é".as_bytes()];
         assert_eq!(taken(&pieces, &secrets), "a *** \\xff\0é");
         assert!(Text::default().take(&secrets).is_none());
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_where_nothing_is_secret_too() {
+        let text = "-".repeat(BYTES_MAX + 7);
+        let seen = taken(&[text.as_bytes(), b"+"], &Secrets::default());
+        assert_eq!(seen.strip_prefix(&text[..BYTES_MAX]), Some(" … 8 bytes more"));
+        assert_eq!(taken(&[text[7..].as_bytes()], &Secrets::default()), text[7..]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ const CONTROLS: [Control; 65] = [
     ("A2ACLI_OUT_002", Behind("cat \"$out\" \"$out\""), "trailing characters"),
     ("A2ACLI_OUT_003", Prints("$d"), "grpc: {"),
     ("A2ACLI_OUT_004", Prints("s/TaskNotFoundError/NotFound/"), "expected 1 and TaskNotFoundError"),
-    ("A2ACLI_OUT_005", Behind("cat \"$out\"; printf '\\033[0m'"), "'\\u{1b}' in"),
+    ("A2ACLI_OUT_005", Behind("cat \"$out\"; printf '\\033[0m'"), "'\\u{1b}') in"),
     ("A2ACLI_OUT_006", Prints("s/\"contextId\":\"[^\"]*\",//g"), "no contextId in"),
     ("A2ACLI_EXIT_001", GOOD_END, "ended with 0 and not 1"),
     ("A2ACLI_EXIT_002", Behind("cat \"$out\"; grep -q FAILED \"$out\" && code=1"), "ended with 1"),

@@ -6,6 +6,7 @@
 mod webhook;
 
 use std::path::Path;
+use std::time::Duration;
 
 use a2ad::client::receiver::{Notification, Notifications, ReceiverBuilder, SenderKeys, Target};
 use a2ad::config::Secret;
@@ -26,6 +27,9 @@ use crate::cli::agent::options::{Options, secret};
 use crate::cli::agent::out::Format;
 use crate::cli::agent::render::{self, Shown};
 use crate::cli::agent::session::Session;
+
+/// How long the answers to the last events may take.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 #[derive(Args)]
 pub struct Listen {
@@ -87,6 +91,9 @@ impl Listen {
             None => None,
         };
         let taken = self.take(session, notifications).await;
+        // Whoever sent the last event hears that it was taken, and does not send it again.
+        shutdown.drain();
+        shutdown.finished(LAST_MOMENT).await;
         shutdown.abort();
         // What was printed stays printed: a configuration that can't be deleted is only told of.
         if let Some(config) = config {

@@ -1,5 +1,6 @@
 //! A small server for webhooks.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +19,20 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the machine has no connection to give.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers with `router` until everything is aborted.
+/// Answers with `router` until everything is drained: what was begun is answered then, and nothing more.
 pub fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = shutdown.clone();
     shutdown.spawn("webhook", async move {
         while let Ok(place) = places.clone().acquire_owned().await {
-            match listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = connections.draining() => return,
+            };
+            match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn("webhook connection", answer(stream, router.clone(), place));
+                    let answered = answer(stream, router.clone(), place, connections.clone());
+                    connections.spawn("webhook connection", answered);
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -34,13 +40,20 @@ pub fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) {
     });
 }
 
-async fn answer(stream: TcpStream, router: Router, place: OwnedSemaphorePermit) {
+async fn answer(stream: TcpStream, router: Router, place: OwnedSemaphorePermit, shutdown: Shutdown) {
     let service = TowerToHyperService::new(router);
-    let served = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = shutdown.draining() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the webhook ended");
     }
