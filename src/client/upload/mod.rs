@@ -1,9 +1,9 @@
 //! Parts whose bytes are not in memory: a file of any size goes out in chunks, on every binding.
 //!
 //! A call carries its [`Uploads`] beside the request, whose parts are empty, so that copies, layers and interceptors cost
-//! nothing. The JSON bindings write the request with [marks](json) in the place of the parts, gRPC [frames](grpc) it around
-//! them; both make a list of [`body`] segments, of which one chunk at a time is read when the connection has room.
-//! [`sending`] watches a body go out, and [`Pace`] is what limits of time count from.
+//! nothing. The JSON bindings (`json`) write the request with marks in the place of the parts and cut it there, gRPC (`grpc`)
+//! frames it around them; both make a list of segments, of which one chunk at a time is read when the connection has room
+//! (`body`). `sending` watches a body go out, and [`Pace`] is what limits of time count from.
 
 mod body;
 mod file;
