@@ -1,5 +1,6 @@
 //! The gRPC binding (specification section 10).
 
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Response, Status, Streaming};
 use tower::Service;
 
-use super::grpc_channel::GrpcChannel;
+use super::grpc_channel::{GrpcChannel, Received};
 use super::status;
 use crate::client::connections::Connections;
 use crate::client::events::{Event, EventStream};
@@ -62,12 +63,14 @@ impl Grpc {
             true => ("an event", self.event_bytes_max),
             false => ("the answer", self.answer_bytes_max),
         };
-        let answered = tokio::time::timeout(timeout, self.send(call, limit.1)).await;
+        let received = Received::default();
+        let sending = self.send(call, limit.1, received.clone());
+        let answered = tokio::time::timeout(timeout, sending).await;
         let answered = answered.map_err(|_| Error::Timeout(timeout))?;
-        answered.map_err(|status| status::error(&target.origin(), &status, limit))
+        answered.map_err(|status| status::error(&target.origin(), &status, received.is_failure(), limit))
     }
 
-    async fn send(mut self, call: Call, bytes_max: usize) -> Result<Reply, Status> {
+    async fn send(mut self, call: Call, bytes_max: usize, received: Received) -> Result<Reply, Status> {
         self.client = self.client.max_decoding_message_size(bytes_max);
         let Call {
             request,
@@ -81,9 +84,11 @@ impl Grpc {
             parameters.insert(LAST_GENERATION, (*generation).into());
         }
         let metadata = MetadataMap::from_headers(parameters);
+        let mut extensions = Extensions::default();
+        extensions.insert(received.clone());
         macro_rules! unary {
             ($method:ident, $request:expr, $answer:expr) => {{
-                let mut request = tonic::Request::from_parts(metadata, Extensions::default(), $request);
+                let mut request = tonic::Request::from_parts(metadata, extensions, $request);
                 request.set_timeout(told(self.timeout));
                 let (metadata, answer, _) = self.client.$method(request).await?.into_parts();
                 Ok(Reply {
@@ -94,8 +99,8 @@ impl Grpc {
         }
         macro_rules! streaming {
             ($method:ident, $request:expr) => {{
-                let request = tonic::Request::from_parts(metadata, Extensions::default(), $request);
-                Ok(self.events(self.client.clone().$method(request).await?))
+                let request = tonic::Request::from_parts(metadata, extensions, $request);
+                Ok(self.events(self.client.clone().$method(request).await?, received))
             }};
         }
         match request {
@@ -125,20 +130,29 @@ impl Grpc {
         }
     }
 
-    fn events(&self, response: Response<Streaming<StreamResponse>>) -> Reply {
+    fn events(&self, response: Response<Streaming<StreamResponse>>, received: Received) -> Reply {
         let (metadata, stream, _) = response.into_parts();
         let parameters = metadata.into_headers();
+        // An agent that sends this header numbers its events: the name is ours.
         let first: Option<u64> = parameters
             .get(FIRST_GENERATION)
             .and_then(|value| value.to_str().ok()?.parse().ok());
         let target = self.target.clone();
         let limit = ("an event", self.event_bytes_max);
-        let events = stream.enumerate().map(move |(index, event)| match event {
-            Ok(response) => Ok(Event {
-                response,
-                generation: first.map(|first| first.saturating_add(index as u64)),
-            }),
-            Err(status) => Err(status::error(&target.origin(), &status, limit)),
+        let events = stream.enumerate().filter_map(move |(index, event)| {
+            let event = match event {
+                // What came into the protocol after this client is not for it.
+                Ok(response) if response.payload.is_none() => None,
+                Ok(response) => Some(Ok(Event {
+                    response,
+                    generation: first.map(|first| first.saturating_add(index as u64)),
+                })),
+                Err(status) => {
+                    let is_received = received.is_failure();
+                    Some(Err(status::error(&target.origin(), &status, is_received, limit)))
+                }
+            };
+            ready(event)
         });
         Reply {
             answer: Answer::Events(EventStream::new(events)),
