@@ -1,14 +1,28 @@
 //! The connections of a client, all of them through the one way out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use rustls::ClientConfig;
 use tonic::body::Body;
 
 use super::settings::ClientSettings;
-use crate::egress::{Egress, EgressChannel, EgressPolicy, EgressSettings};
+use crate::egress::{Dial, Egress, EgressChannel, EgressPolicy, EgressSettings, Resolve};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
+
+/// Another way to look names up, and another one to connect, than those of the system.
+pub(super) type Network = (Arc<dyn Resolve>, Arc<dyn Dial>);
+
+/// The way out by TLS as it is told.
+pub(super) fn egress(limits: EgressSettings, tls: ClientConfig, network: Option<&Network>) -> Egress {
+    let egress = Egress::with_tls(limits, tls, &Shutdown::new());
+    match network {
+        Some((resolver, dialer)) => egress.over(resolver.clone(), dialer.clone()),
+        None => egress,
+    }
+}
 
 /// Connections under one policy and with one certificate. Clones share them.
 #[derive(Clone)]
@@ -33,11 +47,16 @@ impl Connections {
             Some(files) => files.rustls(&[]).await?,
             None => tls::web_client(None, &[]).await?,
         };
-        Ok(Self::with_tls(settings, tls, policy))
+        Ok(Self::with_tls(settings, tls, policy, None))
     }
 
     /// Connections by TLS as it is told.
-    pub(super) fn with_tls(settings: &ClientSettings, tls: ClientConfig, policy: EgressPolicy) -> Self {
+    pub(super) fn with_tls(
+        settings: &ClientSettings,
+        tls: ClientConfig,
+        policy: EgressPolicy,
+        network: Option<&Network>,
+    ) -> Self {
         let limits = EgressSettings {
             connect_timeout: settings.connect_timeout,
             timeout: settings.timeout,
@@ -46,7 +65,7 @@ impl Connections {
             idle_per_host_max: settings.connections_max,
             ..EgressSettings::default()
         };
-        let egress = Egress::with_tls(limits, tls, &Shutdown::new());
+        let egress = egress(limits, tls, network);
         Self {
             http2: egress.http2_channel(policy.clone(), settings.ping_interval),
             http: egress.channel(policy),

@@ -2,6 +2,7 @@
 
 use rustls::ClientConfig;
 
+use super::connections::Network;
 use super::{ClientSettings, Connections};
 use crate::egress::EgressPolicy;
 use crate::tls::{self, ClientTls};
@@ -50,14 +51,16 @@ impl Configs {
 /// Connections of one client: one set for each policy, with the certificate and without.
 pub(super) struct Pool {
     configs: Configs,
+    network: Option<Network>,
     open: Vec<(EgressPolicy, bool, Connections)>,
 }
 
 impl Pool {
     /// Nothing is connected yet.
-    pub(super) fn new(configs: Configs) -> Self {
+    pub(super) fn new(configs: Configs, network: Option<Network>) -> Self {
         Self {
             configs,
+            network,
             open: Vec::new(),
         }
     }
@@ -78,7 +81,8 @@ impl Pool {
             } else {
                 &self.configs.without
             };
-            let connections = Connections::with_tls(settings, tls.clone(), policy.clone());
+            let network = self.network.as_ref();
+            let connections = Connections::with_tls(settings, tls.clone(), policy.clone(), network);
             self.open.push((policy.clone(), shows_certificate, connections));
             self.open.len() - 1
         });

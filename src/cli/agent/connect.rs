@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use a2ad::client::credential::Given;
+use a2ad::client::credential::{Given, Origins};
 use a2ad::client::{
     CardReference, Client, ClientBuilder, ClientSettings, Credential, Error, LayerSettings, ResolvedCard,
     Target,
@@ -94,7 +94,8 @@ impl Session {
             .dangerously_insecure(to.insecure)
             .prefer(to.transport.iter().copied())
             .version(&to.a2a_version)
-            .parameters(to.svc_param.iter().cloned().collect());
+            .parameters(to.svc_param.iter().cloned().collect())
+            .parameter_origins(Origins::of(&credentials.credential_origin)?);
         for name in &credentials.api_key_header {
             builder = builder.allow_header(name.clone());
         }

@@ -15,6 +15,6 @@ mod provider;
 
 pub(super) use authorize::Authorize;
 pub use fixed::Credential;
-pub use given::Given;
+pub use given::{Given, Origins};
 pub(super) use plan::{Plan, Showing};
 pub use provider::{CredentialKind, CredentialProvider};

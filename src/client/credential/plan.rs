@@ -6,7 +6,7 @@ use http::{HeaderName, Uri, header};
 
 use super::given::is_this_machine;
 use super::placement::Placement;
-use super::{CredentialKind, CredentialProvider, Given};
+use super::{CredentialKind, CredentialProvider, Given, Origins};
 use crate::client::{Call, Error, Target};
 use crate::pb::security_scheme::Scheme;
 use crate::pb::{AgentCard, SecurityRequirement};
@@ -18,6 +18,8 @@ pub(in crate::client) struct Showing<'a> {
     pub(in crate::client) given: &'a [Given],
     /// The origin that the user named; `None` for a file.
     pub(in crate::client) named: Option<&'a str>,
+    /// Origins that secrets among a caller's own parameters may go to beside that one.
+    pub(in crate::client) parameter_origins: &'a Origins,
     /// Headers that a card may ask for beside the usual ones.
     pub(in crate::client) allowed_headers: &'a [HeaderName],
     /// Whether a client certificate is shown to this interface.
@@ -178,7 +180,8 @@ fn own_header(given: &Given, is_advertised: bool) -> Option<Attachment> {
 fn closed(url: &Uri, showing: Showing<'_>) -> Option<String> {
     let origin = crate::client::card::origin_of(url);
     let is_fit = |given: &Given| given.is_for(url, showing.named);
-    let is_open = Given::is_named(url, showing.named) && showing.given.is_empty();
+    let is_meant = Given::is_named(url, showing.named) || showing.parameter_origins.contains(url);
+    let is_open = is_meant && showing.given.is_empty();
     if !is_open && !showing.given.iter().any(is_fit) {
         return Some(format!(
             "the agent's card leads to {origin}, and the credential was given for {}; if that is the agent's, give it for \

@@ -15,33 +15,31 @@ fn parameters_do_not_follow_a_card_to_the_extended_one() {
     let answer =
         |_: &super::site::Asked, base: &str| Reply::Json(200, card(base, &json!({"name": "Extended"})));
     let other = Site::agent(json!({}), answer);
-    let leads = Site::agent(
-        json!({
-            "capabilities": {"extendedAgentCard": true},
-            "supportedInterfaces": [
-                {"url": "BASE", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
-                {"url": other.url(), "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
-            ],
-        }),
-        answer,
-    );
-    let url = leads.url();
-    let get = [
-        "card",
-        "get",
-        "-a",
-        &url,
-        "--extended",
-        "--svc-param",
-        "x-key:secret-4714",
-    ];
-    let failed = hands.fails(&get, "A2ACLI_ERR_USAGE", 2).unwrap();
+    let at = |urls: &[&str]| {
+        let interfaces: Vec<_> = urls
+            .iter()
+            .map(|url| json!({"url": url, "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"}))
+            .collect();
+        let more = json!({"capabilities": {"extendedAgentCard": true}, "supportedInterfaces": interfaces});
+        Site::agent(more, answer)
+    };
+    let (elsewhere, both) = (other.url(), at(&["BASE", &other.url()]));
+    let (own, leads) = (both.url(), at(&[&elsewhere]).url());
+    let parameter = "x-key:secret-4714";
+    let get = |url| ["card", "get", "-a", url, "--extended", "--svc-param", parameter];
+    // Of two interfaces that are as good, the one of the host that the user named.
+    hands.good(&get(&own)).unwrap();
+    let asked = both.asked("/extendedAgentCard");
+    assert_eq!(asked[0].header("x-key"), Some("secret-4714"));
+
+    let failed = hands.fails(&get(&leads), "A2ACLI_ERR_USAGE", 2).unwrap();
     let hint = failed["hint"].as_str().unwrap();
     assert!(hint.contains("--credential-origin"), "{hint}");
     assert!(other.all().is_empty(), "{:?}", other.all());
-    let elsewhere = other.url();
-    let allowed = [&get[..], &["--credential-origin", &elsewhere]].concat();
+    let allowed = [&get(&leads)[..], &["--credential-origin", &elsewhere]].concat();
     hands.good(&allowed).unwrap();
+    let asked = other.asked("/extendedAgentCard");
+    assert_eq!(asked[0].header("x-key"), Some("secret-4714"));
 }
 
 #[test]
