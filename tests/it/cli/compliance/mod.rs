@@ -10,7 +10,7 @@ mod checks;
 mod controls;
 mod registry;
 mod report;
-mod site;
+pub mod site;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
