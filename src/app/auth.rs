@@ -82,7 +82,7 @@ fn issuer(name: &str, issuer: &config::Issuer) -> IssuerSettings {
                 .iter()
                 .filter_map(|text| text.parse().ok())
                 .collect(),
-            unrestricted: false,
+            ..EgressPolicy::default()
         },
         principal_claim: issuer.principal_claim.clone(),
         scopes_claim: issuer.scopes_claim.clone(),

@@ -1,5 +1,7 @@
 //! From what a user knows of an agent to a [`Client`] of it.
 
+mod instances;
+
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
@@ -7,18 +9,17 @@ use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 
 use super::card::{
-    CardReference, CardStore, Documents, MemoryCards, ResolvedCard, Resolver, Verification, choose, place_of,
+    CardReference, CardStore, Documents, MemoryCards, Policies, ResolvedCard, Resolver, Verification,
 };
-use super::credential::{Authorize, Given, Origins, Parameters, Plan, Showing};
+use super::connections::{Network, egress};
+use super::credential::{Given, Origins, Parameters};
 use super::layers::{Interceptor, LayerSettings, stack};
-use super::pool::{Configs, Pool};
-use super::transport::{Transport, transport};
+use super::pool::Configs;
 use super::wire::Tap;
-use super::{Client, ClientSettings, Connections, Error, Instance, Target};
+use super::{Client, ClientSettings, Error, Instance};
 use crate::context::Binding;
-use crate::egress::{Egress, EgressClient, EgressPolicy, EgressSettings};
+use crate::egress::{Dial, Egress, EgressClient, EgressPolicy, EgressSettings, Resolve};
 use crate::service::VERSION;
-use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
 
 /// How clients of agents are made. Clones share the cards that were fetched.
@@ -40,6 +41,7 @@ pub struct ClientBuilder {
     tls: Option<ClientTls>,
     is_insecure: bool,
     policy: EgressPolicy,
+    network: Option<Network>,
     credentials: Vec<Given>,
     allowed_headers: Vec<HeaderName>,
     prefer: Vec<Binding>,
@@ -64,6 +66,7 @@ impl Default for ClientBuilder {
             tls: None,
             is_insecure: false,
             policy: EgressPolicy::unrestricted(),
+            network: None,
             credentials: Vec::new(),
             allowed_headers: Vec::new(),
             prefer: Vec::new(),
@@ -108,11 +111,18 @@ impl ClientBuilder {
         self
     }
 
-    /// What may be reached of what the user names; everything unless said otherwise. What the card of a public host names
-    /// elsewhere is reached under the same policy if it is one that restricts, and else only on the public internet.
+    /// What may be reached of what the user names; everything unless said otherwise. What a card that came from the public
+    /// internet names is reached under the same policy if it is one that restricts, and else only on the public internet.
     #[must_use]
     pub fn policy(mut self, policy: EgressPolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Another way to look names up, and another one to connect, than those of the system. Policies judge what it answers.
+    #[must_use]
+    pub fn network(mut self, resolver: Arc<dyn Resolve>, dialer: Arc<dyn Dial>) -> Self {
+        self.network = Some((resolver, dialer));
         self
     }
 
@@ -243,103 +253,6 @@ impl ClientBuilder {
             .declaring(&self.extensions)
     }
 
-    /// The interfaces that calls may go to, all of the binding that was chosen: the best one, and others of the agent that
-    /// are as good: with the same tenant, and shown the same credentials, as a task is its owner's only. An interface that can't be used is left out unless all are.
-    ///
-    /// # Errors
-    /// As [`ClientBuilder::client`].
-    pub async fn instances(&self, resolved: &ResolvedCard) -> Result<Vec<Instance>, Error> {
-        let chosen = choose(&resolved.card, &self.prefer)?;
-        let mut pool = Pool::new(self.configs().await?.clone()).tapped(self.tap.clone());
-        let linked = self.linked_policy();
-        let (mut instances, mut failed) = (Vec::<Instance>::new(), None);
-        for interface in chosen {
-            let Some(binding) = Target::binding_of(interface) else {
-                continue;
-            };
-            let first = instances.first().map(|first| &*first.target);
-            let is_other = first.is_some_and(|first| first.binding != binding);
-            if is_other || instances.len() >= self.settings.instances_max {
-                break;
-            }
-            let place = place_of(interface, &resolved.card, &resolved.source);
-            let allowed = resolved.source.policy(&place, &self.policy, &linked);
-            let (policy, url) = match allowed {
-                Ok(allowed) => allowed,
-                Err(error) => {
-                    failed = failed.or(Some(error));
-                    continue;
-                }
-            };
-            let target = Target {
-                binding,
-                url,
-                tenant: interface.tenant.clone(),
-                version: self.version.clone(),
-                card: Some(resolved.card.clone()),
-            };
-            if !self
-                .parameters
-                .are_for(&target.url, resolved.named_origin.as_deref())
-            {
-                failed = failed.or(Some(Error::Credential(format!(
-                    "the service parameters are not given for {}, which only the card names",
-                    target.origin()
-                ))));
-                continue;
-            }
-            let shown = self.shown(&target, resolved);
-            if first
-                .is_some_and(|first| first.tenant != target.tenant || self.shown(first, resolved) != shown)
-            {
-                continue;
-            }
-            let connections = pool.of(&self.settings, policy, shown.0);
-            match self.instance(target, resolved, connections, shown.0) {
-                Ok(instance) => instances.push(instance),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        match failed {
-            Some(error) if instances.is_empty() => Err(error),
-            _ => Ok(instances),
-        }
-    }
-
-    /// As whom this client comes to an interface: whether with its certificate, and with which of its credentials.
-    fn shown(&self, target: &Target, resolved: &ResolvedCard) -> (bool, Vec<bool>) {
-        let (url, named) = (&target.url, resolved.named_origin.as_deref());
-        let has_certificate = self.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
-        let is_fit = url.scheme_str() == Some("https") && Given::is_named(url, named);
-        let given = self.credentials.iter().map(|given| given.is_for(url, named));
-        (has_certificate && is_fit, given.collect())
-    }
-
-    fn instance(
-        &self,
-        target: Target,
-        resolved: &ResolvedCard,
-        connections: &Connections,
-        has_certificate: bool,
-    ) -> Result<Instance, Error> {
-        let showing = Showing {
-            given: &self.credentials,
-            named: resolved.named_origin.as_deref(),
-            parameter_origins: &self.parameters.origins,
-            allowed_headers: &self.allowed_headers,
-            has_certificate,
-        };
-        let plan = Plan::of(&target, showing)?;
-        let mut binding = transport(&target, connections, &self.settings);
-        if let Some(tap) = &self.tap {
-            binding = tap.around(binding, &target);
-        }
-        Ok(Instance {
-            target: Arc::new(target),
-            transport: Transport::new(Authorize::new(binding, plan)),
-        })
-    }
-
     /// A client for small documents under this builder's policy and authorities, which shows no certificate: for
     /// authorization servers. It checks theirs in any case.
     ///
@@ -359,24 +272,11 @@ impl ClientBuilder {
             self.store.clone()
         };
         // The certificate is for the agent that the user names, and so is its card.
-        let named = self.egress(configs.with_certificate.clone());
-        let other = self.egress(configs.without.clone());
-        let clients = [
-            named.client(self.policy.clone()),
-            other.client(self.policy.clone()),
-            other.client(self.linked_policy()),
-        ];
-        let documents = Documents::new(clients, store, self.settings.clone());
+        let ways = [&configs.with_certificate, &configs.without].map(|tls| self.egress(tls.clone()));
+        let policies = Policies::of(self.policy.clone());
+        let given = self.credentials.clone();
+        let documents = Documents::new(ways, policies, store, self.settings.clone(), given);
         Ok(Resolver::new(documents, self.verification.clone()))
-    }
-
-    /// What strangers' documents may lead to.
-    fn linked_policy(&self) -> EgressPolicy {
-        if self.policy.unrestricted {
-            EgressPolicy::default()
-        } else {
-            self.policy.clone()
-        }
     }
 
     async fn configs(&self) -> Result<&Configs, Error> {
@@ -392,6 +292,6 @@ impl ClientBuilder {
             connections_max: self.settings.connections_max,
             ..EgressSettings::default()
         };
-        Egress::with_tls(limits, tls, &Shutdown::new())
+        egress(limits, tls, self.network.as_ref())
     }
 }

@@ -10,12 +10,24 @@ use tonic::body::Body;
 use super::settings::ClientSettings;
 use super::upload::SegmentsBody;
 use super::wire::{Line, Tap};
-use crate::egress::{Egress, EgressPolicy, EgressSettings};
+use crate::egress::{Dial, Egress, EgressPolicy, EgressSettings, Resolve};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, ClientTls};
 
 /// The body of a request by the JSON bindings.
 pub(super) type RequestBody = Either<Full<Bytes>, SegmentsBody>;
+
+/// Another way to look names up, and another one to connect, than those of the system.
+pub(super) type Network = (Arc<dyn Resolve>, Arc<dyn Dial>);
+
+/// The way out by TLS as it is told.
+pub(super) fn egress(limits: EgressSettings, tls: ClientConfig, network: Option<&Network>) -> Egress {
+    let egress = Egress::with_tls(limits, tls, &Shutdown::new());
+    match network {
+        Some((resolver, dialer)) => egress.over(resolver.clone(), dialer.clone()),
+        None => egress,
+    }
+}
 
 /// Connections under one policy and with one certificate. Clones share them.
 #[derive(Clone)]
@@ -40,11 +52,16 @@ impl Connections {
             Some(files) => files.rustls(&[]).await?,
             None => tls::web_client(None, &[]).await?,
         };
-        Ok(Self::with_tls(settings, tls, policy))
+        Ok(Self::with_tls(settings, tls, policy, None))
     }
 
     /// Connections by TLS as it is told.
-    pub(super) fn with_tls(settings: &ClientSettings, tls: ClientConfig, policy: EgressPolicy) -> Self {
+    pub(super) fn with_tls(
+        settings: &ClientSettings,
+        tls: ClientConfig,
+        policy: EgressPolicy,
+        network: Option<&Network>,
+    ) -> Self {
         let limits = EgressSettings {
             connect_timeout: settings.connect_timeout,
             timeout: settings.timeout,
@@ -53,7 +70,7 @@ impl Connections {
             idle_per_host_max: settings.connections_max,
             ..EgressSettings::default()
         };
-        let egress = Egress::with_tls(limits, tls, &Shutdown::new());
+        let egress = egress(limits, tls, network);
         Self {
             http2: Line::new(egress.http2_channel(policy.clone(), settings.ping_interval)),
             http: Line::new(egress.channel(policy)),

@@ -14,7 +14,9 @@ use crate::pb::StreamResponse;
 pub struct Event {
     /// What happened.
     pub response: StreamResponse,
-    /// Its number in the task's log, from which a stream can go on; `None` from agents that don't number their events.
+    /// Its number in the task's log, from which a stream can go on; `None` from agents that don't say that they number their
+    /// events: by a header of their own on gRPC, and by their card, which the target must have, on the JSON bindings, where
+    /// others use the ids of events as they like.
     pub generation: Option<u64>,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use super::connections::Network;
 use super::wire::Tap;
 use super::{ClientSettings, Connections};
 use crate::egress::EgressPolicy;
@@ -54,15 +55,17 @@ impl Configs {
 pub(super) struct Pool {
     configs: Configs,
     tap: Option<Arc<dyn Tap>>,
+    network: Option<Network>,
     open: Vec<(EgressPolicy, bool, Connections)>,
 }
 
 impl Pool {
     /// Nothing is connected yet.
-    pub(super) fn new(configs: Configs) -> Self {
+    pub(super) fn new(configs: Configs, network: Option<Network>) -> Self {
         Self {
             configs,
             tap: None,
+            network,
             open: Vec::new(),
         }
     }
@@ -88,7 +91,8 @@ impl Pool {
             } else {
                 &self.configs.without
             };
-            let connections = Connections::with_tls(settings, tls.clone(), policy.clone());
+            let network = self.network.as_ref();
+            let connections = Connections::with_tls(settings, tls.clone(), policy.clone(), network);
             let connections = connections.tapped(self.tap.clone());
             self.open.push((policy.clone(), shows_certificate, connections));
             self.open.len() - 1

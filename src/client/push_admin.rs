@@ -63,7 +63,12 @@ impl PushAdminClient {
     }
 
     fn error(&self, status: &Status) -> Error {
-        status::error(&self.address.url(), status, ("the answer", ANSWER_BYTES_MAX))
+        status::error(
+            &self.address.url(),
+            status,
+            false,
+            ("the answer", ANSWER_BYTES_MAX),
+        )
     }
 
     /// One page of deliveries.

@@ -102,6 +102,16 @@ impl Egress {
         }
     }
 
+    /// The same with another way to look names up, and another one to connect.
+    #[must_use]
+    pub fn over(self, resolver: Arc<dyn Resolve>, dialer: Arc<dyn Dial>) -> Self {
+        Self {
+            resolver,
+            dialer,
+            ..self
+        }
+    }
+
     /// A client for requests of one kind. No connection of it is used under another policy.
     pub fn client(&self, policy: EgressPolicy) -> EgressClient {
         self.client_within(policy, Duration::MAX)

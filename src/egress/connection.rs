@@ -1,6 +1,7 @@
 //! One connection, in the clear or by TLS.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -16,30 +17,37 @@ trait Io: Read + Write + Unpin + Send {}
 
 impl<T: Read + Write + Unpin + Send> Io for T {}
 
+/// The address that an answer came from: one of the extensions of each answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
 /// A connection with its place among those that may be open.
 pub(super) struct EgressConnection {
     io: Box<dyn Io>,
     is_http2: bool,
     /// Nothing can be written any more.
     is_deaf: bool,
+    peer: Peer,
     _place: OwnedSemaphorePermit,
 }
 
 impl EgressConnection {
-    pub(super) fn plain(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn plain(stream: TcpStream, peer: Peer, place: OwnedSemaphorePermit) -> Self {
         Self {
             io: Box::new(TokioIo::new(stream)),
             is_http2: false,
             is_deaf: false,
+            peer,
             _place: place,
         }
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn tls(stream: TlsStream<TcpStream>, peer: Peer, place: OwnedSemaphorePermit) -> Self {
         Self {
             is_http2: stream.get_ref().1.alpn_protocol() == Some(b"h2"),
             io: Box::new(TokioIo::new(stream)),
             is_deaf: false,
+            peer,
             _place: place,
         }
     }
@@ -65,10 +73,11 @@ impl EgressConnection {
 
 impl Connection for EgressConnection {
     fn connected(&self) -> Connected {
+        let connected = Connected::new().extra(self.peer);
         if self.is_http2 {
-            Connected::new().negotiated_h2()
+            connected.negotiated_h2()
         } else {
-            Connected::new()
+            connected
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
-use super::connection::EgressConnection;
+use super::connection::{EgressConnection, Peer};
 use super::{Dial, EgressPolicy, Error, Refusal, Resolve};
 
 /// Connects under one policy.
@@ -81,13 +81,13 @@ impl Way {
         let host = uri.host().ok_or(Refusal::Form)?;
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let addresses = self.vetted(host, is_tls).await?;
-        let stream = self.dial(&addresses, port, deadline).await?;
+        let (stream, peer) = self.dial(&addresses, port, deadline).await?;
         if !is_tls {
-            return Ok(EgressConnection::plain(stream, place));
+            return Ok(EgressConnection::plain(stream, peer, place));
         }
         let stream = self.tls.connect(server_name(host)?, stream).await;
         let stream = stream.map_err(|error| Error::Tls(tls_reason(&error)))?;
-        Ok(EgressConnection::tls(stream, place))
+        Ok(EgressConnection::tls(stream, peer, place))
     }
 
     /// The addresses of a host, every one of them judged. One that is refused refuses all: who mixes inner and outer
@@ -124,14 +124,19 @@ impl Way {
 
     /// Tries one address after the other. Each gets its share of the time that is left, so that one which does not
     /// answer leaves time for the next.
-    async fn dial(&self, addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<TcpStream, Error> {
+    async fn dial(
+        &self,
+        addresses: &[IpAddr],
+        port: u16,
+        deadline: Instant,
+    ) -> Result<(TcpStream, Peer), Error> {
         let mut failed = Error::Timeout;
         for (tried, address) in addresses.iter().enumerate() {
             let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             let share = deadline.saturating_duration_since(Instant::now()) / left;
             let dialing = self.dialer.dial(SocketAddr::new(*address, port));
             match tokio::time::timeout(share, dialing).await {
-                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Ok(stream)) => return Ok((stream, Peer(*address))),
                 Ok(Err(error)) => failed = not_connected(&error),
                 Err(_) => failed = Error::Timeout,
             }

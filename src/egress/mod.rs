@@ -33,6 +33,7 @@ mod url;
 pub use address::is_public;
 pub use channel::{ChannelBody, EgressChannel};
 pub use client::{Egress, EgressClient};
+pub use connection::Peer;
 pub use dial::{Dial, TcpDial};
 pub use error::{Error, Refusal};
 pub use policy::EgressPolicy;

@@ -16,6 +16,8 @@ pub struct EgressPolicy {
     /// Networks that may be reached although they are not public. Loopback, link-local and multicast addresses are
     /// none of theirs.
     pub allowed_networks: Vec<Network>,
+    /// Public hosts may be reached by plain http as well.
+    pub allow_plain: bool,
     /// Every address may be reached, by plain http as well. Only for URLs that the user of this program names, never for
     /// those that a stranger does.
     pub unrestricted: bool,
@@ -52,7 +54,7 @@ impl EgressPolicy {
         if address.is_loopback() {
             return self.allow_loopback;
         }
-        is_tls && (is_public(address) || self.lists(address))
+        (is_tls || self.allow_plain) && is_public(address) || is_tls && self.lists(address)
     }
 
     fn lists(&self, address: IpAddr) -> bool {
@@ -84,7 +86,7 @@ mod tests {
             allowed_networks: ["64:ff9b::/96", "2002::/16", "fd00::/8", "10.0.0.0/8"]
                 .map(|network| network.parse().unwrap())
                 .to_vec(),
-            unrestricted: false,
+            ..EgressPolicy::default()
         };
         for (address, is_in) in [
             ("64:ff9b::808:808", true),
@@ -134,6 +136,37 @@ mod tests {
     }
 
     #[test]
+    fn plain_http_leads_to_public_addresses_only() {
+        let policy = EgressPolicy {
+            allow_plain: true,
+            allowed_networks: vec!["10.1.0.0/16".parse().unwrap()],
+            ..EgressPolicy::default()
+        };
+        for (address, admitted) in [
+            ("8.8.8.8", [true, true]),
+            ("2606:4700::1", [true, true]),
+            ("10.1.2.3", [true, false]),
+            ("10.2.0.1", [false, false]),
+            ("127.0.0.1", [false, false]),
+            ("::ffff:127.0.0.1", [false, false]),
+            ("169.254.169.254", [false, false]),
+            ("64:ff9b::808:808", [false, false]),
+        ] {
+            assert_eq!(admits(&policy, address), admitted, "{address}");
+        }
+        for (url, is_taken) in [
+            ("http://example.com/", true),
+            ("http://8.8.8.8/", true),
+            ("http://10.1.2.3/", false),
+            ("http://localhost/", false),
+            ("http://127.0.0.1/", false),
+            ("ftp://example.com/", false),
+        ] {
+            assert_eq!(policy.check(url).is_ok(), is_taken, "{url}");
+        }
+    }
+
+    #[test]
     fn only_what_is_allowed_is_admitted() {
         let public = EgressPolicy::default();
         assert_eq!(admits(&public, "8.8.8.8"), [true, false]);
@@ -153,7 +186,7 @@ mod tests {
         let listed = EgressPolicy {
             allow_loopback: false,
             allowed_networks: networks.map(|text| text.parse().unwrap()).to_vec(),
-            unrestricted: false,
+            ..EgressPolicy::default()
         };
         assert_eq!(admits(&listed, "10.1.2.3"), [true, false]);
         assert_eq!(admits(&listed, "::ffff:10.1.2.3"), [true, false]);

@@ -26,7 +26,8 @@ pub(super) fn check(policy: &EgressPolicy, text: &str) -> Result<Uri, Refusal> {
     let is_loopback = is_loopback(&host);
     match url.scheme() {
         "https" => {}
-        "http" if policy.unrestricted || (is_loopback && policy.allow_loopback) => {}
+        "http" if policy.unrestricted || policy.allow_plain => {}
+        "http" if is_loopback && policy.allow_loopback => {}
         _ => return Err(Refusal::Scheme),
     }
     if !takes_host(policy, &host, url.scheme() == "https") {
@@ -189,7 +190,7 @@ mod tests {
         let listed = EgressPolicy {
             allow_loopback: false,
             allowed_networks: vec!["10.1.0.0/16".parse().unwrap()],
-            unrestricted: false,
+            ..EgressPolicy::default()
         };
         for text in [
             "https://hooks.internal/",

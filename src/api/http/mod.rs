@@ -35,7 +35,7 @@ use crate::access::Caller;
 use crate::context::{Binding, CallContext};
 use crate::error::{Error, Kind};
 use crate::service::{AgentService, CardDocument};
-use router::{Miss, Route, Target};
+use router::{Miss, Names, Route, Target};
 
 /// The query parameter that may stand in for the header of the same name (specification 3.6.1).
 const QUERY_VERSION: &str = "A2A-Version";
@@ -107,7 +107,10 @@ where
                     call,
                     pairs,
                     method,
-                    names,
+                    names: Names {
+                        tenant: route.agent.unwrap_or_default().into(),
+                        ..names
+                    },
                 };
                 http_json::answer(api, request, &request_id, media, body).await
             }

@@ -143,7 +143,7 @@ fn refused(error: JsonError) -> Error {
 trait Addressed: DeserializeOwned + Default {
     fn tenant(&self) -> &str;
 
-    /// Fills in the ids that the path names; a message that names others contradicts itself.
+    /// Fills in what the path names; a message that names others contradicts itself.
     fn bind(&mut self, names: &Names<'_>) -> Result<(), Error>;
 }
 
@@ -154,8 +154,12 @@ macro_rules! addressed {
                 &self.tenant
             }
 
-            fn bind(&mut self, _names: &Names<'_>) -> Result<(), Error> {
-                $(fill(&mut self.$field, $json, &_names.$name)?;)*
+            fn bind(&mut self, names: &Names<'_>) -> Result<(), Error> {
+                // Whether another one contradicts the path is for the core to say.
+                if self.tenant.is_empty() {
+                    self.tenant.push_str(&names.tenant);
+                }
+                $(fill(&mut self.$field, $json, &names.$name)?;)*
                 Ok(())
             }
         }
@@ -194,12 +198,14 @@ mod tests {
     #[test]
     fn the_path_fills_in_and_never_gives_way() {
         let names = Names {
+            tenant: "a".into(),
             task: "t".into(),
             config: "c".into(),
         };
         let mut request = DeleteTaskPushNotificationConfigRequest::default();
         request.bind(&names).unwrap();
         assert_eq!((request.task_id.as_str(), request.id.as_str()), ("t", "c"));
+        assert_eq!(request.tenant, "a");
         request.bind(&names).unwrap();
         request.bind(&Names::default()).unwrap();
         assert_eq!(request.id, "c");

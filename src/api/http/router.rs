@@ -32,9 +32,11 @@ pub(super) enum Target<'p> {
     Health,
 }
 
-/// The ids that stand in a path, decoded; empty where the route has none.
+/// The names that stand in a path, decoded; empty where it has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names<'p> {
+    /// The agent before the route, where that is what the protocol calls the tenant (specification 11.3).
+    pub(super) tenant: Cow<'p, str>,
     pub(super) task: Cow<'p, str>,
     pub(super) config: Cow<'p, str>,
 }
@@ -163,6 +165,7 @@ fn target<'p>(resource: Resource<'p>, verb: &Verb) -> Result<Target<'p>, Miss> {
         Ok(Target::Operation {
             method,
             names: Names {
+                tenant: Cow::default(),
                 task: decode(task)?,
                 config: decode(config)?,
             },

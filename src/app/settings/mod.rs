@@ -91,7 +91,7 @@ pub(in crate::app) fn webhooks(config: &Config) -> EgressPolicy {
     EgressPolicy {
         allow_loopback: config.push.allow_loopback_webhooks,
         allowed_networks: networks.iter().filter_map(|text| text.parse().ok()).collect(),
-        unrestricted: false,
+        ..EgressPolicy::default()
     }
 }
 

@@ -129,6 +129,7 @@ mod tests {
             etag: Some("\"1\"".into()),
             last_modified: None,
             fresh_until_ms: 1,
+            is_inner: false,
         })
     }
 

@@ -4,54 +4,54 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 
 use super::caching::{Keeping, keeping};
-use super::{CardStore, StoredDocument};
+use super::{CardStore, Policies, StoredDocument};
+use crate::client::credential::Given;
 use crate::client::{ClientSettings, Error};
 use crate::clock::Clock;
-use crate::egress::{self, EgressClient, EgressPolicy};
+use crate::egress::{self, Egress, EgressClient, EgressPolicy, Peer, is_public};
 
 /// What fetches documents. Clones share its connections and what it keeps.
 #[derive(Clone)]
 pub(in crate::client) struct Documents {
     /// For what the user names: the client shows its certificate.
     named: EgressClient,
-    /// For what is trusted beyond that, without the certificate.
-    beside: EgressClient,
-    /// For what a stranger's document names.
-    linked: EgressClient,
+    /// The ways out with the client's certificate and without.
+    ways: [Egress; 2],
+    policies: Arc<Policies>,
     store: Arc<dyn CardStore>,
     settings: Arc<ClientSettings>,
+    given: Arc<[Given]>,
     clock: Clock,
 }
 
 impl Documents {
-    /// What the user names is fetched by the first client, what else is trusted by the second, what strangers name by the
-    /// third.
+    /// What the user names is fetched by the first way, which shows the client's certificate, and what others name by the
+    /// second; `given` is shown to an origin that it was given for by name, where that asks who comes.
     pub(in crate::client) fn new(
-        [named, beside, linked]: [EgressClient; 3],
+        ways: [Egress; 2],
+        policies: Policies,
         store: Arc<dyn CardStore>,
         settings: Arc<ClientSettings>,
+        given: Vec<Given>,
     ) -> Self {
         Self {
-            named,
-            beside,
-            linked,
+            named: ways[0].client(policies.allowed.clone()),
+            ways,
+            policies: Arc::new(policies),
             store,
             settings,
+            given: given.into(),
             clock: Clock::system(),
         }
     }
 
-    /// The policy of what strangers name.
-    pub(super) fn linked_policy(&self) -> &EgressPolicy {
-        self.linked.policy()
-    }
-
-    /// The policy of what the user names.
-    pub(super) fn named_policy(&self) -> &EgressPolicy {
-        self.named.policy()
+    /// What may be reached of what is named.
+    pub(super) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The limits.
@@ -61,20 +61,26 @@ impl Documents {
 
     /// A document that the user named; `None` where there is none.
     pub(super) async fn named(&self, url: &str) -> Result<Option<Arc<StoredDocument>>, Error> {
-        self.get(&self.named, url).await
+        self.get(&self.named, url, true).await
     }
 
-    /// A document that a trusted document named.
-    pub(super) async fn beside(&self, url: &str) -> Result<Option<Arc<StoredDocument>>, Error> {
-        self.get(&self.beside, url).await
+    /// A document that another document named, under a policy for those; whether it is at the origin that the user named.
+    pub(super) async fn linked(
+        &self,
+        url: &str,
+        policy: &EgressPolicy,
+        is_named: bool,
+    ) -> Result<Option<Arc<StoredDocument>>, Error> {
+        let way = &self.ways[usize::from(!is_named)];
+        self.get(&way.client(policy.clone()), url, is_named).await
     }
 
-    /// A document that another document named, under the policy for those.
-    pub(super) async fn linked(&self, url: &str) -> Result<Option<Arc<StoredDocument>>, Error> {
-        self.get(&self.linked, url).await
-    }
-
-    async fn get(&self, client: &EgressClient, url: &str) -> Result<Option<Arc<StoredDocument>>, Error> {
+    async fn get(
+        &self,
+        client: &EgressClient,
+        url: &str,
+        is_named: bool,
+    ) -> Result<Option<Arc<StoredDocument>>, Error> {
         // Checked before the store is asked: it holds what was fetched under any policy.
         client
             .policy()
@@ -89,8 +95,31 @@ impl Documents {
         {
             return Ok(Some(known.clone()));
         }
-        let response = self.ask(client, url, known.as_deref()).await?;
+        let mut response = self.ask(client, url, known.as_deref(), HeaderMap::new()).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && is_named {
+            let credentials = self.credentials(url).await?;
+            if !credentials.is_empty() {
+                response = self.ask(client, url, None, credentials).await?;
+                // What is for those who are known is kept for nobody else.
+                let headers = response.headers_mut();
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
+        }
         self.taken(url, response, known, now_ms).await
+    }
+
+    /// What is shown to the origin of a document that asks who comes.
+    async fn credentials(&self, url: &str) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::new();
+        let Ok(uri) = url.parse() else {
+            return Ok(headers);
+        };
+        for given in &*self.given {
+            if let Some((name, value)) = given.header_for(&uri).await? {
+                headers.entry(name).or_insert(value);
+            }
+        }
+        Ok(headers)
     }
 
     async fn ask(
@@ -98,6 +127,7 @@ impl Documents {
         client: &EgressClient,
         url: &str,
         known: Option<&StoredDocument>,
+        credentials: HeaderMap,
     ) -> Result<Response<Bytes>, Error> {
         let request = Request::get(url).header(
             header::ACCEPT,
@@ -118,6 +148,7 @@ impl Documents {
                 request.headers_mut().insert(name, value);
             }
         }
+        request.headers_mut().extend(credentials);
         let patience = self.settings.card_timeout;
         match tokio::time::timeout(patience, client.send(request)).await {
             Ok(answered) => answered.map_err(|error| failed(url, &error)),
@@ -140,13 +171,11 @@ impl Documents {
             (StatusCode::OK, _) => {
                 let text = String::from_utf8(body.into())
                     .map_err(|_| Error::Card(format!("{url}: it is no text in UTF-8")))?;
-                Ok(Some(self.keep(url, text, None, &head.headers, now_ms).await))
+                Ok(Some(self.keep(url, text, None, &head, now_ms).await))
             }
             (StatusCode::NOT_MODIFIED, Some(known)) => {
                 let text = known.text.clone();
-                Ok(Some(
-                    self.keep(url, text, Some(&known), &head.headers, now_ms).await,
-                ))
+                Ok(Some(self.keep(url, text, Some(&known), &head, now_ms).await))
             }
             (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED, _) => {
                 self.store.remove(url).await;
@@ -162,9 +191,12 @@ impl Documents {
         url: &str,
         text: String,
         known: Option<&StoredDocument>,
-        headers: &HeaderMap,
+        head: &Parts,
         now_ms: i64,
     ) -> Arc<StoredDocument> {
+        let headers = &head.headers;
+        let peer = head.extensions.get::<Peer>();
+        let is_inner = peer.is_some_and(|peer| !is_public(peer.0));
         let tag = |name: header::HeaderName, before: Option<&String>| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             value.map(str::to_owned).or_else(|| before.cloned())
@@ -183,6 +215,8 @@ impl Documents {
             ),
             // A document that is fresh for no time at all is not fresh in the millisecond in which it came.
             fresh_until_ms: now_ms.saturating_add(millis(fresh)).saturating_sub(1),
+            // Who only says that it is unchanged has not written it.
+            is_inner: is_inner && known.is_none_or(|known| known.is_inner),
         });
         match keeping {
             Keeping::For(_) => self.store.put(url, document.clone()).await,
@@ -207,7 +241,14 @@ fn refused(url: &str, status: StatusCode, headers: &HeaderMap) -> Error {
             "{url} redirects to {place:?}, which is not followed; name that place if it is the right one"
         ));
     }
-    Error::CardNotFound(format!("{url} answered with status {status}"))
+    let advice = match status {
+        StatusCode::UNAUTHORIZED => {
+            "; it may show its card to those only who have a credential: give one for that origin by name \
+             (--credential-origin)"
+        }
+        _ => "",
+    };
+    Error::CardNotFound(format!("{url} answered with status {status}{advice}"))
 }
 
 pub(in crate::client) fn failed(url: &str, error: &egress::Error) -> Error {

@@ -24,7 +24,7 @@ pub use problems::{problems, problems_of_document};
 pub use reference::{CardReference, ReferenceError};
 pub use resolve::{ResolvedCard, Resolver};
 pub use signed::{SignatureStatus, Verification};
-pub use source::CardSource;
+pub use source::{CardSource, Policies};
 pub use store::{CardStore, MemoryCards, StoredDocument};
 
 pub(in crate::client) use document::Documents;

@@ -27,6 +27,8 @@ pub struct ResolvedCard {
     pub source: CardSource,
     /// The origin that the user named, for which credentials are given; `None` for a file and the cards in it.
     pub named_origin: Option<String>,
+    /// Whether it came from an address that is not one of the public internet: from this machine or a network of one's own.
+    pub is_inner: bool,
     /// Whether its owner wrote it.
     pub signature: SignatureStatus,
     /// The document that it was read from: the card itself, or the catalog that it stood in.
@@ -58,12 +60,12 @@ impl Resolver {
     /// [`Error::CardNotFound`] when there is none, [`Error::Card`] when it is not one that can be read or a good signature is
     /// required and missing, [`Error::Unreachable`] and [`Error::TooLarge`].
     pub async fn resolve(&self, reference: &CardReference) -> Result<ResolvedCard, Error> {
-        let (text, source) = self.document(reference).await?;
+        let (text, source, is_inner) = self.document(reference).await?;
         match Catalog::read(&text, self.documents.settings().catalog_entries_max)? {
             Some(catalog) => match catalog.find(reference.entry())? {
-                Place::Inline(card) => self.judged(*card, source, text.into()),
+                Place::Inline(card) => self.judged(*card, source, is_inner, text.into()),
                 Place::Url(url) => {
-                    let mut found = self.listed(&source, &url).await?;
+                    let mut found = self.listed(&source, is_inner, &url).await?;
                     // A stranger's catalog does not say whom secrets are for. A file is the user's word.
                     found.named_origin = source.origin().or(found.named_origin);
                     Ok(found)
@@ -72,15 +74,15 @@ impl Resolver {
             None if reference.entry().is_some() => Err(Error::Card(format!(
                 "{source} is no catalog, so that no entry of it can be meant; leave out what is behind the #"
             ))),
-            None => self.judged(read(&text, &source)?, source, text.into()),
+            None => self.judged(read(&text, &source)?, source, is_inner, text.into()),
         }
     }
 
-    /// What the first place that has something holds.
-    async fn document(&self, reference: &CardReference) -> Result<(String, CardSource), Error> {
+    /// What the first place that has something holds, and whether that is at an address that is not public.
+    async fn document(&self, reference: &CardReference) -> Result<(String, CardSource, bool), Error> {
         if let Some(path) = reference.as_file() {
             let text = self.file(path).await?;
-            return Ok((text, CardSource::File(path.to_owned())));
+            return Ok((text, CardSource::File(path.to_owned()), true));
         }
         let urls = reference.urls();
         for url in &urls {
@@ -93,7 +95,8 @@ impl Resolver {
                 // The page of somebody's site stands where a card might.
                 let is_last = urls.last() == Some(url);
                 if is_last || found.text.trim_start().starts_with(['{', '[']) {
-                    return Ok((found.text.clone(), CardSource::Url(url.clone())));
+                    let source = CardSource::Url(url.clone());
+                    return Ok((found.text.clone(), source, found.is_inner));
                 }
             }
         }
@@ -121,7 +124,7 @@ impl Resolver {
     }
 
     /// The card that a catalog names. What a stranger's catalog names is fetched under the policy for strangers.
-    async fn listed(&self, catalog: &CardSource, url: &str) -> Result<ResolvedCard, Error> {
+    async fn listed(&self, catalog: &CardSource, is_inner: bool, url: &str) -> Result<ResolvedCard, Error> {
         let whole = match catalog {
             CardSource::Url(base) => Url::parse(base).and_then(|base| base.join(url)),
             CardSource::File(_) => Url::parse(url),
@@ -130,30 +133,32 @@ impl Resolver {
         let url = whole
             .map_err(|error| Error::Card(format!("the catalog {catalog} names the card {shown:?}: {error}")))?
             .to_string();
-        let (named, linked) = (self.documents.named_policy(), self.documents.linked_policy());
-        let (policy, _) = catalog.policy(&url, named, linked)?;
+        let (policy, _) = catalog.policy(&url, is_inner, self.documents.policies())?;
         let source = CardSource::Url(url.clone());
-        let found = if source.origin() == catalog.origin() {
-            self.documents.named(&url).await?
-        } else if std::ptr::eq(policy, named) {
-            self.documents.beside(&url).await?
-        } else {
-            self.documents.linked(&url).await?
-        };
+        let is_named = source.origin() == catalog.origin();
+        let found = self.documents.linked(&url, policy, is_named).await?;
         let Some(found) = found else {
             return Err(Error::CardNotFound(format!(
                 "there is nothing at {url}, where the catalog {catalog} says it is"
             )));
         };
-        self.judged(read(&found.text, &source)?, source, found.text.as_str().into())
+        let card = read(&found.text, &source)?;
+        self.judged(card, source, found.is_inner, found.text.as_str().into())
     }
 
-    fn judged(&self, card: AgentCard, source: CardSource, document: Arc<str>) -> Result<ResolvedCard, Error> {
+    fn judged(
+        &self,
+        card: AgentCard,
+        source: CardSource,
+        is_inner: bool,
+        document: Arc<str>,
+    ) -> Result<ResolvedCard, Error> {
         let signature = SignatureStatus::of(&card, self.verification.as_ref())?;
         Ok(ResolvedCard {
             named_origin: source.origin(),
             card: Arc::new(card),
             source,
+            is_inner,
             signature,
             document,
         })

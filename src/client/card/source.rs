@@ -6,8 +6,36 @@ use std::path::PathBuf;
 use http::Uri;
 use url::Url;
 
-use crate::client::{Address, Error};
+use crate::client::Error;
 use crate::egress::EgressPolicy;
+
+/// What may be reached of what is named, by who named it.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    /// For the user, and for whatever the user vouches for.
+    pub(super) allowed: EgressPolicy,
+    /// For the host that a card came from, where that was at a public address.
+    own: EgressPolicy,
+    /// For whatever else strangers name.
+    linked: EgressPolicy,
+}
+
+impl Policies {
+    /// A policy of the user that restricts holds for all. Else strangers may name the public internet by https, and each its
+    /// own host by plain http as well.
+    pub fn of(allowed: EgressPolicy) -> Self {
+        let (own, linked) = if allowed.unrestricted {
+            let own = EgressPolicy {
+                allow_plain: true,
+                ..EgressPolicy::default()
+            };
+            (own, EgressPolicy::default())
+        } else {
+            (allowed.clone(), allowed.clone())
+        };
+        Self { allowed, own, linked }
+    }
+}
 
 /// Where a card came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,27 +57,24 @@ impl CardSource {
 
     /// The policy under which the card's interface at `url` is reached, with the URL in the form in which it is used.
     ///
-    /// What the user may reach (`allowed`), a file may name. So may a card from this machine or from a network of one's
-    /// own. A card from a public host may name its own host, by no weaker scheme than its own, and else what `linked`
-    /// admits, which is the public internet by https: a stranger's card must not be a way into the user's network.
+    /// What the user may reach, a file may name. So may a card from this machine or from a network of one's own. A card from
+    /// a public host may name its own host, by no weaker scheme than its own; where it came from a public address
+    /// (`is_inner` is false), that host has to stay at public ones, whatever its name resolves to by then. Else it may name
+    /// the public internet by https: a stranger's card must not be a way into the user's network.
     ///
     /// # Errors
     /// [`Error::Card`] when the URL can't be used, or leads to where the card has no business.
     pub fn policy<'p>(
         &self,
         url: &str,
-        allowed: &'p EgressPolicy,
-        linked: &'p EgressPolicy,
+        is_inner: bool,
+        policies: &'p Policies,
     ) -> Result<(&'p EgressPolicy, Uri), Error> {
-        let policy = if self.is_trusted_with(url) {
-            allowed
-        } else {
-            linked
-        };
+        let policy = self.reach(url, is_inner, policies);
         let shown: String = url.chars().take(200).collect();
         match policy.check(url) {
             Ok(uri) => Ok((policy, uri)),
-            Err(refusal) if allowed.check(url).is_ok() => Err(Error::Card(format!(
+            Err(refusal) if policies.allowed.check(url).is_ok() => Err(Error::Card(format!(
                 "its interface {shown:?} is refused: the URL {refusal}, because the card came from the public host of \
                  {self}"
             ))),
@@ -59,32 +84,21 @@ impl CardSource {
         }
     }
 
-    /// The URL of an interface with its scheme. One of gRPC is often no more than `host:port`: it is spoken to as the card
-    /// was come by, and that of a file by TLS unless it is on this machine.
-    pub fn absolute(&self, url: &str) -> String {
-        if url.contains("://") {
-            return url.to_owned();
-        }
-        let scheme = match self {
-            Self::Url(own) => own.split("://").next().unwrap_or("https"),
-            Self::File(_) => match url.parse::<Address>() {
-                Ok(address) if address.is_this_machine() => "http",
-                _ => "https",
-            },
-        };
-        format!("{scheme}://{url}")
-    }
-
-    fn is_trusted_with(&self, url: &str) -> bool {
+    fn reach<'p>(&self, url: &str, is_inner: bool, policies: &'p Policies) -> &'p EgressPolicy {
         let Self::Url(own) = self else {
-            return true;
+            return &policies.allowed;
         };
         let (Ok(own), Ok(other)) = (Url::parse(own), Url::parse(url)) else {
-            return false;
+            return &policies.linked;
         };
         let is_same_host = own.host() == other.host();
         let is_no_weaker = own.scheme() == "http" || other.scheme() == "https";
-        (is_same_host && is_no_weaker) || !is_public(&own)
+        match is_same_host && is_no_weaker {
+            _ if !is_public(&own) => &policies.allowed,
+            true if is_inner => &policies.allowed,
+            true => &policies.own,
+            false => &policies.linked,
+        }
     }
 }
 
@@ -115,26 +129,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_of_grpc_gets_the_scheme_by_which_the_card_came() {
-        let web = |url: &str| CardSource::Url(url.to_owned());
-        for (source, url, absolute) in [
-            (web("http://a.example/c"), "a.example:1", "http://a.example:1"),
-            (web("https://a.example/c"), "a.example:1", "https://a.example:1"),
-            (
-                web("https://a.example/c"),
-                "http://a.example:1",
-                "http://a.example:1",
-            ),
-            (CardSource::File("c".into()), "127.0.0.1:1", "http://127.0.0.1:1"),
-            (CardSource::File("c".into()), "a.example:1", "https://a.example:1"),
-        ] {
-            assert_eq!(source.absolute(url), absolute);
-        }
-    }
-
-    #[test]
     fn a_card_leads_no_further_than_where_it_came_from_allows() {
-        let (allowed, linked) = (EgressPolicy::unrestricted(), EgressPolicy::default());
+        let policies = Policies::of(EgressPolicy::unrestricted());
         let file = CardSource::File("card.json".into());
         let of = |url: &str| CardSource::Url(url.to_owned());
         for (source, url, is_taken) in [
@@ -159,19 +155,55 @@ mod tests {
             (of("http://127.0.0.1/c"), "https://u:p@a.example/", false),
             (of("http://127.0.0.1/c"), "a.example", false),
         ] {
-            let taken = source.policy(url, &allowed, &linked);
-            assert_eq!(taken.is_ok(), is_taken, "{source} {url} {taken:?}");
+            for is_inner in [false, true] {
+                let taken = source.policy(url, is_inner, &policies);
+                assert_eq!(taken.is_ok(), is_taken, "{source} {url} {taken:?}");
+            }
         }
     }
 
-    /// The name may resolve to anything; under the user's own policy only where it is the card's own host.
+    /// A name may resolve to anything, and to something else each time.
     #[test]
-    fn a_public_card_keeps_the_policy_for_strangers_elsewhere() {
-        let (allowed, linked) = (EgressPolicy::unrestricted(), EgressPolicy::default());
-        let source = CardSource::Url("https://a.example/c".to_owned());
-        let own = source.policy("https://a.example/", &allowed, &linked).unwrap();
-        assert_eq!(own.0, &allowed);
-        let other = source.policy("https://b.example/", &allowed, &linked).unwrap();
-        assert_eq!(other.0, &linked);
+    fn what_a_name_may_resolve_to_depends_on_where_the_card_came_from() {
+        let policies = Policies::of(EgressPolicy::unrestricted());
+        let (own, linked) = (&policies.own, &policies.linked);
+        let of = |url: &str| CardSource::Url(url.to_owned());
+        for (source, url, is_inner, expected) in [
+            (of("https://a.example/c"), "https://a.example/", false, own),
+            (of("http://a.example/c"), "http://a.example:8080/", false, own),
+            (of("https://a.example/c"), "https://b.example/", false, linked),
+            (
+                of("https://a.example/c"),
+                "https://a.example/",
+                true,
+                &policies.allowed,
+            ),
+            (of("https://a.example/c"), "https://b.example/", true, linked),
+            (
+                of("https://intranet/c"),
+                "https://grpc.internal/",
+                false,
+                &policies.allowed,
+            ),
+            (
+                CardSource::File("c".into()),
+                "https://a.example/",
+                false,
+                &policies.allowed,
+            ),
+        ] {
+            let (policy, _) = source.policy(url, is_inner, &policies).unwrap();
+            assert_eq!(policy, expected, "{source} {url} {is_inner}");
+        }
+        for policy in [own, linked] {
+            for inner in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1"] {
+                assert!(!policy.admits(inner.parse().unwrap(), true), "{inner}");
+            }
+        }
+        let restricting = Policies::of(EgressPolicy::default());
+        let (policy, _) = of("https://a.example/c")
+            .policy("https://a.example/", true, &restricting)
+            .unwrap();
+        assert_eq!(policy, &EgressPolicy::default());
     }
 }

@@ -18,6 +18,9 @@ pub struct StoredDocument {
     pub last_modified: Option<String>,
     /// Until when it is used without asking, in milliseconds since the Unix epoch.
     pub fresh_until_ms: i64,
+    /// Whether it came from an address that is not one of the public internet, each time that it came.
+    #[serde(default)]
+    pub is_inner: bool,
 }
 
 /// A cache of documents by URL. What it loses is fetched again, so its failures are nobody's errors; what it answers is
@@ -84,6 +87,7 @@ mod tests {
                 etag: None,
                 last_modified: None,
                 fresh_until_ms: 0,
+                is_inner: false,
             })
         };
         let store = MemoryCards::new(64 * 1_024);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Uri;
+use http::{HeaderName, HeaderValue, Uri};
 
 use super::CredentialProvider;
 use crate::client::Error;
@@ -18,21 +18,22 @@ pub struct Given {
     origins: Option<Origins>,
 }
 
-/// Origins in the form in which they are compared.
+/// Origins that the user names beside that of the agent.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Of `https://agents.example.com`, with a port where it is not the usual one.
+    /// These: `https://agents.example.com`, with a port where it is not the usual one.
     ///
     /// # Errors
     /// [`Error::Credential`] when one of them is no origin.
-    pub fn of(texts: &[impl AsRef<str>]) -> Result<Self, Error> {
-        let origins: Result<Vec<String>, Error> = texts.iter().map(|one| origin(one.as_ref())).collect();
-        origins.map(Self)
+    pub fn of(list: &[impl AsRef<str>]) -> Result<Self, Error> {
+        list.iter()
+            .map(|one| origin(one.as_ref()))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
-    /// Whether a URL is of one of them.
     pub(in crate::client) fn contains(&self, uri: &Uri) -> bool {
         self.0.contains(&comparable(uri))
     }
@@ -47,7 +48,7 @@ impl Given {
         }
     }
 
-    /// For these origins only: `https://agents.example.com`, with a port where it is not the usual one.
+    /// For these origins only, as [`Origins::of`] takes them.
     ///
     /// # Errors
     /// [`Error::Credential`] when one of them is no origin.
@@ -67,6 +68,24 @@ impl Given {
             Some(origins) => origins.contains(uri),
             None => Self::is_named(uri, named),
         }
+    }
+
+    /// The header in which it goes to an origin that it was given for by name, where no card says how: for the card itself.
+    /// `None` for all other origins, and where it would go to another machine in the clear.
+    ///
+    /// # Errors
+    /// As [`CredentialProvider::credential`]; [`Error::Credential`] when it can't stand in a header.
+    pub(in crate::client) async fn header_for(
+        &self,
+        uri: &Uri,
+    ) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
+        let is_bound = self.origins.as_ref().is_some_and(|origins| origins.contains(uri));
+        let is_secret = uri.scheme_str() == Some("https") || is_this_machine(uri);
+        if !(is_bound && is_secret) {
+            return Ok(None);
+        }
+        let credential = self.provider.credential().await?;
+        Ok(Some((credential.usual_header(), credential.value()?)))
     }
 
     /// Whether an interface is one of the origin that the user named; of a file, each is.

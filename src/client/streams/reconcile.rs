@@ -1,7 +1,7 @@
 //! What a reader has seen of a task, in little room: so that a whole task can be turned into the events that it missed.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher as _;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, Hash};
 
 use foldhash::quality::RandomState;
 use prost::Message as _;
@@ -13,6 +13,10 @@ use crate::pb::{
 };
 use crate::task::is_terminal;
 
+/// Fingerprints of what was told that are kept, 8 bytes each. An agent that goes round through more than this many
+/// different things says something new each time.
+const TOLD_MAX: usize = 1_024;
+
 /// What was seen: the last status, and of every artifact a fingerprint of its parts.
 pub(super) struct Seen {
     pub(super) task_id: String,
@@ -20,6 +24,8 @@ pub(super) struct Seen {
     status: Option<TaskStatus>,
     artifacts: HashMap<String, Print>,
     artifacts_max: usize,
+    /// What the status and the artifacts have been.
+    told: HashSet<u64>,
     hasher: RandomState,
     /// More artifacts than are kept in mind: what was missed can't be told any more.
     pub(super) is_lost: bool,
@@ -28,7 +34,7 @@ pub(super) struct Seen {
 }
 
 /// The first so many parts of an artifact.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Hash)]
 struct Print {
     parts: usize,
     hash: u64,
@@ -43,6 +49,7 @@ impl Seen {
             status: None,
             artifacts: HashMap::new(),
             artifacts_max,
+            told: HashSet::new(),
             hasher: RandomState::default(),
             is_lost: false,
             is_message: false,
@@ -60,48 +67,56 @@ impl Seen {
         self.is_message || is_terminal(self.state())
     }
 
-    /// Takes note of an event that the reader gets.
-    pub(super) fn note(&mut self, event: &StreamResponse) {
+    /// Takes note of an event that the reader gets. True if it makes the task what it has never been: an agent that tells
+    /// the same again with each stream, or goes back and forth, has not come any further.
+    pub(super) fn note(&mut self, event: &StreamResponse) -> bool {
         match &event.payload {
             Some(Payload::Task(task)) => {
                 self.ids(&task.id, &task.context_id);
-                self.status.clone_from(&task.status);
                 self.artifacts.clear();
+                let mut is_news = self.stands(task.status.as_ref());
                 for artifact in &task.artifacts {
-                    self.keep(artifact, Print::default());
+                    is_news |= self.keep(artifact, Print::default());
                 }
+                is_news
             }
             Some(Payload::StatusUpdate(update)) => {
                 self.ids(&update.task_id, &update.context_id);
-                self.status.clone_from(&update.status);
+                self.stands(update.status.as_ref())
             }
             Some(Payload::ArtifactUpdate(update)) => {
                 self.ids(&update.task_id, &update.context_id);
-                if let Some(artifact) = &update.artifact {
-                    let known = self.artifacts.get(&artifact.artifact_id);
-                    let before = known.filter(|_| update.append).copied();
-                    self.keep(artifact, before.unwrap_or_default());
-                }
+                let Some(artifact) = &update.artifact else {
+                    return false;
+                };
+                let known = self.artifacts.get(&artifact.artifact_id);
+                let before = known.filter(|_| update.append).copied();
+                self.keep(artifact, before.unwrap_or_default())
             }
-            Some(Payload::Message(_)) => self.is_message = true,
-            None => {}
+            Some(Payload::Message(_)) => {
+                self.is_message = true;
+                true
+            }
+            None => false,
         }
     }
 
-    /// Whether an event without a number says what has not been seen. An agent that tells the status again with each
-    /// stream has not come any further.
-    pub(super) fn is_news(&self, event: &StreamResponse) -> bool {
-        let Some(Payload::StatusUpdate(update)) = &event.payload else {
-            return true;
-        };
-        let untimed = |status: &Option<TaskStatus>| {
-            let status = status.clone();
-            status.map(|status| TaskStatus {
-                timestamp: None,
-                ..status
-            })
-        };
-        untimed(&update.status) != untimed(&self.status)
+    /// Takes a status for the task's own. When it was said is not what it says.
+    fn stands(&mut self, status: Option<&TaskStatus>) -> bool {
+        self.status = status.cloned();
+        let untimed = status.cloned().map(|status| TaskStatus {
+            timestamp: None,
+            ..status
+        });
+        self.tell(untimed.map(|status| status.encode_to_vec()))
+    }
+
+    /// Whether this has not been told, as far as that is kept in mind.
+    fn tell(&mut self, what: impl Hash) -> bool {
+        if self.told.len() >= TOLD_MAX {
+            self.told.clear();
+        }
+        self.told.insert(self.hasher.hash_one(what))
     }
 
     fn ids(&mut self, task_id: &str, context_id: &str) {
@@ -112,13 +127,15 @@ impl Seen {
         }
     }
 
-    fn keep(&mut self, artifact: &Artifact, before: Print) {
-        if self.artifacts.len() >= self.artifacts_max && !self.artifacts.contains_key(&artifact.artifact_id) {
-            self.is_lost = true;
-            return;
-        }
+    fn keep(&mut self, artifact: &Artifact, before: Print) -> bool {
         let print = self.print(before, &artifact.parts);
-        self.artifacts.insert(artifact.artifact_id.clone(), print);
+        let id = &artifact.artifact_id;
+        if self.artifacts.len() >= self.artifacts_max && !self.artifacts.contains_key(id) {
+            self.is_lost = true;
+        } else {
+            self.artifacts.insert(id.clone(), print);
+        }
+        self.tell((id, print))
     }
 
     fn print(&self, before: Print, parts: &[Part]) -> Print {
@@ -186,7 +203,9 @@ mod tests {
         fn what_was_seen_and_what_was_missed_add_up(events in run(), cut: prop::sample::Index) {
             let (before, after) = events.split_at(1 + cut.index(events.len()));
             let mut seen = Seen::new(String::new(), 100);
-            before.iter().for_each(|event| seen.note(event));
+            for event in before {
+                seen.note(event);
+            }
             let whole = sum(&events);
             let missed = seen.missed(whole.clone());
             let mut all = before.to_vec();
@@ -211,6 +230,27 @@ mod tests {
                     prop_assert_eq!(of(&missed, false), of(after, false));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_was_told_before_is_no_news() {
+        let mut seen = Seen::new(String::new(), 3);
+        let told = [
+            task("t"),
+            status(TaskState::Working, None),
+            status(TaskState::Working, Some("m")),
+            chunk("x", &["1"], false),
+            chunk("x", &["2"], true),
+        ];
+        assert!(told.iter().all(|event| seen.note(event)));
+        // The task as it was at first, which the artifact does not stand in, and all over again.
+        assert!(!told.iter().any(|event| seen.note(event)));
+        assert!(!seen.note(&chunk("x", &[], true)), "nothing is added");
+        assert!(seen.note(&chunk("x", &["3"], true)));
+        for number in 0..3 * TOLD_MAX {
+            seen.note(&status(TaskState::Working, Some(&number.to_string())));
+            assert!(seen.told.len() <= TOLD_MAX);
         }
     }
 

@@ -95,6 +95,8 @@ struct Resumption<S> {
     query: Vec<(String, crate::config::Secret<String>)>,
     seen: Seen,
     generation: Option<u64>,
+    /// The highest number that any event had.
+    furthest: Option<u64>,
     events: Option<EventStream>,
     /// The next event is the first one since the stream was taken up again.
     is_resumed: bool,
@@ -134,6 +136,7 @@ impl<S: Step> Resumption<S> {
             opening: is_harmless.then_some(call),
             seen: Seen::new(task_id, settings.artifacts_max),
             generation,
+            furthest: generation,
             events: None,
             is_resumed: false,
             missed: VecDeque::new(),
@@ -213,11 +216,12 @@ impl<S: Step> Resumption<S> {
                 None
             }
             _ => {
-                let is_numbered = event.generation.is_some();
-                if is_numbered || self.seen.is_news(&event.response) {
+                // Numbers that begin anew with each stream are no progress in themselves.
+                let is_ahead = event.generation > self.furthest;
+                if self.seen.note(&event.response) || is_ahead {
                     self.progress();
                 }
-                self.seen.note(&event.response);
+                self.furthest = self.furthest.max(event.generation);
                 self.generation = event.generation.or(self.generation);
                 Some(event)
             }
@@ -228,12 +232,11 @@ impl<S: Step> Resumption<S> {
     /// behind it has seen all of them.
     fn catch_up(&mut self, task: Task, generation: Option<u64>) {
         let missed = self.seen.missed(task);
-        if missed.iter().any(|event| self.seen.is_news(event)) {
-            self.progress();
-        }
         let last = missed.len().saturating_sub(1);
         for (index, response) in missed.into_iter().enumerate() {
-            self.seen.note(&response);
+            if self.seen.note(&response) {
+                self.progress();
+            }
             self.missed.push_back(Event {
                 response,
                 generation: generation.filter(|_| index == last),

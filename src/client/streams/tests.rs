@@ -2,6 +2,7 @@
 
 mod resume;
 mod wait;
+mod watch;
 
 use proptest::prelude::*;
 

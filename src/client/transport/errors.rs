@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{DATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -26,6 +26,9 @@ const TEXT_BYTES_MAX: usize = 4 << 10;
 const QUOTED_CHARS_MAX: usize = 200;
 /// The most details, and the most entries of each.
 pub(super) const DETAILS_MAX: usize = 64;
+
+/// The longest time that an agent can say; it is more than anybody waits.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// What the egress guard says.
 pub(super) fn of_egress(origin: &str, error: &egress::Error) -> Error {
@@ -99,7 +102,7 @@ fn finished(
         message: said.map_or_else(|| without_words(status), cut),
         violations: details.violations,
         metadata: details.metadata,
-        retry_after: details.retry_after.or_else(|| retry_after(&head.headers)),
+        retry_after: retry_after(details.retry_after, &head.headers),
         challenge: challenge(&head.headers),
     }
 }
@@ -118,10 +121,28 @@ pub(super) fn challenge(headers: &HeaderMap) -> Option<String> {
     (!all.is_empty()).then(|| cut(&all.join(", ")))
 }
 
-/// `Retry-After` in seconds. Dates are left aside: they need a clock that is right on both sides.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    text.parse().ok().map(Duration::from_secs)
+/// When trying again makes sense: what the details of an error say, or else `Retry-After` in seconds or as a date (RFC 9110
+/// section 10.2.3).
+pub(super) fn retry_after(details: Option<Duration>, headers: &HeaderMap) -> Option<Duration> {
+    let found = details.or_else(|| {
+        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        match text.parse() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => until(date(text)?, headers),
+        }
+    });
+    found.map(|found| found.min(RETRY_AFTER_MAX))
+}
+
+/// How long it is until then by the clock of whoever wrote the date, which need not be ours; none at all if it is past.
+fn until(then: SystemTime, headers: &HeaderMap) -> Option<Duration> {
+    let written = headers.get(DATE).and_then(|value| date(value.to_str().ok()?));
+    let now = written.unwrap_or_else(SystemTime::now);
+    Some(then.duration_since(now).unwrap_or_default())
+}
+
+fn date(text: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(text).ok()
 }
 
 /// The kind that a reason means. Some SDKs put reasons into the protocol's domain that it has not defined.
@@ -241,4 +262,45 @@ pub(super) fn cut(text: &str) -> String {
         end -= 1;
     }
     text[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_or_a_date() {
+        const NOON: &str = "Sun, 22 Nov 2026 12:00:00 GMT";
+        for (text, date, seconds) in [
+            ("7", None, Some(7)),
+            ("Sun, 22 Nov 2026 12:00:30 GMT", Some(NOON), Some(30)),
+            ("Sunday, 22-Nov-26 12:00:30 GMT", Some(NOON), Some(30)),
+            ("Sun Nov 22 12:00:30 2026", Some(NOON), Some(30)),
+            ("Sun, 22 Nov 2026 11:00:00 GMT", Some(NOON), Some(0)),
+            ("Sat, 01 Jan 2000 00:00:00 GMT", None, Some(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(NOON), Some(365 * 86_400)),
+            ("18446744073709551615", None, Some(365 * 86_400)),
+            ("tomorrow", Some(NOON), None),
+            ("-1", None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            if let Some(date) = date {
+                headers.insert(DATE, HeaderValue::from_static(date));
+            }
+            let found = retry_after(None, &headers).map(|found| found.as_secs());
+            assert_eq!(found, seconds, "{text}");
+        }
+        // By our own clock, where the answer says nothing of its own.
+        let soon = SystemTime::now() + Duration::from_secs(600);
+        let mut headers = HeaderMap::new();
+        let text = httpdate::fmt_http_date(soon);
+        headers.insert(RETRY_AFTER, HeaderValue::try_from(text).unwrap());
+        let found = retry_after(None, &headers).unwrap().as_secs();
+        assert!((500..=600).contains(&found), "{found}");
+        let details = Some(Duration::from_millis(1_500));
+        assert_eq!(retry_after(details, &headers), details);
+    }
 }

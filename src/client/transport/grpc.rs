@@ -1,5 +1,6 @@
 //! The gRPC binding (specification section 10).
 
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Response, Status, Streaming};
 use tower::Service;
 
-use super::grpc_channel::GrpcChannel;
+use super::grpc_channel::{GrpcChannel, Received};
 use super::status;
 use crate::client::connections::Connections;
 use crate::client::events::{Event, EventStream};
@@ -68,9 +69,11 @@ impl Grpc {
         if !call.uploads.is_empty() {
             return self.upload(call, limit).await;
         }
-        let answered = tokio::time::timeout(timeout, self.send(call, Extensions::default(), limit.1)).await;
+        let received = Received::default();
+        let sending = self.send(call, Extensions::default(), limit.1, received.clone());
+        let answered = tokio::time::timeout(timeout, sending).await;
         let answered = answered.map_err(|_| Error::Timeout(timeout))?;
-        answered.map_err(|status| status::error(&target.origin(), &status, limit))
+        answered.map_err(|status| status::error(&target.origin(), &status, received.is_failure(), limit))
     }
 
     /// A call whose message is read while it is sent.
@@ -85,14 +88,21 @@ impl Grpc {
         let mut extensions = Extensions::default();
         SwappedBody::put(body, &mut extensions);
         let exchange = async {
-            let answered = self.send(call, extensions, limit.1).await;
-            answered.map_err(|status| status::error(&origin, &status, limit))
+            let received = Received::default();
+            let answered = self.send(call, extensions, limit.1, received.clone()).await;
+            answered.map_err(|status| status::error(&origin, &status, received.is_failure(), limit))
         };
         let reply = sending.answered(exchange).await?;
         Ok(sending.keep(reply))
     }
 
-    async fn send(mut self, call: Call, extensions: Extensions, bytes_max: usize) -> Result<Reply, Status> {
+    async fn send(
+        mut self,
+        call: Call,
+        mut extensions: Extensions,
+        bytes_max: usize,
+        received: Received,
+    ) -> Result<Reply, Status> {
         self.client = self.client.max_decoding_message_size(bytes_max);
         let Call {
             request,
@@ -107,6 +117,7 @@ impl Grpc {
             parameters.insert(LAST_GENERATION, (*generation).into());
         }
         let metadata = MetadataMap::from_headers(parameters);
+        extensions.insert(received.clone());
         macro_rules! unary {
             ($method:ident, $request:expr, $answer:expr) => {{
                 let mut request = tonic::Request::from_parts(metadata, extensions, $request);
@@ -124,7 +135,7 @@ impl Grpc {
         macro_rules! streaming {
             ($method:ident, $request:expr) => {{
                 let request = tonic::Request::from_parts(metadata, extensions, $request);
-                Ok(self.events(self.client.clone().$method(request).await?))
+                Ok(self.events(self.client.clone().$method(request).await?, received))
             }};
         }
         match request {
@@ -154,20 +165,29 @@ impl Grpc {
         }
     }
 
-    fn events(&self, response: Response<Streaming<StreamResponse>>) -> Reply {
+    fn events(&self, response: Response<Streaming<StreamResponse>>, received: Received) -> Reply {
         let (metadata, stream, _) = response.into_parts();
         let parameters = metadata.into_headers();
+        // An agent that sends this header numbers its events: the name is ours.
         let first: Option<u64> = parameters
             .get(FIRST_GENERATION)
             .and_then(|value| value.to_str().ok()?.parse().ok());
         let target = self.target.clone();
         let limit = ("an event", self.event_bytes_max);
-        let events = stream.enumerate().map(move |(index, event)| match event {
-            Ok(response) => Ok(Event {
-                response,
-                generation: first.map(|first| first.saturating_add(index as u64)),
-            }),
-            Err(status) => Err(status::error(&target.origin(), &status, limit)),
+        let events = stream.enumerate().filter_map(move |(index, event)| {
+            let event = match event {
+                // What came into the protocol after this client is not for it.
+                Ok(response) if response.payload.is_none() => None,
+                Ok(response) => Some(Ok(Event {
+                    response,
+                    generation: first.map(|first| first.saturating_add(index as u64)),
+                })),
+                Err(status) => {
+                    let is_received = received.is_failure();
+                    Some(Err(status::error(&target.origin(), &status, is_received, limit)))
+                }
+            };
+            ready(event)
         });
         Reply {
             answer: Answer::Events(EventStream::new(events)),

@@ -1,14 +1,14 @@
 //! The channel of gRPC, with a look at what answers: it may be no gRPC at all.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
-use http_body_util::combinators::MapFrame;
-use hyper::body::Frame;
+use http::{HeaderMap, Request, Response, StatusCode};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tonic::body::Body;
 use tower::Service;
 
@@ -21,11 +21,56 @@ use crate::egress;
 /// The header, or trailer, without which no answer is one of gRPC.
 const GRPC_STATUS: &str = "grpc-status";
 
-/// Stands with each failure that has come over the wire, as tonic's own look the same otherwise.
-pub(super) const RECEIVED: &str = "a2ad-received";
+/// Whether the answer to a call has said over the wire that the call failed: failures of tonic's own look the same
+/// otherwise. It goes along with the request as an extension, so that nothing that an agent sends can look like it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Received(Arc<AtomicBool>);
 
-/// An answer whose failures are marked.
-type Marked = MapFrame<Inbound, fn(Frame<Bytes>) -> Frame<Bytes>>;
+impl Received {
+    /// Whether it has.
+    pub(super) fn is_failure(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Notes what headers or trailers say.
+    fn note(&self, headers: &HeaderMap) {
+        if headers.get(GRPC_STATUS).is_some_and(|status| status != "0") {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// The body of an answer, whose trailers are noted.
+pub(super) struct Noted {
+    body: Inbound,
+    received: Received,
+}
+
+impl HttpBody for Noted {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.received.note(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// Why there is no answer of gRPC.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +91,12 @@ pub(super) enum ChannelError {
 pub(super) struct GrpcChannel(pub(super) Line<Body>);
 
 impl GrpcChannel {
-    async fn exchange(self, mut request: Request<Body>) -> Result<Response<Marked>, ChannelError> {
+    async fn exchange(self, mut request: Request<Body>) -> Result<Response<Noted>, ChannelError> {
+        let received: Received = request.extensions_mut().remove().unwrap_or_default();
         if let Some(body) = SwappedBody::take(request.extensions_mut()) {
             *request.body_mut() = Body::new(body);
         }
-        let (mut head, body) = self.0.exchange(request).await?.into_parts();
+        let (head, body) = self.0.exchange(request).await?.into_parts();
         if let Some(redirect) = shared::redirect(&head) {
             return Err(ChannelError::Malformed(redirect));
         }
@@ -68,29 +114,15 @@ impl GrpcChannel {
                 "its type is {found}, not application/grpc"
             )));
         }
-        mark(&mut head.headers);
-        Ok(Response::from_parts(head, body.map_frame(marked)))
-    }
-}
-
-fn marked(mut frame: Frame<Bytes>) -> Frame<Bytes> {
-    if let Some(trailers) = frame.trailers_mut() {
-        mark(trailers);
-    }
-    frame
-}
-
-/// Marks what says that a call failed.
-fn mark(headers: &mut HeaderMap) {
-    if headers.get(GRPC_STATUS).is_some_and(|status| status != "0") {
-        headers.insert(RECEIVED, HeaderValue::from_static("1"));
+        received.note(&head.headers);
+        Ok(Response::from_parts(head, Noted { body, received }))
     }
 }
 
 impl Service<Request<Body>> for GrpcChannel {
-    type Response = Response<Marked>;
+    type Response = Response<Noted>;
     type Error = ChannelError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Marked>, ChannelError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Noted>, ChannelError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ChannelError>> {
         Poll::Ready(Ok(()))

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::errors::{self, DETAILS_MAX, cut};
-use super::grpc_channel::{ChannelError, RECEIVED};
+use super::grpc_channel::ChannelError;
 use crate::client::{AgentError, Error};
 use crate::egress;
 use crate::error::{Kind, Violation};
@@ -43,15 +43,20 @@ enum Own {
     Interrupted,
 }
 
-/// The error that a status says. One that was made on this side of the wire has a source. `limit` is what was awaited,
-/// and how many bytes it may have.
-pub(in crate::client) fn error(address: &str, status: &Status, limit: (&'static str, usize)) -> Error {
+/// The error that a status says. One that was made on this side of the wire has a source, or words of tonic and nothing
+/// that was received. `limit` is what was awaited, and how many bytes it may have.
+pub(in crate::client) fn error(
+    address: &str,
+    status: &Status,
+    is_received: bool,
+    limit: (&'static str, usize),
+) -> Error {
     if let Some(source) = status.source() {
         return local(address, status, source);
     }
-    let is_own = !status.metadata().contains_key(RECEIVED);
-    let is_it =
-        |code: Code, start: &str| is_own && status.code() == code && status.message().starts_with(start);
+    let is_it = |code: Code, start: &str| {
+        !is_received && status.code() == code && status.message().starts_with(start)
+    };
     match OWN.iter().find(|(code, start, _)| is_it(*code, start)) {
         None => of_agent(status).into(),
         Some((.., Own::TooLarge)) => Error::TooLarge {
@@ -103,6 +108,8 @@ fn of_agent(status: &Status) -> AgentError {
         ),
         None => (None, Default::default()),
     };
+    let headers = status.metadata().clone().into_headers();
+    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let violations = status.get_details_bad_request().map(|bad| bad.field_violations);
     AgentError {
         kind: kind.unwrap_or_else(|| of_code(status.code())),
@@ -118,8 +125,8 @@ fn of_agent(status: &Status) -> AgentError {
             })
             .collect(),
         metadata,
-        retry_after: status.get_details_retry_info().and_then(|info| info.retry_delay),
-        challenge: errors::challenge(&status.metadata().clone().into_headers()),
+        retry_after: errors::retry_after(asked, &headers),
+        challenge: errors::challenge(&headers),
     }
 }
 
@@ -155,18 +162,15 @@ pub(super) fn code_name(code: Code) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tonic::metadata::MetadataValue;
-
     use super::*;
 
     #[test]
     fn words_of_tonic_count_only_where_nothing_was_received() {
         for (code, text, _) in OWN {
-            let mut status = Status::new(code, text);
-            assert!(error("x", &status, ("an answer", 1)).kind().is_none(), "{text}");
-            let mark = MetadataValue::from_static("1");
-            status.metadata_mut().insert(RECEIVED, mark);
-            assert!(error("x", &status, ("an answer", 1)).kind().is_some(), "{text}");
+            let status = Status::new(code, text);
+            let of = |is_received| error("x", &status, is_received, ("an answer", 1));
+            assert!(of(false).kind().is_none(), "{text}");
+            assert!(of(true).kind().is_some(), "{text}");
         }
     }
 }

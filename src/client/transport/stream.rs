@@ -83,13 +83,13 @@ where
     }
 
     fn event(&self, event: &SseEvent) -> Result<Option<Event>, Error> {
-        let parsed = (self.parse)(&event.data);
         let is_known = NAMES.contains(&event.name.as_str());
-        let response = match parsed {
+        let response = match (self.parse)(&event.data) {
             Ok(Some(response)) => response,
+            // What came into the protocol after this client is not for it.
+            Ok(None) => return Ok(None),
             // Names are the agents' own; what is under one and not of the protocol is not for us.
-            Err(Error::Malformed(_)) | Ok(None) if !is_known => return Ok(None),
-            Ok(None) => return Err(Error::Malformed("an event of the stream is empty".to_owned())),
+            Err(Error::Malformed(_)) if !is_known => return Ok(None),
             Err(error) => return Err(error),
         };
         Ok(Some(Event {

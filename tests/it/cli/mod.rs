@@ -2,6 +2,7 @@
 
 mod access;
 mod bindings;
+mod cards;
 mod compliance;
 mod echoes;
 mod harness;

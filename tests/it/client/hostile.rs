@@ -17,7 +17,7 @@ use crate::support::messages::{get, send};
 const JSON: [Binding; 2] = [Binding::JsonRpc, Binding::HttpJson];
 
 /// What the buffers of both sockets may hold, beside what the client has read.
-const BUFFERS_BYTES: u64 = 16 << 20;
+pub const BUFFERS_BYTES: u64 = 16 << 20;
 
 pub fn strict() -> ClientSettings {
     ClientSettings {
@@ -247,6 +247,58 @@ async fn an_endless_stream_is_read_as_it_is_asked_for() {
         drop(events);
         host.closed().await;
         assert!(host.written() < BUFFERS_BYTES, "{binding:?}: {}", host.written());
+    }
+}
+
+/// Events of a later version of the protocol, and empty ones, are passed over; the stream goes on behind them.
+#[tokio::test]
+async fn events_that_are_not_known_are_passed_over() {
+    let known = r#"{"message":{"messageId":"m","role":"ROLE_AGENT","parts":[{"text":"hello"}]}}"#;
+    for binding in JSON {
+        let whole = |event: &str| match binding {
+            Binding::JsonRpc => format!(r#"{{"jsonrpc":"2.0","id":1,"result":{event}}}"#),
+            _ => event.to_owned(),
+        };
+        let mut text = String::new();
+        for event in ["{}", r#"{"laterUpdate":{"taskId":"t"}}"#, known, "{}", known] {
+            text.push_str(&format!("data: {}\n\n", whole(event)));
+        }
+        let end = "0\r\n\r\n";
+        let host = RawHost::new(Bytes::new(event_stream() + &chunk(&text) + end)).await;
+        let client = client_of(&host.url(), binding, "", &strict()).await;
+        let events = client.send_streaming(send("", "m", "x")).await.unwrap();
+        let events: Vec<_> = soon("the end", events.map(Result::unwrap).collect()).await;
+        assert_eq!(events.len(), 2, "{binding:?}: {events:?}");
+        assert!(events.iter().all(|event| event.response.payload.is_some()));
+    }
+}
+
+/// A stream of nothing else costs what one event may cost, for as long as somebody wants to wait.
+#[tokio::test]
+async fn endless_events_that_are_not_known_need_no_room() {
+    for (binding, event) in [
+        (
+            Binding::JsonRpc,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"later":1}}"#,
+        ),
+        (Binding::HttpJson, r#"{"later":1}"#),
+    ] {
+        let text = chunk(&format!("data: {event}\n\n").repeat(500));
+        let host = RawHost::new(Bytes::new(event_stream()).then(&text)).await;
+        let client = client_of(&host.url(), binding, "", &strict()).await;
+        let mut events = client.send_streaming(send("", "m", "x")).await.unwrap();
+        let enough = async {
+            // Many times what one event may have.
+            while host.written() < 4 << 20 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            event = events.next() => panic!("{event:?}"),
+            () = soon("many events", enough) => {}
+        }
+        drop(events);
+        host.closed().await;
     }
 }
 

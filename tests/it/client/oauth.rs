@@ -386,6 +386,57 @@ async fn a_sign_in_that_fails_says_why() {
     }
 }
 
+/// A server that has trouble, or is away, for a while.
+#[tokio::test]
+async fn a_sign_in_outlives_trouble_of_the_server_for_a_while() {
+    let trouble = || (503, json!("oops"));
+    let pending = || (400, json!({"error": "authorization_pending"}));
+    let polls = vec![trouble(), pending(), trouble(), trouble(), bearer("t", json!({}))];
+    let site = device_site(polls, details(json!({}))).await;
+    let quick = |site: &Site| OAuthSettings {
+        device_interval_max: Duration::from_millis(5),
+        device_failures_max: 3,
+        ..settings(site, Grant::DeviceCode)
+    };
+    let one = provider(quick(&site), None).await;
+    let login = one.begin_device_login().await.unwrap();
+    soon("a token", login.finish()).await.unwrap();
+    assert_eq!(shown(&one).await.unwrap(), "t");
+
+    let site = device_site(vec![trouble()], details(json!({"interval": u64::MAX}))).await;
+    let login = provider(quick(&site), None)
+        .await
+        .begin_device_login()
+        .await
+        .unwrap();
+    let failed = soon("an end", login.finish()).await.unwrap_err();
+    assert!(
+        matches!(&failed, Error::Unreachable { cause, .. } if cause.contains("3 questions") && cause.contains("503")),
+        "{failed:?}"
+    );
+    assert_eq!(
+        site.asked().iter().filter(|asked| asked.path == "/token").count(),
+        3
+    );
+}
+
+/// Who is in a hurry is told what the time was, and that it is over.
+#[tokio::test]
+async fn a_sign_in_ends_with_the_patience_of_its_caller() {
+    let pending = vec![(400, json!({"error": "authorization_pending"}))];
+    let site = device_site(pending, details(json!({"expires_in": 3_600, "interval": 3_600}))).await;
+    let settings = OAuthSettings {
+        device_patience: Duration::from_millis(50),
+        ..settings(&site, Grant::DeviceCode)
+    };
+    let login = provider(settings, None).await.begin_device_login().await.unwrap();
+    let failed = soon("an end", login.finish()).await.unwrap_err();
+    assert!(
+        matches!(&failed, Error::TokenRefused(why) if why.contains("within 50ms") && why.contains("sign in again")),
+        "{failed}"
+    );
+}
+
 /// A server that asks for patience gets it: the next question comes at least five seconds later (RFC 8628 section 3.5).
 #[tokio::test]
 async fn slow_down_slows_down() {

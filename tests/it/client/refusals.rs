@@ -262,6 +262,27 @@ async fn a_bare_status_has_its_kind_everywhere() {
     }
 }
 
+/// `Retry-After` as a date, by the clock of who wrote it; and no longer than there is a sense in.
+#[tokio::test]
+async fn retry_after_may_be_a_date() {
+    for (text, seconds) in [
+        ("Sun, 22 Nov 2026 12:00:30 GMT", Some(30)),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", Some(0)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", Some(365 * 86_400)),
+        ("18446744073709551615", Some(365 * 86_400)),
+        ("soon", None),
+    ] {
+        let headers = [("date", "Sun, 22 Nov 2026 12:00:00 GMT"), ("retry-after", text)];
+        let script = Script::saying(503, &headers, "no").await;
+        for binding in BINDINGS {
+            let client = client_of(&script.url(), binding, "", &ClientSettings::default()).await;
+            let error = agent(client.task(get("", "t")).await.unwrap_err());
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(error.retry_after, expected, "{binding:?} {text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn json_rpc_codes_count_where_there_is_no_reason() {
     for (code, status, kind) in [

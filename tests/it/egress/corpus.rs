@@ -216,7 +216,7 @@ async fn loopback_and_networks_are_reached_where_they_are_allowed() {
     let listed = world(EgressPolicy {
         allow_loopback: false,
         allowed_networks: vec!["10.1.0.0/16".parse().unwrap()],
-        unrestricted: false,
+        ..EgressPolicy::default()
     })
     .await;
     for world in [&loopback, &listed] {

@@ -3,4 +3,4 @@
 mod answers;
 mod corpus;
 mod spellings;
-mod world;
+pub mod world;

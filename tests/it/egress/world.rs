@@ -13,7 +13,16 @@ use tokio::net::TcpStream;
 
 /// The answers of a name, one for each time that it is asked for; the last one stays.
 #[derive(Default)]
-struct Names(Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>);
+pub struct Names(Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>);
+
+impl Names {
+    /// What a name resolves to from now on: one answer for each time, the last for ever.
+    pub fn set(&self, name: &str, answers: &[&[&str]]) {
+        let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
+        let answers = answers.iter().map(parse).collect();
+        self.0.lock().unwrap().insert(name.to_owned(), answers);
+    }
+}
 
 #[async_trait]
 impl Resolve for Names {
@@ -31,11 +40,27 @@ impl Resolve for Names {
 }
 
 /// Writes down every address that is connected to, and connects to one of this machine instead.
-struct Recorder {
+pub struct Recorder {
     dialed: Mutex<Vec<SocketAddr>>,
     instead: SocketAddr,
     /// Where nobody ever answers.
     silent: Vec<IpAddr>,
+}
+
+impl Recorder {
+    /// Connects to `instead`, but for the `silent` addresses.
+    pub fn new(instead: SocketAddr, silent: &[&str]) -> Self {
+        Self {
+            dialed: Mutex::default(),
+            instead,
+            silent: silent.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+
+    /// The addresses that were connected to since the last time.
+    pub fn dialed(&self) -> Vec<SocketAddr> {
+        std::mem::take(&mut self.dialed.lock().unwrap())
+    }
 }
 
 #[async_trait]
@@ -65,11 +90,7 @@ impl World {
         settings: EgressSettings,
     ) -> Self {
         let names = Arc::new(Names::default());
-        let recorder = Arc::new(Recorder {
-            dialed: Mutex::default(),
-            instead,
-            silent: silent.iter().map(|text| text.parse().unwrap()).collect(),
-        });
+        let recorder = Arc::new(Recorder::new(instead, silent));
         let egress = Egress::open_with(settings, names.clone(), recorder.clone(), &Shutdown::new()).await;
         let egress = egress.unwrap();
         Self {
@@ -81,14 +102,12 @@ impl World {
 
     /// What a name resolves to from now on: one answer for each time, the last for ever.
     pub fn name(&self, name: &str, answers: &[&[&str]]) {
-        let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
-        let answers = answers.iter().map(parse).collect();
-        self.names.0.lock().unwrap().insert(name.to_owned(), answers);
+        self.names.set(name, answers);
     }
 
     /// The addresses that were connected to since the last time.
     pub fn dialed(&self) -> Vec<SocketAddr> {
-        std::mem::take(&mut self.recorder.dialed.lock().unwrap())
+        self.recorder.dialed()
     }
 }
 

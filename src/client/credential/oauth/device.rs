@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use oauth2::{DeviceAuthorizationUrl, StandardDeviceAuthorizationResponse};
+use oauth2::{DeviceAuthorizationUrl, RequestTokenError, StandardDeviceAuthorizationResponse};
+use tokio::time::Instant;
 
 use super::OAuthProvider;
 use super::exchange::{Web, client, refused, scopes};
+use super::poll::Poll;
 use crate::client::Error;
 
 /// The longest code that a person is asked to type.
@@ -16,6 +18,8 @@ const CODE_MAX: usize = 64;
 pub struct DeviceLogin {
     provider: OAuthProvider,
     details: StandardDeviceAuthorizationResponse,
+    /// When the code was given out.
+    began: Instant,
 }
 
 impl fmt::Debug for DeviceLogin {
@@ -47,20 +51,23 @@ impl OAuthProvider {
         if let Some(resource) = &settings.resource {
             request = request.add_extra_param("resource", resource);
         }
+        let began = Instant::now();
         let answered = request.request_async(&Web(self.web())).await;
-        let details: StandardDeviceAuthorizationResponse = answered.map_err(|error| refused(&url, error))?;
+        let details: StandardDeviceAuthorizationResponse = answered.map_err(|error| match error {
+            RequestTokenError::Parse(..) => can_not_be_shown(&url),
+            error => refused(&url, error),
+        })?;
         let code = details.user_code().secret();
         let is_code = code.len() <= CODE_MAX && code.chars().all(|c| c.is_ascii_graphic() || c == ' ');
         let page = url::Url::parse(details.verification_uri());
         let is_page = page.is_ok_and(|page| matches!(page.scheme(), "https" | "http"));
         if !(is_code && is_page) {
-            return Err(Error::TokenRefused(format!(
-                "{url} gave a code or a page that can't be shown"
-            )));
+            return Err(can_not_be_shown(&url));
         }
         Ok(DeviceLogin {
             provider: self.clone(),
             details,
+            began,
         })
     }
 }
@@ -90,21 +97,39 @@ impl DeviceLogin {
             .min(self.provider.settings().device_patience)
     }
 
-    /// Waits until the person has signed in, asking as often as the server allows, and keeps the token.
+    /// Waits until the person has signed in, asking as often as the server and the settings allow, and keeps the token.
     ///
     /// # Errors
-    /// [`Error::TokenRefused`] when the person declines or takes too long, [`Error::Unreachable`].
+    /// [`Error::TokenRefused`] when the person declines, or takes longer than [`patience`](Self::patience) from when the code
+    /// was given out; [`Error::Unreachable`] when too many questions in a row came to nothing.
     pub async fn finish(self) -> Result<(), Error> {
         let provider = &self.provider;
         let settings = provider.settings();
         let endpoints = provider.endpoints().await?;
         let client = client(settings, endpoints)?;
-        let sleep = |interval: Duration| tokio::time::sleep(interval.max(settings.device_interval_min));
-        let request = client.exchange_device_access_token(&self.details);
-        let answered = request
-            .request_async(&Web(provider.web()), sleep, Some(self.patience()))
-            .await;
-        let answer = answered.map_err(|error| refused(&endpoints.token, error))?;
+        let poll = Poll {
+            client: &client,
+            url: &endpoints.token,
+            settings,
+            left: self.patience().saturating_sub(self.began.elapsed()),
+        };
+        let answer = match poll.answer(&self.details, &Web(provider.web())).await {
+            Some(answered) => answered?,
+            None => return Err(self.too_late()),
+        };
         provider.keep(&answer).await
     }
+
+    fn too_late(&self) -> Error {
+        let (life, patience) = (self.details.expires_in(), self.patience());
+        Error::TokenRefused(if life <= patience {
+            format!("the code has expired: nobody has entered it within {life:?}; sign in again")
+        } else {
+            format!("nobody has entered the code within {patience:?}; sign in again")
+        })
+    }
+}
+
+fn can_not_be_shown(url: &str) -> Error {
+    Error::TokenRefused(format!("{url} gave a code or a page that can't be shown"))
 }

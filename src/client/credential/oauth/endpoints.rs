@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::OAuthEndpoints;
 use crate::client::Error;
-use crate::client::card::CardSource;
+use crate::client::card::{CardSource, Policies};
 use crate::client::credential::given::is_this_machine;
 use crate::egress::{EgressClient, EgressPolicy};
 
@@ -64,13 +64,13 @@ impl Endpoints {
             )));
         }
         let source = CardSource::Url(url.clone());
-        let (allowed, linked) = (EgressPolicy::unrestricted(), EgressPolicy::default());
+        let policies = Policies::of(EgressPolicy::unrestricted());
         let endpoints = [
             Some(&found.token_endpoint),
             found.device_authorization_endpoint.as_ref(),
         ];
         for endpoint in endpoints.into_iter().flatten() {
-            if source.policy(endpoint, &allowed, &linked).is_err() {
+            if source.policy(endpoint, true, &policies).is_err() {
                 let shown: String = endpoint.chars().take(200).collect();
                 return Err(Error::TokenRefused(format!(
                     "{url} names the endpoint {shown:?}, where an issuer of the public internet has none"

@@ -9,6 +9,7 @@ mod device;
 mod endpoints;
 mod exchange;
 mod offered;
+mod poll;
 mod provider;
 mod settings;
 mod tokens;

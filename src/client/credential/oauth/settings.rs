@@ -52,6 +52,11 @@ pub struct OAuthSettings {
     pub device_patience: Duration,
     /// The least time between two questions whether they have.
     pub device_interval_min: Duration,
+    /// The longest time between two of them, whatever the server says.
+    pub device_interval_max: Duration,
+    /// Questions in a row that may come to nothing, because the server can't be reached or has trouble; at that number the
+    /// sign-in ends. One at least.
+    pub device_failures_max: u32,
 }
 
 impl OAuthSettings {
@@ -69,6 +74,8 @@ impl OAuthSettings {
             renew_pause: Duration::from_secs(10),
             device_patience: Duration::from_secs(15 * 60),
             device_interval_min: Duration::from_secs(1),
+            device_interval_max: Duration::from_secs(60),
+            device_failures_max: 5,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
 use tower::service_fn;
 
@@ -21,17 +21,19 @@ use crate::pb::{GetTaskRequest, Message, SendMessageRequest, Task};
 use crate::pb::{SendMessageResponse, StreamResponse, TaskState, TaskStatus, stream_response};
 
 /// What an agent answers next; the last one for ever.
-type Answers = Vec<Result<TaskState, fn() -> Error>>;
+pub(super) type Answers = Vec<Result<TaskState, fn() -> Error>>;
 
 #[derive(Default)]
-struct Agent {
-    answers: Answers,
+pub(super) struct Agent {
+    pub(super) answers: Answers,
     /// What comes by a stream before it breaks; `None` for an agent that has none.
-    stream: Option<Vec<TaskState>>,
-    calls: Mutex<Vec<Call>>,
+    pub(super) stream: Option<Vec<TaskState>>,
+    /// The stream does not break, but says nothing more.
+    pub(super) is_silent: bool,
+    pub(super) calls: Mutex<Vec<Call>>,
 }
 
-fn task(state: TaskState) -> Task {
+pub(super) fn task(state: TaskState) -> Task {
     Task {
         id: "t".to_owned(),
         status: Some(TaskStatus {
@@ -43,35 +45,33 @@ fn task(state: TaskState) -> Task {
 }
 
 impl Agent {
-    fn new(answers: Answers) -> Arc<Self> {
+    pub(super) fn new(answers: Answers) -> Arc<Self> {
         Arc::new(Self {
             answers,
             ..Self::default()
         })
     }
 
-    fn client(self: &Arc<Self>) -> Client {
+    pub(super) fn client(self: &Arc<Self>) -> Client {
         let this = self.clone();
         let transport = service_fn(move |call| std::future::ready(this.answer(call)));
         Client::new(target(""), Transport::new(transport))
     }
 
-    fn methods(&self) -> Vec<Method> {
+    pub(super) fn methods(&self) -> Vec<Method> {
         self.calls.lock().unwrap().iter().map(Call::method).collect()
     }
 
     fn answer(&self, call: Call) -> Result<Reply, Error> {
         let mut calls = self.calls.lock().unwrap();
         calls.push(call.clone());
-        let plain = calls
-            .iter()
-            .filter(|call| call.method() != Method::SendStreamingMessage);
+        let plain = calls.iter().filter(|call| !call.method().is_streaming());
         let number = plain
             .count()
             .saturating_sub(1)
             .min(self.answers.len().saturating_sub(1));
         let answer = match &call.request {
-            Request::SendStreamingMessage(_) => {
+            Request::SendStreamingMessage(_) | Request::SubscribeToTask(..) => {
                 let states = self.stream.as_ref();
                 let states = states.ok_or_else(|| refused(Kind::UnsupportedOperation, None))?;
                 let event = |state: &TaskState| Event {
@@ -81,6 +81,10 @@ impl Agent {
                     generation: None,
                 };
                 let mut events: Vec<Result<Event, Error>> = states.iter().map(event).map(Ok).collect();
+                if self.is_silent {
+                    let silent = stream::iter(events).chain(stream::pending());
+                    return Ok(reply(Answer::Events(EventStream::new(silent))));
+                }
                 events.push(Err(interrupted()));
                 Answer::Events(EventStream::new(stream::iter(events)))
             }
@@ -91,21 +95,25 @@ impl Agent {
             }),
             _ => Answer::Task(task(self.answers[number].map_err(|error| error())?)),
         };
-        Ok(Reply {
-            answer,
-            parameters: HeaderMap::new(),
-        })
+        Ok(reply(answer))
     }
 }
 
-fn by(mode: WaitMode) -> Wait {
+fn reply(answer: Answer) -> Reply {
+    Reply {
+        answer,
+        parameters: HeaderMap::new(),
+    }
+}
+
+pub(super) fn by(mode: WaitMode) -> Wait {
     Wait {
         mode,
         ..Wait::default()
     }
 }
 
-fn sends(task_id: &str) -> SendMessageRequest {
+pub(super) fn sends(task_id: &str) -> SendMessageRequest {
     SendMessageRequest {
         message: Some(Message {
             task_id: task_id.to_owned(),
