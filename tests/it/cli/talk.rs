@@ -152,12 +152,11 @@ fn a_chat_outlives_the_cancellation_of_its_task_on_every_binding() {
 const SOMEBODY: &str = r#"
 import os, pty, sys
 
-seen = b""
+seen, looked_at = b"", 0
 
 def until(text):
-    global seen
-    start = len(seen)
-    while text not in seen[start:]:
+    global seen, looked_at
+    while (found := seen.find(text, looked_at)) < 0:
         try:
             piece = os.read(terminal, 4096)
         except OSError:
@@ -165,6 +164,7 @@ def until(text):
         if not piece:
             sys.exit(f"ended before {text}: {seen}")
         seen += piece
+    looked_at = found + len(text)
 
 program, *arguments = sys.argv[1:]
 child, terminal = pty.fork()
