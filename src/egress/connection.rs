@@ -113,3 +113,49 @@ impl Write for EgressConnection {
         Pin::new(&mut *self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use hyper::rt::ReadBuf;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    async fn read(connection: &mut EgressConnection) -> io::Result<Vec<u8>> {
+        let mut room = [0; 8];
+        let mut buffer = ReadBuf::new(&mut room);
+        poll_fn(|cx| Pin::new(&mut *connection).poll_read(cx, buffer.unfilled())).await?;
+        Ok(buffer.filled().to_vec())
+    }
+
+    #[tokio::test]
+    async fn what_a_host_said_before_it_closed_is_read_though_nothing_can_be_written() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut host, _) = listener.accept().unwrap();
+        // What a host has not read makes its close a reset.
+        stream.write_all(b"unread").await.unwrap();
+        host.write_all(b"no").unwrap();
+        drop(host);
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let mut connection = EgressConnection::plain(stream, place);
+        let mut is_over = false;
+        while !is_over {
+            // Once more behind the write that failed.
+            is_over = connection.is_deaf;
+            let written = poll_fn(|cx| Pin::new(&mut connection).poll_write(cx, b"more")).await;
+            assert_eq!(written.unwrap(), 4);
+            tokio::task::yield_now().await;
+        }
+        poll_fn(|cx| Pin::new(&mut connection).poll_flush(cx))
+            .await
+            .unwrap();
+        assert_eq!(read(&mut connection).await.unwrap(), b"no");
+        assert_eq!(read(&mut connection).await.unwrap_or_default(), b"");
+    }
+}

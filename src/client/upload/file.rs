@@ -26,13 +26,15 @@ impl FileContent {
     /// When it can't be opened to be read, or is no regular file: the length of others is not known before they are read.
     pub async fn of(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        let metadata = File::open(path).await?.metadata().await?;
+        // Opening a pipe would wait for who writes to it.
+        let metadata = tokio::fs::metadata(path).await?;
         if !metadata.is_file() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "it is not a regular file",
             ));
         }
+        File::open(path).await?;
         Ok(Self {
             path: path.to_owned(),
             name: path.display().to_string(),
