@@ -18,21 +18,22 @@ pub struct Given {
     origins: Option<Origins>,
 }
 
-/// Origins in the form in which they are compared.
+/// Origins that the user names beside that of the agent.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Of `https://agents.example.com`, with a port where it is not the usual one.
+    /// These: `https://agents.example.com`, with a port where it is not the usual one.
     ///
     /// # Errors
     /// [`Error::Credential`] when one of them is no origin.
-    pub fn of(texts: &[impl AsRef<str>]) -> Result<Self, Error> {
-        let origins: Result<Vec<String>, Error> = texts.iter().map(|one| origin(one.as_ref())).collect();
-        origins.map(Self)
+    pub fn of(list: &[impl AsRef<str>]) -> Result<Self, Error> {
+        list.iter()
+            .map(|one| origin(one.as_ref()))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
-    /// Whether a URL is of one of them.
     pub(in crate::client) fn contains(&self, uri: &Uri) -> bool {
         self.0.contains(&comparable(uri))
     }
