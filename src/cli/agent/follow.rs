@@ -1,6 +1,6 @@
-//! Waiting for a task as the library does ([`Client::follow`](a2ad::client::Client::follow)), and telling of it: by its stream
-//! where the agent has one, by asking again and again where it has none or the stream breaks (a2a-cli specification 9.2 and
-//! 9.3).
+//! Waiting for a task as the library does ([`Client::follow`](a2ad::client::Client::follow)), and telling of it: by its
+//! stream where the agent has one, by asking again and again where it has none or the stream breaks (a2a-cli specification
+//! 9.2 and 9.3).
 
 use std::time::Duration;
 

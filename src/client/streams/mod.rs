@@ -1,5 +1,6 @@
 //! Streams beyond one connection: they go on where they broke ([`ResumeSettings`]), their events add up to a task
-//! ([`Accumulator`]), and a task can be waited for in whatever way its agent offers ([`Wait`]), and watched meanwhile ([`Watch`]).
+//! ([`Accumulator`]), and a task can be waited for in whatever way its agent offers ([`Wait`]) and watched meanwhile
+//! ([`Watch`]).
 
 mod accumulate;
 mod follow;

@@ -126,10 +126,11 @@ pub(super) fn challenge(headers: &HeaderMap) -> Option<String> {
 pub(super) fn retry_after(details: Option<Duration>, headers: &HeaderMap) -> Option<Duration> {
     let found = details.or_else(|| {
         let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        match text.parse() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => until(date(text)?, headers),
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return until(date(text)?, headers);
         }
+        // More digits than fit are more seconds than anybody waits.
+        Some(text.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs))
     });
     found.map(|found| found.min(RETRY_AFTER_MAX))
 }
@@ -282,7 +283,9 @@ mod tests {
             ("Sat, 01 Jan 2000 00:00:00 GMT", None, Some(0)),
             ("Fri, 31 Dec 9999 23:59:59 GMT", Some(NOON), Some(365 * 86_400)),
             ("18446744073709551615", None, Some(365 * 86_400)),
+            ("99999999999999999999", None, Some(365 * 86_400)),
             ("tomorrow", Some(NOON), None),
+            ("", None, None),
             ("-1", None, None),
         ] {
             let mut headers = HeaderMap::new();

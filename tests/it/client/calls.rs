@@ -143,7 +143,7 @@ async fn push_configurations_live_and_end(binding: Binding) {
         ..ListTaskPushNotificationConfigsRequest::default()
     };
     let listed = client.push_configs(list.clone()).await.unwrap().configs;
-    assert_eq!(listed, [made.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made));
     let delete = DeleteTaskPushNotificationConfigRequest {
         task_id: open.id,
         id: made.id,

@@ -168,6 +168,58 @@ async fn answers_have_their_limits() {
     }
 }
 
+/// Places of cards that mean harm: n: 8.
+#[tokio::test]
+async fn cards_have_their_limits() {
+    let x = "x".repeat(32 << 10);
+    let many: String = (0..500).map(|n| format!("x-{n}: y\r\n")).collect();
+    let places = [
+        (
+            "endless",
+            Bytes::new(head("transfer-encoding: chunked")).then(&chunk(&x)),
+        ),
+        ("endless, without a length", Bytes::new(head("x: y")).then(&x)),
+        (
+            "giant by its length",
+            Bytes::new(head("content-length: 1000000000000")).then(&x),
+        ),
+        (
+            "shorter than its length",
+            Bytes::new(head("content-length: 100") + "{}").closing(),
+        ),
+        (
+            "a header without an end",
+            Bytes::new("HTTP/1.1 200 OK\r\nx: ").then(&x),
+        ),
+        (
+            "too many headers",
+            Bytes::new(head(&format!("{many}content-length: 2")) + "{}"),
+        ),
+        (
+            "slow",
+            Bytes::new(head("content-length: 60000")).then("x").slowly(),
+        ),
+        ("silent", Bytes::new("")),
+    ];
+    for (what, bytes) in places {
+        let host = RawHost::new(bytes).await;
+        let builder = Client::builder().settings(ClientSettings {
+            card_bytes_max: 64 << 10,
+            card_timeout: Duration::from_secs(1),
+            ..strict()
+        });
+        let reference = format!("{}/card.json", host.url()).parse().unwrap();
+        let error = soon("an error", builder.resolve(&reference)).await.unwrap_err();
+        let is_large = what.contains("endless") || what.contains("giant");
+        assert_eq!(is(&error) == Some(Is::TooLarge), is_large, "{what}: {error:?}");
+        assert!(error.to_string().chars().count() < 500, "{what}: {error}");
+        // No client is left that would keep the connection.
+        drop(builder);
+        host.closed().await;
+        assert!(host.written() < BUFFERS_BYTES, "{what}: {}", host.written());
+    }
+}
+
 /// n: 8 streams on 2 bindings.
 #[tokio::test]
 async fn streams_have_their_limits() {
