@@ -17,7 +17,6 @@ mod provider;
 pub(super) use authorize::Authorize;
 pub use fixed::Credential;
 pub use given::{Given, Origins};
+pub(super) use parameters::Parameters;
 pub(super) use plan::{Plan, Showing};
 pub use provider::{CredentialKind, CredentialProvider};
-
-pub(super) use parameters::Parameters;
