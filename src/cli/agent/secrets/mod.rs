@@ -1,7 +1,12 @@
 //! The secrets of a run, and hiding them wherever they occur in what is printed beside results (a2a-cli specification 12.1).
 //!
-//! An agent may say back what it was shown: in the text of an error, in a header, in an answer. Results are the agent's and
-//! stay as they are; what this program tells of them does not repeat a secret.
+//! An agent may say back what it was shown: in the text of an error, in a header, in an answer, escaped in whatever way, and
+//! cut off by whoever quotes it. Results are the agent's and stay as they are; what this program tells of them does not repeat
+//! a secret.
+
+mod header;
+mod needle;
+mod view;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -12,15 +17,22 @@ use a2ad::client::Call;
 use a2ad::config::{MASK, Secret};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderName, HeaderValue};
 
+use self::header::in_header;
+use self::needle::Needle;
+use self::view::{forms, views};
 use super::config::{Form, SETTINGS, Setting, Sources};
 use super::options::Options;
 
-/// The value of a service parameter that is shorter is no secret unless its name says so: it would occur everywhere.
+/// The value of a service parameter that is shorter is no secret unless its name says so: it would occur everywhere. Nor is
+/// a shorter part of a secret one.
 const LETTERS_MIN: usize = 6;
-/// Forms of secrets that came to be known on the way, such as tokens that were renewed; the oldest are forgotten.
+/// Secrets that came to be known on the way, such as tokens that were renewed; the oldest are forgotten.
 const LEARNED_MAX: usize = 256;
+/// The most bytes that stand for one byte: `\u0041`.
+const ESCAPED_BYTES: usize = 6;
+/// The bytes of a text that are searched at once; their forms take some hundred times as much.
+const WINDOW_BYTES: usize = 64 << 10;
 
 /// Parts of names that speak of a secret.
 const SPEAKING: [&str; 9] = [
@@ -50,14 +62,36 @@ pub struct Secrets(Arc<RwLock<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     /// By the user; never forgotten.
-    given: Vec<Secret<String>>,
-    learned: VecDeque<Secret<String>>,
+    given: Vec<Entry>,
+    learned: VecDeque<Entry>,
 }
 
 impl Known {
-    fn all(&self) -> impl Iterator<Item = &str> {
-        let all = self.given.iter().chain(&self.learned);
-        all.map(|secret| secret.expose().as_str())
+    fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.given.iter().chain(&self.learned)
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    text: Secret<String>,
+    needles: Vec<Needle>,
+}
+
+impl Entry {
+    /// A secret but for so many bytes at its start.
+    fn new(text: &str, open: usize) -> Self {
+        let forms = forms(text).into_iter();
+        // What is left of it without escapes may be short.
+        let forms = forms.filter(|form| !form.is_empty() && form.len() >= LETTERS_MIN.min(text.len()));
+        Self {
+            text: Secret::new(text.to_owned()),
+            needles: forms.map(|form| Needle::new(form, open)).collect(),
+        }
+    }
+
+    fn text(&self) -> &str {
+        self.text.expose()
     }
 }
 
@@ -68,11 +102,12 @@ impl Secrets {
         let is_whole = |setting: &&Setting| setting.is_secret && setting.form == Form::Text;
         let settings = SETTINGS.iter().filter(is_whole);
         let set = settings.filter_map(|setting| options.given.effective(setting, sources).0);
+        let set = set.filter(|text| !text.is_empty());
         let parameters = options.to.svc_param.iter();
         let parameters = parameters.flat_map(|(name, value)| in_header(name, value));
-        let all = set.chain(parameters).flat_map(|text| forms(&text));
+        let parameters = parameters.map(|piece| Entry::new(&piece.text, piece.open));
         let known = Known {
-            given: all.map(Secret::new).collect(),
+            given: set.map(|text| Entry::new(&text, 0)).chain(parameters).collect(),
             ..Known::default()
         };
         Self(Arc::new(RwLock::new(known)))
@@ -80,11 +115,15 @@ impl Secrets {
 
     /// One more, as it came to be known.
     pub fn learn(&self, text: &str) {
-        if text.is_empty() || self.read(|known| known.all().any(|one| one == text)) {
+        self.learn_piece(text, 0);
+    }
+
+    fn learn_piece(&self, text: &str, open: usize) {
+        if text.is_empty() || self.read(|known| known.all().any(|one| one.text() == text)) {
             return;
         }
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        known.learned.extend(forms(text).into_iter().map(Secret::new));
+        known.learned.push_back(Entry::new(text, open));
         let too_many = known.learned.len().saturating_sub(LEARNED_MAX);
         known.learned.drain(..too_many);
     }
@@ -99,7 +138,10 @@ impl Secrets {
     pub fn learn_call(&self, call: &Call) {
         for (name, value) in &call.parameters {
             if value.is_sensitive() {
-                in_header(name, value).for_each(|text| self.learn(&text));
+                let pieces = in_header(name, value);
+                pieces
+                    .iter()
+                    .for_each(|piece| self.learn_piece(&piece.text, piece.open));
             }
         }
         for (_, value) in &call.query {
@@ -115,20 +157,47 @@ impl Secrets {
         }
     }
 
-    /// Where they occur.
+    /// Where they occur, in whatever way they are escaped; also the beginning of one where the text was cut off.
     pub fn places(&self, text: &str) -> Vec<Range<usize>> {
+        // What begins in one window and is not over with it is whole in the next one.
+        let overlap = self.longest();
+        let window = WINDOW_BYTES.max(overlap.saturating_mul(2));
+        let (mut found, mut start) = (Vec::new(), 0_usize);
+        loop {
+            let end = text.floor_char_boundary(start.saturating_add(window));
+            let is_end = end == text.len();
+            let places = self.within(&text[start..end], is_end).into_iter();
+            found.extend(places.map(|place| start + place.start..start + place.end));
+            if is_end {
+                return found;
+            }
+            start = text.floor_char_boundary(end - overlap);
+        }
+    }
+
+    fn within(&self, text: &str, is_end: bool) -> Vec<Range<usize>> {
         self.read(|known| {
-            let found = known.all().flat_map(|secret| {
-                let starts = text.match_indices(secret).map(|(start, _)| start);
-                starts.map(move |start| start..start + secret.len())
-            });
-            found.collect()
+            let mut found = Vec::new();
+            if known.all().next().is_none() {
+                return found;
+            }
+            for view in views(text) {
+                for needle in known.all().flat_map(|one| &one.needles) {
+                    needle.find(&view, is_end, &mut found);
+                }
+            }
+            // Of a secret in escapes any byte may be the first or the last one of a needle.
+            let whole = |place: Range<usize>| {
+                text.floor_char_boundary(place.start)..text.ceil_char_boundary(place.end)
+            };
+            found.into_iter().map(whole).collect()
         })
     }
 
-    /// The bytes of the longest one: so much more than is shown of a text has to be known of it.
+    /// The bytes that the longest one may take: so much more than is shown of a text has to be known of it.
     pub fn longest(&self) -> usize {
-        self.read(|known| known.all().map(str::len).max().unwrap_or(0))
+        let longest = self.read(|known| known.all().map(|one| one.text().len()).max());
+        longest.unwrap_or(0).saturating_mul(ESCAPED_BYTES)
     }
 
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
@@ -149,42 +218,6 @@ pub fn without(text: &str, mut places: Vec<Range<usize>>) -> String {
     }
     shown.push_str(&text[end..]);
     shown
-}
-
-/// The secrets in a header: its value, and the credential in it without the scheme or the name before it.
-fn in_header(name: &HeaderName, value: &HeaderValue) -> impl Iterator<Item = String> + use<> {
-    let text = value.to_str().unwrap_or_default();
-    let (first, rest) = text.split_once([' ', '=']).unwrap_or_default();
-    let is_basic = first.eq_ignore_ascii_case("basic");
-    let (is_secret, is_bearer) = (
-        speaks_of_secret(name.as_str()),
-        first.eq_ignore_ascii_case("bearer"),
-    );
-    let credential = if is_secret || is_basic || is_bearer {
-        rest
-    } else {
-        ""
-    };
-    let decoded = is_basic.then(|| STANDARD.decode(rest).ok()).flatten();
-    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    let password = decoded.as_ref().and_then(|text| Some(text.split_once(':')?.1));
-    let least = if is_secret { 1 } else { LETTERS_MIN };
-    let found = [text, credential, password.unwrap_or_default()].map(str::to_owned);
-    found.into_iter().filter(move |text| text.len() >= least)
-}
-
-/// How a secret looks where it is written: as it is, in JSON, in a URL, and in the message of gRPC.
-fn forms(text: &str) -> Vec<String> {
-    let mut all = vec![
-        text.to_owned(),
-        text.replace('\\', "\\\\").replace('"', "\\\""),
-        percent(text),
-        text.replace('%', "%25"),
-    ];
-    all.retain(|form| !form.is_empty());
-    all.sort();
-    all.dedup();
-    all
 }
 
 /// Text in a URL, where everything that could have a meaning is escaped (RFC 3986 section 2.3).
@@ -211,16 +244,119 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_hidden_in_each_of_its_forms() {
-        let secrets = known(&["a\"b\\c%d/e"]);
+    fn a_secret_is_hidden_however_it_is_escaped() {
+        let secrets = known(&["a\"b\\c%d/e+<&é>"]);
         for (text, hidden) in [
-            ("x a\"b\\c%d/e y", "x *** y"),
-            (r#"{"said":"a\"b\\c%d/e"}"#, r#"{"said":"***"}"#),
-            ("?key=a%22b%5Cc%25d%2Fe&x=1", "?key=***&x=1"),
-            ("a\"b\\c%25d/e", "***"),
+            ("x a\"b\\c%d/e+<&é> y", "x *** y"),
+            (r#"{"said":"a\"b\\c%d/e+<&é>"}"#, r#"{"said":"***"}"#),
+            (
+                r#"{"said":"a\"b\\c%d\/e\u002B\u003c\u0026\u00E9>"}"#,
+                r#"{"said":"***"}"#,
+            ),
+            (
+                r#"{"said":"\u0061\u0022b\u005cc\u0025d\u002fe\u002b\u003C&é>"}"#,
+                r#"{"said":"***"}"#,
+            ),
+            ("?key=a%22b%5Cc%25d%2Fe%2B%3C%26%C3%A9%3E&x=1", "?key=***&x=1"),
+            ("?key=a%22b%5cc%25d%2fe%2b%3c%26%c3%a9%3e&x=1", "?key=***&x=1"),
+            ("?key=%61%22b%5Cc%25d/e+<%26é>&x=1", "?key=***&x=1"),
+            ("a\"b\\c%25d/e+<&é>", "***"),
+            // A URL in JSON, and JSON in JSON.
+            (
+                r#"{"url":"?key=a%22b%5cc%25d\/e%2B%3C\u0026%C3%A9%3E"}"#,
+                r#"{"url":"?key=***"}"#,
+            ),
+            (
+                r#"{"body":"{\"said\":\"a\\\"b\\\\c%d\\/e\\u002B<&é>\"}"}"#,
+                r#"{"body":"{\"said\":\"***\"}"}"#,
+            ),
             ("a\"b", "a\"b"),
         ] {
             assert_eq!(secrets.hidden(text), hidden);
+        }
+    }
+
+    /// The secret may look like an escape itself.
+    #[test]
+    fn a_secret_with_escapes_of_its_own_is_hidden() {
+        for secret in [
+            r"secret\n\u0041-1",
+            "secret%41%2F-1",
+            "secret+and more",
+            "%A9secret-1%C3",
+        ] {
+            let secrets = known(&[secret]);
+            let json = serde_json::to_string(secret).unwrap();
+            let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            for text in [
+                secret,
+                &json,
+                &percent(secret),
+                &form,
+                &secret.replace('-', "%2D"),
+            ] {
+                let hidden = secrets.hidden(text);
+                assert_eq!(hidden.trim_matches('"'), MASK, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_letter_that_a_secret_has_half_of_is_hidden_whole() {
+        assert_eq!(known(&["%A9secret-1%C3"]).hidden("- ésecret-1é -"), "- *** -");
+    }
+
+    #[test]
+    fn what_is_left_of_a_secret_where_a_text_was_cut_off_is_hidden() {
+        let secrets = known(&["s3cr3t/of-mine"]);
+        secrets.learn_piece("Bearer t0k3n-0f-m1n3", "Bearer ".len());
+        for (text, hidden) in [
+            ("it said s3cr3t/of-", "it said ***"),
+            ("it said s3cr3t", "it said ***"),
+            ("it said s3cr3", "it said s3cr3"),
+            (
+                "it redirects to \"http://a/?k=s3cr3t%2Fof\" (307)",
+                "it redirects to \"http://a/?k=***\" (307)",
+            ),
+            ("\"s3cr3t%2\" and more", "\"***\" and more"),
+            (r"s3cr3t\u002", "***"),
+            (r#"{"a": "s3cr3t\/o"}"#, r#"{"a": "***"}"#),
+            ("s3cr3t/of; field: no", "***; field: no"),
+            (
+                "s3cr3t is a word of s3cr3t/others",
+                "s3cr3t is a word of s3cr3t/others",
+            ),
+            // The name of a scheme is nothing to hide.
+            ("it needs \"Bearer \"", "it needs \"Bearer \""),
+            ("it got Bearer t0k3n-", "it got ***"),
+        ] {
+            assert_eq!(secrets.hidden(text), hidden);
+        }
+    }
+
+    #[test]
+    fn a_value_that_ends_in_padding_leaves_the_rest_of_a_text_alone() {
+        let secrets = Secrets::default();
+        let value = http::HeaderValue::from_static("dGVzdC1rZXktMTIzNA==");
+        for piece in in_header(&http::HeaderName::from_static("x-api-key"), &value) {
+            secrets.learn_piece(&piece.text, piece.open);
+        }
+        assert_eq!(
+            secrets.hidden("?limit=5&key=dGVzdC1rZXktMTIzNA=="),
+            "?limit=5&key=***"
+        );
+        assert_eq!(secrets.hidden("?key=dGVzdC1rZXktMTIzNA%3d%3D"), "?key=***");
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_searched_in_windows() {
+        let secret = "s3cret+".repeat(20);
+        let secrets = known(&[&secret]);
+        let escaped: String = secret.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+        for before in [0, 1_000, WINDOW_BYTES - 400, WINDOW_BYTES - 1, 3 * WINDOW_BYTES] {
+            let text = format!("{}{escaped}{}", "é".repeat(before), "-".repeat(WINDOW_BYTES));
+            let hidden = secrets.hidden(&text);
+            assert_eq!(hidden, text.replace(&escaped, MASK), "{before}");
         }
     }
 
@@ -229,22 +365,6 @@ mod tests {
         let secrets = known(&["abcdef", "defghi", "abc"]);
         assert_eq!(secrets.hidden("-abcdefghi-abc-"), "-***-***-");
         assert_eq!(secrets.hidden("é abc é"), "é *** é");
-    }
-
-    #[test]
-    fn what_headers_show_is_known_in_its_parts() {
-        let header = |name: &'static str, value: &str| {
-            let value = HeaderValue::try_from(value).unwrap();
-            in_header(&HeaderName::from_static(name), &value).collect::<Vec<_>>()
-        };
-        assert_eq!(header("authorization", "Bearer t"), ["Bearer t", "t"]);
-        assert_eq!(header("cookie", "key=k1"), ["key=k1", "k1"]);
-        let basic = STANDARD.encode("me:pass:word");
-        let whole = format!("Basic {basic}");
-        assert_eq!(header("authorization", &whole), [&*whole, &*basic, "pass:word"]);
-        // What is short and called nothing of the kind may be anything.
-        assert!(header("x-tier", "gold").is_empty());
-        assert_eq!(header("x-tenant", "secret-1"), ["secret-1"]);
     }
 
     #[test]
@@ -257,7 +377,7 @@ mod tests {
         assert_eq!(secrets.hidden("secret-0000"), "secret-0000");
         assert_eq!(secrets.hidden("secret-0001"), MASK);
         assert_eq!(secrets.0.read().unwrap().learned.len(), LEARNED_MAX);
-        assert_eq!(secrets.longest(), "secret-0000".len());
+        assert_eq!(secrets.longest(), "secret-0000".len() * ESCAPED_BYTES);
     }
 
     #[test]
