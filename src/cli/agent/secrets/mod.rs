@@ -31,7 +31,7 @@ const LETTERS_MIN: usize = 6;
 const LEARNED_MAX: usize = 256;
 /// The most bytes that stand for one byte: `\u0041`.
 const ESCAPED_BYTES: usize = 6;
-/// The bytes of a text that are searched at once; their forms take some hundred times as much.
+/// The bytes of a text that are searched at once; their forms take 16 MiB at most.
 const WINDOW_BYTES: usize = 64 << 10;
 
 /// Parts of names that speak of a secret.
