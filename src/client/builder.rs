@@ -169,15 +169,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Service parameters of every call (specification 3.2.6). Secrets among them have to be marked sensitive: interfaces that
-    /// are not of the origin that the user names, nor of [`ClientBuilder::parameter_origins`], are not used then.
+    /// Service parameters of every call (specification 3.2.6). Each counts as a secret, whether it is marked sensitive or not:
+    /// interfaces that are not of the origin that the user names, nor of [`ClientBuilder::parameter_origins`], are not used
+    /// then.
     #[must_use]
     pub fn parameters(mut self, parameters: HeaderMap) -> Self {
         self.parameters.headers = parameters;
         self
     }
 
-    /// Origins that secrets among the parameters may go to beside the one that the user names.
+    /// Origins that the parameters may go to beside the one that the user names.
     #[must_use]
     pub fn parameter_origins(mut self, origins: Origins) -> Self {
         self.parameters.origins = origins;

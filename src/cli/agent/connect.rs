@@ -93,8 +93,7 @@ impl Session {
             .dangerously_insecure(to.insecure)
             .prefer(to.transport.iter().copied())
             .version(&to.a2a_version)
-            .parameters(to.svc_param.iter().cloned().collect())
-            .parameter_origins(Origins::of(&credentials.credential_origin)?);
+            .parameters(to.svc_param.iter().cloned().collect());
         for name in &credentials.api_key_header {
             builder = builder.allow_header(name.clone());
         }

@@ -61,6 +61,8 @@ pub struct Follower<'a> {
     has_streams: bool,
     /// Nothing has come by a stream yet.
     is_first: bool,
+    /// Something has come in any way.
+    has_heard: bool,
     /// What came last, unless that was the event of a task.
     ending: Option<Ending>,
 }
@@ -76,6 +78,7 @@ impl<'a> Follower<'a> {
             prints: false,
             has_streams: true,
             is_first: true,
+            has_heard: false,
             ending: None,
         }
     }
@@ -83,6 +86,12 @@ impl<'a> Follower<'a> {
     /// What is known of the task so far.
     pub fn shown(&self) -> &Shown {
         &self.shown
+    }
+
+    /// Whether the agent has said something of the task, or has answered: a message that was sent has been taken then,
+    /// whatever fails later.
+    pub fn has_heard(&self) -> bool {
+        self.has_heard
     }
 
     /// Sends and waits for the end.
@@ -260,6 +269,7 @@ impl Watch for Follower<'_> {
     type Error = Failure;
 
     fn see(&mut self, told: Told) -> Result<(), Failure> {
+        self.has_heard |= matches!(told, Told::Event(_) | Told::Task(_) | Told::Message(_));
         match told {
             Told::Event(event) => self.event(&event)?,
             Told::Task(task) => {

@@ -154,6 +154,99 @@ fn results_are_the_agents_and_what_is_told_of_them_is_not() {
     assert!(report.json()["failed"].as_u64() > Some(0), "{}", report.out);
 }
 
+/// The library quotes no more than 200 letters of a place and keeps no more than 4 KiB of a text: wherever it cuts.
+#[test]
+fn what_is_cut_off_repeats_no_part_of_a_secret() {
+    const LONG: &str = "kq7-zx9-4718-wv3-with-more-behind-it";
+    let mut user = User::new();
+    user.environment = vec![("A2ACLI_BEARER".to_owned(), LONG.to_owned())];
+    let more =
+        json!({"securitySchemes": bearer(), "securityRequirements": [{"schemes": {"b": {"list": []}}}]});
+    for seen in [6, 13, LONG.len() - 1] {
+        let before =
+            |start: &str, length: usize| format!("{start}{}", "-".repeat(length - start.len() - seen));
+        let place = format!("{}{LONG}/and/more", before("http://elsewhere.example/", 200));
+        let text = format!("{}{LONG} and more", before("no: ", 4 << 10));
+        for status in [307, 400] {
+            let (place, text) = (place.clone(), text.clone());
+            let site = Site::agent(more.clone(), move |_, _| {
+                let body = json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": text}});
+                let headers = vec![
+                    ("Content-Type", "application/json".to_owned()),
+                    ("Location", place.clone()),
+                ];
+                Reply::Raw(status, headers, body.to_string())
+            });
+            for form in FORMS {
+                let url = site.url();
+                let run = user.run(&[&["send", "-a", &url, "hello"][..], form].concat());
+                assert_ne!(run.code, 0, "{}", run.out);
+                assert_hidden(&run, &[&LONG[..6]], &format!("{status} {seen} {form:?}"));
+            }
+        }
+    }
+}
+
+/// Escapes that serializers of other languages write, in small letters and in capitals.
+#[test]
+fn what_is_escaped_in_another_way_is_hidden_too() {
+    const ODD: &str = "k/4719+zqz&<me>=";
+    let mut user = User::new();
+    user.environment = vec![("A2ACLI_API_KEY".to_owned(), ODD.to_owned())];
+    let more = json!({"securitySchemes": api_key("header"),
+        "securityRequirements": [{"schemes": {"k": {"list": []}}}]});
+    for said in [
+        r"k\/4719+zqz&<me>=",
+        r"k/4719\u002Bzqz\u0026\u003Cme\u003E\u003D",
+        r"k\/4719\u002bzqz\u0026\u003cme\u003e=",
+        r"k\u002f\u0034719+zqz&<me\u003E=",
+        "k%2F4719%2Bzqz%26%3Cme%3E%3D",
+        "k%2f4719%2bzqz%26%3cme%3e%3d",
+        "%6B/47%319+zqz%26<me>%3D",
+        r"k%2f4719%2Bzqz\u0026<me>=",
+    ] {
+        let site = Site::agent(more.clone(), move |_, _| {
+            let body = format!(
+                r#"{{"error":{{"code":400,"status":"INVALID_ARGUMENT","message":"once {said} and {}"}}}}"#,
+                said.replace('\\', r"\\")
+            );
+            Reply::Raw(400, vec![("Content-Type", "application/json".to_owned())], body)
+        });
+        for form in FORMS {
+            let url = site.url();
+            let run = user.run(&[&["send", "-a", &url, "hello"][..], form].concat());
+            assert_eq!(run.code, 1, "{}", run.out);
+            // Nothing of it is left, in any form.
+            assert_hidden(
+                &run,
+                &["4719", "47%319", "0034719", "zqz"],
+                &format!("{said} {form:?}"),
+            );
+        }
+    }
+}
+
+/// Each cookie is one secret, wherever it stands among others.
+#[test]
+fn each_cookie_is_hidden_by_itself() {
+    let user = User::new();
+    let site = Site::agent(json!({}), |_, _| {
+        let message = "the session sess-4720 is not that of the user four-4721; theme=dark";
+        Reply::Json(
+            403,
+            json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}}),
+        )
+    });
+    for form in FORMS {
+        let url = site.url();
+        let cookies = "cookie:session=sess-4720; theme=dark; user=four-4721";
+        let send = ["send", "-a", &url, "hello", "--svc-param", cookies];
+        let run = user.run(&[&send[..], form].concat());
+        assert_eq!(run.code, 4, "{} {}", run.out, run.err);
+        assert_hidden(&run, &["sess-4720", "four-4721"], &format!("{form:?}"));
+    }
+}
+
 /// The status of gRPC has a text that is escaped, and details that are base64.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_by_grpc_repeats_no_secret() {

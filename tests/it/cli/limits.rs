@@ -59,6 +59,17 @@ fn a_download_is_all_or_nothing_within_its_limits() {
     assert_eq!((run.code, files(&user)), (0, 3), "{} {}", run.out, run.err);
 }
 
+/// An answer of a few megabytes, which would be some hundred as a file.
+#[test]
+fn data_that_grows_as_it_is_written_comes_to_the_usual_limit() {
+    let user = User::new();
+    let deep = (0..60).fold(json!(1), |inner, _| json!([inner]));
+    let site = with_artifacts(json!([{"artifactId": "a", "parts": [{"data": vec![deep; 12_000]}]}]));
+    let run = user.run(&["task", "download", "-a", &site.url(), "t-1"]);
+    assert_eq!((run.code, files(&user)), (1, 0), "{}", run.err);
+    assert!(run.err.contains("--bytes-max is 67108864"), "{}", run.err);
+}
+
 #[test]
 fn more_parts_than_anybody_wants_are_not_saved_unless_asked_for() {
     let user = User::new();

@@ -100,6 +100,65 @@ fn nothing_is_begun_in_the_place_of_a_task_that_goes_on_or_that_the_user_named()
     assert_eq!(sent(&site).len(), 1);
 }
 
+/// An agent that asks back at first, takes what is said to its task, and then knows it no more: it says so where it is asked
+/// for the task, or in the middle of a stream. Without a task a message completes one.
+fn losing(streaming: bool) -> Site {
+    let more = json!({"capabilities": {"streaming": streaming}});
+    let gone = || error(404, "NOT_FOUND", "TASK_NOT_FOUND");
+    Site::agent(more, move |asked: &Asked, _| {
+        let message = asked.json()["message"].clone();
+        let is_about = |name: &str| message[name].as_str().is_some_and(|id| !id.is_empty());
+        let state = match (is_about("taskId"), is_about("contextId")) {
+            (true, _) => "WORKING",
+            (false, true) => "COMPLETED",
+            (false, false) => "INPUT_REQUIRED",
+        };
+        let id = if state == "COMPLETED" { "t-2" } else { "t-1" };
+        let answer = json!({"task": task(id, state)});
+        match asked.path() {
+            "/message:send" => Reply::Json(200, answer),
+            "/message:stream" => Reply::Events(vec![answer]),
+            _ => gone(),
+        }
+    })
+}
+
+#[test]
+fn what_the_agent_has_taken_is_not_sent_again_whatever_becomes_of_the_task() {
+    let user = User::new();
+    for (streaming, path) in [(false, "/message:send"), (true, "/message:stream")] {
+        let site = losing(streaming);
+        let by = ["-a", &site.url(), "--poll-interval", "20ms"];
+        let run = told(&user, &by, "one\ntwo\n");
+        assert_eq!(run.code, 1, "{streaming}: {} {}", run.out, run.err);
+        assert!(run.err.contains("code: TaskNotFoundError"), "{}", run.err);
+        let said = "the agent had taken the message for task t-1, so it is not sent again";
+        assert!(run.err.contains(said), "{streaming}: {}", run.err);
+        let texts: Vec<Value> = site
+            .asked(path)
+            .iter()
+            .map(|one| one.json()["message"]["parts"][0]["text"].clone())
+            .collect();
+        assert_eq!(texts, ["one", "two"], "{streaming}");
+    }
+}
+
+/// The rule for the task that the user named holds for as long as the chat is about it.
+#[test]
+fn nothing_takes_the_place_of_the_task_that_the_user_named_behind_a_good_turn_either() {
+    let user = User::new();
+    let site = Site::agent(json!({}), |asked: &Asked, _| {
+        let message = asked.json()["message"].clone();
+        match message["parts"][0]["text"].as_str() {
+            Some("one") => Reply::Json(200, json!({"task": task("t-1", "INPUT_REQUIRED")})),
+            _ => error(404, "NOT_FOUND", "TASK_NOT_FOUND"),
+        }
+    });
+    let run = told(&user, &["-a", &site.url(), "--task-id", "t-1"], "one\ntwo\n");
+    assert_eq!(run.code, 1, "{} {}", run.out, run.err);
+    assert_eq!(sent(&site).len(), 2);
+}
+
 #[test]
 fn a_chat_outlives_the_cancellation_of_its_task_on_every_binding() {
     let server = Server::start(&["--database", "memory"]);

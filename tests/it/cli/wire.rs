@@ -161,6 +161,39 @@ fn grpc_shows_messages_as_json_and_heads_as_they_are() {
     );
 }
 
+/// The JSON of a message by gRPC has not the bytes of a file, which the bodies of the other bindings have.
+#[test]
+fn a_file_is_told_in_the_body_or_beside_it() {
+    let server = Server::start(&["--database", "memory"]);
+    let user = User::new();
+    std::fs::write(user.work().join("note.bin"), b"seven b").unwrap();
+    let agent = server.addr.to_string();
+    for (binding, is_beside) in [("grpc", true), ("jsonrpc", false), ("http+json", false)] {
+        let run = user.run(&[
+            "send",
+            "hello",
+            "--file",
+            "note.bin",
+            "-a",
+            &agent,
+            "--transport",
+            binding,
+            "--debug",
+        ]);
+        assert_eq!(run.code, 0, "{binding}: {}", run.err);
+        let out = lines(&run.err, ">");
+        let beside = out.contains(&"part 1 is sent behind it: 7 bytes of note.bin");
+        // What the agent says of the message has the bytes as well, but comes the other way.
+        let within = out.iter().any(|line| line.contains("c2V2ZW4gYg=="));
+        assert_eq!(
+            (beside, within),
+            (is_beside, !is_beside),
+            "{binding}: {}",
+            run.err
+        );
+    }
+}
+
 #[test]
 fn a_secret_of_the_protocols_own_is_not_shown_either() {
     let server = Server::start(&["--database", "memory", "--allow-loopback-webhooks"]);

@@ -3,7 +3,8 @@
 //! A line is a message, or a command that begins with `/`. People on a terminal get a plain prompt on standard error. From a
 //! pipe lines are taken as they come, without prompts, and the first turn that fails ends it. Where results don't go to a
 //! terminal, nobody at one is waited for (11.2). A task that has ended elsewhere since the last turn keeps nobody from going
-//! on: the message begins a new one in its context, and that is told. One that the user named is the user's to replace.
+//! on: the message begins a new one in its context, and that is told. One that the user named is the user's to replace, and
+//! what the agent has taken is never sent again.
 
 mod lines;
 mod said;
@@ -61,7 +62,7 @@ impl Chat {
             limit: session.options.times.timeout,
             context_id: self.context_id,
             task_id: self.task_id.clone(),
-            is_of_chat: false,
+            named: self.task_id.clone(),
             last_task_id: self.task_id,
         };
         for text in &self.texts {
@@ -93,9 +94,16 @@ struct Talk<'a> {
     context_id: String,
     /// The task that waits for somebody; empty if none does.
     task_id: String,
-    /// Whether a turn of this chat has left the task waiting; else the user named it.
-    is_of_chat: bool,
+    /// The task that the user named; empty if none was.
+    named: String,
     last_task_id: String,
+}
+
+/// A message that did not come to the end of its turn.
+struct Fallen {
+    failure: Failure,
+    /// The agent had taken it.
+    is_taken: bool,
 }
 
 impl Talk<'_> {
@@ -111,32 +119,32 @@ impl Talk<'_> {
 
     /// Says something to the task that waits, or begins one.
     async fn turn(&mut self, text: &str) -> Result<(), Failure> {
-        let Err(failure) = self.send(text).await else {
+        let Err(fallen) = self.send(text).await else {
             return Ok(());
         };
-        let Some(end) = self.ended_elsewhere(&failure).await else {
+        let Fallen { failure, is_taken } = fallen;
+        if !is_refusal(&failure) {
+            return Err(failure);
+        }
+        if is_taken {
+            let id = &self.last_task_id;
+            return Err(failure.with_hint(format!(
+                "the agent had taken the message for task {id}, so it is not sent again; /task shows whether the task is there"
+            )));
+        }
+        let Some(end) = self.ended_elsewhere().await else {
             return Err(failure);
         };
         let (out, id) = (&self.session.out, std::mem::take(&mut self.task_id));
         out.note(&format!(
             "task {id} {end}; the message begins a new task in the same context"
         ));
-        self.send(text).await
+        self.send(text).await.map_err(|fallen| fallen.failure)
     }
 
-    /// What has become of the task that did not take a message, if that is the reason.
-    async fn ended_elsewhere(&self, failure: &Failure) -> Option<String> {
-        let Code::Protocol(kind) = failure.code else {
-            return None;
-        };
-        // Agents have several words for it; whatever they say, it was not taken.
-        let refusals = [
-            Kind::TaskNotFound,
-            Kind::UnsupportedOperation,
-            Kind::InvalidParams,
-            Kind::InvalidRequest,
-        ];
-        if self.task_id.is_empty() || !self.is_of_chat || !refusals.contains(&kind) {
+    /// What has become of the task that did not take a message, if it is one of this chat and no more to be had.
+    async fn ended_elsewhere(&self) -> Option<String> {
+        if self.task_id.is_empty() || self.task_id == self.named {
             return None;
         }
         let state = match self.ask(&self.task_id).await {
@@ -150,11 +158,11 @@ impl Talk<'_> {
     }
 
     /// Sends a message and prints what happens, up to the end of the turn.
-    async fn send(&mut self, text: &str) -> Result<(), Failure> {
+    async fn send(&mut self, text: &str) -> Result<(), Fallen> {
         let request = self.request(text);
         let mut follower = Follower::new(self.session, &self.agent, None);
         let ended = tokio::time::timeout(self.limit, follower.stream(request)).await;
-        let shown = follower.shown().clone();
+        let (shown, is_taken) = (follower.shown().clone(), follower.has_heard());
         let state = shown.state();
         if !shown.context_id.is_empty() {
             self.context_id = shown.context_id;
@@ -162,12 +170,12 @@ impl Talk<'_> {
         if !shown.task_id.is_empty() {
             self.last_task_id.clone_from(&shown.task_id);
         }
-        ended.unwrap_or_else(|_| Err(self.session.timeout(self.limit)))?;
+        let ended = ended.unwrap_or_else(|_| Err(self.session.timeout(self.limit)));
+        ended.map_err(|failure| Fallen { failure, is_taken })?;
         self.task_id = match is_interrupted(state) {
             true => shown.task_id,
             false => String::new(),
         };
-        self.is_of_chat = true;
         Ok(())
     }
 
@@ -222,4 +230,15 @@ impl Talk<'_> {
             id => Ok(id),
         }
     }
+}
+
+/// Whether the agent may mean by it that a task takes no message. Agents have several words for it.
+fn is_refusal(failure: &Failure) -> bool {
+    let refusals = [
+        Kind::TaskNotFound,
+        Kind::UnsupportedOperation,
+        Kind::InvalidParams,
+        Kind::InvalidRequest,
+    ];
+    matches!(failure.code, Code::Protocol(kind) if refusals.contains(&kind))
 }

@@ -11,8 +11,9 @@ pub const A2A_VERSION: &str = "1.0";
 pub const PAGES_MAX: &str = "1000";
 /// Parts of artifacts that are saved as files.
 pub const PARTS_MAX: &str = "1000";
-/// Bytes of artifacts that are saved: 256 MiB.
-pub const BYTES_MAX: &str = "268435456";
+/// Bytes of artifacts that are saved: 64 MiB, as much as an answer has at most. Data grows as it is written with indents, so
+/// that a task may come to more.
+pub const BYTES_MAX: &str = "67108864";
 
 /// How the text of a setting becomes values of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,8 @@ pub struct Download {
     /// Parts that are saved at most; nothing is saved of a task that has more
     #[arg(long, value_name = "N", default_value = PARTS_MAX, value_parser = clap::value_parser!(u64).range(1..))]
     parts_max: u64,
-    /// Bytes that are saved at most, all files together; nothing is saved of a task that has more
+    /// Bytes that are saved at most, all files together; nothing is saved of a task that has more. The task comes in one answer
+    /// of 64 MiB at most, but data parts grow as they are written with indents
     #[arg(long, value_name = "BYTES", default_value = BYTES_MAX, value_parser = clap::value_parser!(u64).range(1..))]
     bytes_max: u64,
 }

@@ -59,6 +59,19 @@ impl Told {
         }
     }
 
+    /// What goes out behind the request. By the other bindings it stands in the body, which the exchange tells.
+    fn uploads(&self, call: &Call) {
+        if !self.is_grpc {
+            return;
+        }
+        for (part, content) in call.uploads.iter() {
+            let (length, name) = (content.length(), content.name());
+            self.wire.say(&format!(
+                "> part {part} is sent behind it: {length} bytes of {name}"
+            ));
+        }
+    }
+
     fn answer(self, answer: Answer) -> Answer {
         match &answer {
             Answer::Sent(message) => self.message('<', message),
@@ -105,6 +118,7 @@ impl Service<Call> for Told {
         told.wire
             .say(&format!("> {} by {}", call.method().as_str(), told.place));
         told.request(&call.request);
+        told.uploads(&call);
         let begun = Instant::now();
         let reply = self.inner.call(call);
         Box::pin(async move {

@@ -1,8 +1,8 @@
 //! `--debug`: what goes over the wire, on standard error, and never a credential (a2a-cli specification 7.2 and 12.1).
 //!
 //! Each call is told by its name and its interface (`call`), and each exchange of HTTP as it was sent and as it came: method,
-//! URL, headers, bodies as text, trailers (`exchange`). The frames of gRPC are told as the JSON of the messages in them. What
-//! is no text is told by its bytes, what steers a terminal is escaped, and no more is shown of a body than `text` says.
+//! URL, headers, bodies as text, trailers (`exchange`). The frames of gRPC are told as the JSON of the messages in them, and
+//! files that are sent behind a message by their length. What is no text is told by its bytes, what steers a terminal is escaped, and no more is shown of a body than `text` says.
 
 mod call;
 mod exchange;
