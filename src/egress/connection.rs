@@ -143,7 +143,8 @@ mod tests {
         host.write_all(b"no").unwrap();
         drop(host);
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let mut connection = EgressConnection::plain(stream, place);
+        let peer = Peer(stream.peer_addr().unwrap().ip());
+        let mut connection = EgressConnection::plain(stream, peer, place);
         let mut is_over = false;
         while !is_over {
             // Once more behind the write that failed.
