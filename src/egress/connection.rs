@@ -150,12 +150,17 @@ mod tests {
     use std::future::poll_fn;
     use std::io::Write as _;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use hyper::rt::ReadBuf;
     use tokio::io::AsyncWriteExt as _;
     use tokio::sync::Semaphore;
 
+    use super::super::HangUp;
     use super::*;
+
+    /// For what can be written at once.
+    const PAUSE: Duration = Duration::from_millis(500);
 
     async fn read(connection: &mut EgressConnection) -> io::Result<Vec<u8>> {
         let mut room = [0; 8];
@@ -174,7 +179,7 @@ mod tests {
         host.write_all(b"no").unwrap();
         drop(host);
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let peer = Peer(stream.peer_addr().unwrap().ip());
+        let peer = Peer(IpAddr::from([127, 0, 0, 1]));
         let mut connection = EgressConnection::plain(stream, peer, place);
         let mut is_over = false;
         while !is_over {
@@ -189,5 +194,28 @@ mod tests {
             .unwrap();
         assert_eq!(read(&mut connection).await.unwrap(), b"no");
         assert_eq!(read(&mut connection).await.unwrap_or_default(), b"");
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_be_written_ends_with_the_connection() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_host, _) = listener.accept().unwrap();
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let hang_up = HangUp::default();
+        let peer = Peer(IpAddr::from([127, 0, 0, 1]));
+        let connection = EgressConnection::plain(stream, peer, place);
+        let mut connection = connection.until(Some(HungUp::of(hang_up.clone())));
+        let bytes = vec![0; 1 << 20];
+        let mut write = async || poll_fn(|cx| Pin::new(&mut connection).poll_write(cx, &bytes)).await;
+        // Until the buffers of both sockets are full.
+        while tokio::time::timeout(PAUSE, write()).await.is_ok() {}
+        let ends = async {
+            tokio::task::yield_now().await;
+            hang_up.now();
+        };
+        let (written, ()) = tokio::join!(write(), ends);
+        assert_eq!(written.unwrap(), bytes.len());
+        assert_eq!(read(&mut connection).await.unwrap(), b"");
     }
 }
