@@ -166,15 +166,13 @@ impl Policy<Call, Reply, Error> for Attempts {
 
 #[cfg(test)]
 mod tests {
-    use async_trait::async_trait;
     use tower::ServiceExt as _;
 
     use super::*;
     use crate::client::Request;
     use crate::client::layers::deadline::timed;
-    use crate::client::layers::scripted::{Script, get, interrupted, refused, send, unreachable};
-    use crate::client::upload::{Content, ContentReader};
-    use crate::pb::{CancelTaskRequest, Message, Part, SubscribeToTaskRequest, TaskPushNotificationConfig};
+    use crate::client::layers::scripted::{Script, get, interrupted, refused, send, unreachable, uploading};
+    use crate::pb::{CancelTaskRequest, SubscribeToTaskRequest, TaskPushNotificationConfig};
 
     fn failing(error: impl Fn() -> Error + Send + Sync + 'static) -> Script {
         Script::new(move |_, _| (Duration::ZERO, Err(error())))
@@ -319,31 +317,9 @@ mod tests {
                 panic!("an agent refuses");
             };
             let script = failing(move || Error::Agent(error.clone()));
-            let mut call = send();
-            if is_upload {
-                call.uploads
-                    .attach(&mut Message::default(), Part::default(), Nothing);
-            }
+            let call = if is_upload { uploading() } else { send() };
             assert!(over(&script, true).0.oneshot(call).await.is_err());
             assert_eq!(script.calls(), calls, "an upload: {is_upload}");
-        }
-    }
-
-    #[derive(Debug)]
-    struct Nothing;
-
-    #[async_trait]
-    impl Content for Nothing {
-        fn name(&self) -> &str {
-            "nothing"
-        }
-
-        fn length(&self) -> u64 {
-            0
-        }
-
-        async fn open(&self) -> std::io::Result<ContentReader> {
-            Ok(Box::pin(tokio::io::empty()))
         }
     }
 
