@@ -8,6 +8,9 @@ use super::AddressError;
 use super::card::ReferenceError;
 use crate::error::{Kind, Violation};
 
+/// The status of HTTP by which an agent says that a request is too large (RFC 9110 section 15.5.14).
+const CONTENT_TOO_LARGE: &str = "413";
+
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -48,6 +51,9 @@ pub enum Error {
         /// What went wrong.
         cause: String,
     },
+    /// While an upload went out, the agent took no more of it for so long. It has got no whole request.
+    #[error("the agent took no more of the request for {0:?}")]
+    Stalled(Duration),
     /// No answer came in time. The agent may have got the request.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -128,6 +134,7 @@ impl Error {
             Self::Tls(_) => "TLS",
             Self::Unreachable { .. } => "UNREACHABLE",
             Self::Interrupted { .. } => "INTERRUPTED",
+            Self::Stalled(_) => "STALLED",
             Self::Timeout(_) => "TIMEOUT",
             Self::Agent(error) => error.kind.reason(),
             Self::Malformed(_) => "MALFORMED",
@@ -165,7 +172,12 @@ impl Error {
             | Self::Interrupted { .. }
             | Self::Timeout(_)
             | Self::TokenUnavailable(_) => true,
-            Self::Agent(error) => matches!(error.kind, Kind::Unavailable | Kind::ResourceExhausted),
+            Self::Agent(error) => match error.kind {
+                Kind::Unavailable => true,
+                // What is too large now is so later.
+                Kind::ResourceExhausted => error.code != CONTENT_TOO_LARGE || error.retry_after.is_some(),
+                _ => false,
+            },
             _ => false,
         }
     }

@@ -10,7 +10,8 @@ pub struct ClientSettings {
     /// How long an answer may take, with all attempts; of a stream, until it begins. Of a call with uploads, it counts from
     /// the last piece that went out.
     pub timeout: Duration,
-    /// How long no piece of an upload may go out, before the call is given up.
+    /// How long the agent may take no piece of an upload, and how long reading one may take, before the call is given up. It
+    /// is not made again by itself.
     pub upload_idle_timeout: Duration,
     /// How long a stream of JSON-RPC or HTTP+JSON may be silent; comments count as words.
     pub idle_timeout: Duration,

@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{Builder, Client};
 use tower::Service;
 
 use super::client::{OURS, cause};
 use super::connector::Connector;
-use super::{EgressPolicy, Error};
+use super::{EgressPolicy, Error, HangUp};
 
 /// A body that can be sent.
 pub trait ChannelBody: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static {}
@@ -28,6 +28,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct EgressChannel<B> {
     policy: Arc<EgressPolicy>,
     client: Client<Connector, B>,
+    connector: Connector,
+    builder: Builder,
 }
 
 impl<B> Clone for EgressChannel<B> {
@@ -35,15 +37,19 @@ impl<B> Clone for EgressChannel<B> {
         Self {
             policy: self.policy.clone(),
             client: self.client.clone(),
+            connector: self.connector.clone(),
+            builder: self.builder.clone(),
         }
     }
 }
 
 impl<B: ChannelBody> EgressChannel<B> {
-    pub(super) fn new(policy: EgressPolicy, client: Client<Connector, B>) -> Self {
+    pub(super) fn new(policy: EgressPolicy, builder: Builder, connector: Connector) -> Self {
         Self {
             policy: Arc::new(policy),
-            client,
+            client: builder.build(connector.clone()),
+            connector,
+            builder,
         }
     }
 
@@ -57,11 +63,36 @@ impl<B: ChannelBody> EgressChannel<B> {
     ///
     /// # Errors
     /// See [`Error`]. Behind [`Error::Http`] the host may have got the request; behind the others it has not.
-    pub async fn exchange(&self, mut request: Request<B>) -> Result<Response<Incoming>, Error> {
+    pub async fn exchange(&self, request: Request<B>) -> Result<Response<Incoming>, Error> {
+        Self::over(&self.client, request).await
+    }
+
+    /// The same on a connection that nothing else uses, within the same number of them, which ends with the answer, or when
+    /// `hang_up` says so. A host that answers before it has read the request may never read the rest, and who has given up
+    /// has to be able to leave.
+    ///
+    /// # Errors
+    /// As for [`EgressChannel::exchange`].
+    pub async fn exchange_apart(
+        &self,
+        request: Request<B>,
+        hang_up: HangUp,
+    ) -> Result<Response<Incoming>, Error> {
+        let connector = Connector {
+            hang_up: Some(hang_up),
+            ..self.connector.clone()
+        };
+        Self::over(&self.builder.build(connector), request).await
+    }
+
+    async fn over(
+        client: &Client<Connector, B>,
+        mut request: Request<B>,
+    ) -> Result<Response<Incoming>, Error> {
         for name in OURS.iter().filter(|name| **name != http::header::TE) {
             request.headers_mut().remove(name);
         }
-        self.client.request(request).await.map_err(|error| cause(&error))
+        client.request(request).await.map_err(|error| cause(&error))
     }
 }
 

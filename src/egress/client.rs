@@ -135,7 +135,7 @@ impl Egress {
     pub fn channel<B: ChannelBody>(&self, policy: EgressPolicy) -> EgressChannel<B> {
         let settings = &self.settings;
         let connector = self.connector(&policy, self.tls.clone(), settings.connect_timeout);
-        EgressChannel::new(policy, self.builder(settings.idle_timeout).build(connector))
+        EgressChannel::new(policy, self.builder(settings.idle_timeout), connector)
     }
 
     /// The same by HTTP/2 only, as gRPC wants it; in the clear without asking first. A host that is silent for
@@ -153,12 +153,12 @@ impl Egress {
             .http2_only(true)
             .http2_keep_alive_interval(ping_interval)
             .http2_keep_alive_timeout(PONG_WAIT);
-        EgressChannel::new(policy, builder.build(connector))
+        EgressChannel::new(policy, builder, connector)
     }
 
     fn connector(&self, policy: &EgressPolicy, tls: Arc<ClientConfig>, timeout: Duration) -> Connector {
         let settings = &self.settings;
-        Connector(Arc::new(Way {
+        Connector::new(Way {
             policy: policy.clone(),
             resolver: self.resolver.clone(),
             dialer: self.dialer.clone(),
@@ -166,7 +166,7 @@ impl Egress {
             timeout,
             addresses_max: settings.addresses_max,
             places: Arc::new(Semaphore::new(settings.connections_max)),
-        }))
+        })
     }
 
     fn builder(&self, idle_timeout: Duration) -> legacy::Builder {

@@ -19,11 +19,25 @@ use tokio_rustls::TlsConnector;
 use tower::Service;
 
 use super::connection::{EgressConnection, Peer};
+use super::hang_up::{HangUp, HungUp};
 use super::{Dial, EgressPolicy, Error, Refusal, Resolve};
 
 /// Connects under one policy.
 #[derive(Clone)]
-pub(super) struct Connector(pub(super) Arc<Way>);
+pub(super) struct Connector {
+    pub(super) way: Arc<Way>,
+    /// What ends its connections.
+    pub(super) hang_up: Option<HangUp>,
+}
+
+impl Connector {
+    pub(super) fn new(way: Way) -> Self {
+        Self {
+            way: Arc::new(way),
+            hang_up: None,
+        }
+    }
+}
 
 /// What a connector is made of.
 pub(super) struct Way {
@@ -47,7 +61,8 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let way = self.0.clone();
+        let way = self.way.clone();
+        let hung_up = self.hang_up.clone().map(HungUp::of);
         Box::pin(async move {
             let began = Instant::now();
             let deadline = began + way.timeout;
@@ -57,7 +72,9 @@ impl Service<Uri> for Connector {
             let connecting = way.connect(&uri, place, deadline);
             match tokio::time::timeout_at(deadline, connecting).await {
                 Err(_) | Ok(Err(Error::Timeout)) if is_late => Err(no_place()),
-                connected => connected.unwrap_or(Err(Error::Timeout)),
+                connected => connected
+                    .unwrap_or(Err(Error::Timeout))
+                    .map(|connection| connection.until(hung_up)),
             }
         })
     }
@@ -220,7 +237,7 @@ mod tests {
     }
 
     async fn connector(code: Errno, places: usize) -> Connector {
-        Connector(Arc::new(Way {
+        Connector::new(Way {
             policy: EgressPolicy::default(),
             resolver: Arc::new(Silent(code)),
             dialer: Arc::new(Silent(code)),
@@ -228,7 +245,7 @@ mod tests {
             timeout: TIMEOUT,
             addresses_max: 1,
             places: Arc::new(Semaphore::new(places)),
-        }))
+        })
     }
 
     async fn error(connector: &Connector, uri: &'static str) -> Error {
@@ -259,7 +276,7 @@ mod tests {
 
         // A place that comes late is one, but a host that does not answer in the rest of the time is not to blame.
         for (wait, failed) in [(4, Error::Timeout), (6, no_place())] {
-            let held = connector.0.places.clone().acquire_owned().await.unwrap();
+            let held = connector.way.places.clone().acquire_owned().await.unwrap();
             let (found, ()) = tokio::join!(error(&connector, "https://8.8.8.8/"), async move {
                 tokio::time::sleep(Duration::from_secs(wait)).await;
                 drop(held);

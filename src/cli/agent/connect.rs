@@ -77,12 +77,8 @@ impl Session {
     /// What makes clients, as the options say.
     pub fn builder(&self) -> Result<ClientBuilder, Failure> {
         let (to, credentials) = (&self.options.to, &self.options.credentials);
-        // The end of the command's own time says more: it knows the task.
-        let timeout = self.options.times.timeout.saturating_add(GRACE);
-        let settings = ClientSettings {
-            timeout,
-            ..ClientSettings::default()
-        };
+        let settings = limits(self.options.times.timeout);
+        let timeout = settings.timeout;
         let layers = LayerSettings {
             timeout,
             ..LayerSettings::default()
@@ -237,6 +233,16 @@ impl Session {
     }
 }
 
+/// The limits of a command that has so much time. The end of the command's own time says more: it knows the task.
+fn limits(timeout: Duration) -> ClientSettings {
+    let timeout = timeout.saturating_add(GRACE);
+    ClientSettings {
+        timeout,
+        upload_idle_timeout: timeout,
+        ..ClientSettings::default()
+    }
+}
+
 fn tls(options: &Options) -> Result<Option<ClientTls>, Failure> {
     let to = &options.to;
     if to.cert.is_some() != to.key.is_some() {
@@ -252,4 +258,16 @@ fn tls(options: &Options) -> Result<Option<ClientTls>, Failure> {
         cert_file: to.cert.clone(),
         key_file: to.key.clone(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_ends_a_command_before_its_time() {
+        let hour = Duration::from_secs(3_600);
+        let limits = limits(hour);
+        assert!(limits.timeout > hour && limits.upload_idle_timeout > hour);
+    }
 }

@@ -175,7 +175,7 @@ impl From<Error> for Failure {
             Error::Unreachable { .. } | Error::Interrupted { .. } | Error::TokenUnavailable(_) => {
                 Code::Unreachable
             }
-            Error::Timeout(_) => Code::Timeout,
+            Error::Timeout(_) | Error::Stalled(_) => Code::Timeout,
             Error::CredentialMissing(_) => Code::CredentialsMissing,
             Error::CardNotFound(_) => Code::CardNotFound,
             Error::Card(_) => Code::CardInvalid,

@@ -1,6 +1,6 @@
 //! The parts of a message, in the order in which they stand on the command line (a2a-cli specification 10.2).
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use a2ad::client::upload::{FileContent, Uploads};
@@ -82,13 +82,21 @@ impl Wanted {
             return Ok(None);
         };
         // What has no length, such as a pipe, has to be read before it is known; so have the files of /proc, which say that
-        // they are empty.
-        let has_length = tokio::fs::metadata(path).await;
-        if !has_length.is_ok_and(|file| file.is_file() && file.len() > 0) {
+        // they are empty, and of /sys, which say another one.
+        let metadata = tokio::fs::metadata(path).await;
+        let Some(length) = metadata
+            .ok()
+            .filter(|file| file.is_file() && file.len() > 0)
+            .map(|file| file.len())
+        else {
             return Ok(None);
-        }
-        let file = FileContent::of(path).await;
-        let file = file.map_err(|error| Failure::usage(format!("--file {}: {error}", self.value)))?;
+        };
+        let file = match FileContent::of(path).await {
+            Err(error) if error.kind() == ErrorKind::InvalidData && length <= READ_BYTES_MAX => {
+                return Ok(None);
+            }
+            file => file.map_err(|error| Failure::usage(format!("--file {}: {error}", self.value)))?,
+        };
         let mut part = named(path);
         if let Some(media_type) = &self.media_type {
             part.media_type.clone_from(media_type);

@@ -13,7 +13,8 @@ use super::settings::RetrySettings;
 use super::{Step, is_read};
 use crate::access::Method;
 use crate::client::call::IDEMPOTENCY_KEY;
-use crate::client::{Call, Error, Reply};
+use crate::client::{AgentError, Call, Error, Reply};
+use crate::error::Kind;
 
 /// How long calls count for a budget.
 const BUDGET_SPAN: Duration = Duration::from_secs(10);
@@ -56,6 +57,8 @@ struct Shared {
 struct Attempts {
     shared: Arc<Shared>,
     made: u32,
+    /// The first error behind which the agent may have got the call: no later one makes that undone.
+    doubt: Option<Arc<Error>>,
 }
 
 impl Attempts {
@@ -63,6 +66,7 @@ impl Attempts {
         Self {
             shared: Arc::new(shared),
             made: 0,
+            doubt: None,
         }
     }
 
@@ -76,7 +80,8 @@ impl Attempts {
         let is_over = self.made >= settings.attempts_max
             || !error.is_transient()
             || !(error.is_unsent() || self.is_harmless_twice(call))
-            || asked.is_some_and(|asked| asked > settings.retry_after_max);
+            || asked.is_some_and(|asked| asked > settings.retry_after_max)
+            || is_too_much(call, error);
         if is_over {
             return None;
         }
@@ -86,6 +91,28 @@ impl Attempts {
             .deadline
             .is_some_and(|deadline| Instant::now() + pause >= deadline);
         (!is_late && budget.withdraw()).then_some(pause)
+    }
+
+    /// Puts an error aside that was not the last word, if it is the first behind which the agent may have got the call.
+    fn set_aside(&mut self, result: &mut Result<Reply, Error>) {
+        if self.doubt.is_none()
+            && let Err(error) = result
+            && !error.is_unsent()
+        {
+            let nobody_sees = Error::HeldBack(String::new());
+            self.doubt = Some(Arc::new(std::mem::replace(error, nobody_sees)));
+        }
+    }
+
+    /// Whoever reads that nothing was sent sends it again: that must be true of all attempts.
+    fn tell_doubt(&mut self, result: &mut Result<Reply, Error>) {
+        if let Err(error) = result
+            && error.is_unsent()
+            && let Some(doubt) = self.doubt.take().and_then(Arc::into_inner)
+        {
+            tracing::debug!(%error, "the last attempt was not sent, an earlier one may have been");
+            *error = doubt;
+        }
     }
 
     fn is_harmless_twice(&self, call: &Call) -> bool {
@@ -99,6 +126,13 @@ impl Attempts {
     }
 }
 
+/// Whether it is an upload that the agent has no room for, and it names no time at which it has: by gRPC what is too large
+/// looks like that, and is large again.
+fn is_too_much(call: &Call, error: &Error) -> bool {
+    let is_full = |error: &AgentError| error.kind == Kind::ResourceExhausted && error.retry_after.is_none();
+    !call.uploads.is_empty() && matches!(error, Error::Agent(error) if is_full(error))
+}
+
 impl Policy<Call, Reply, Error> for Attempts {
     type Future = Sleep;
 
@@ -110,11 +144,13 @@ impl Policy<Call, Reply, Error> for Attempts {
         };
         match again {
             Some(pause) => {
+                self.set_aside(result);
                 self.shared.metrics.count(Count::Retried);
                 Some(sleep(pause))
             }
             None => {
                 tracing::Span::current().record("attempts", self.made);
+                self.tell_doubt(result);
                 None
             }
         }
@@ -135,8 +171,7 @@ mod tests {
     use super::*;
     use crate::client::Request;
     use crate::client::layers::deadline::timed;
-    use crate::client::layers::scripted::{Script, get, interrupted, refused, send, unreachable};
-    use crate::error::Kind;
+    use crate::client::layers::scripted::{Script, get, interrupted, refused, send, unreachable, uploading};
     use crate::pb::{CancelTaskRequest, SubscribeToTaskRequest, TaskPushNotificationConfig};
 
     fn failing(error: impl Fn() -> Error + Send + Sync + 'static) -> Script {
@@ -225,6 +260,66 @@ mod tests {
             let (retried, _) = over(&script, sends_once);
             assert!(retried.oneshot(call).await.is_err());
             assert_eq!(script.calls(), calls, "case {number}");
+        }
+    }
+
+    /// (errors of the attempts, the label of the error that is told)
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_been_sent_is_not_told_as_unsent() {
+        let changed = || Error::Content {
+            name: "f".to_owned(),
+            cause: "it has changed".to_owned(),
+        };
+        let held_back = || Error::HeldBack(String::new());
+        type Case = (Vec<fn() -> Error>, &'static str);
+        let cases: [Case; 6] = [
+            (vec![interrupted, changed], "INTERRUPTED"),
+            (vec![interrupted, held_back], "INTERRUPTED"),
+            (vec![interrupted, unreachable], "INTERRUPTED"),
+            (
+                vec![unreachable, || Error::Timeout(Duration::ZERO), changed],
+                "TIMEOUT",
+            ),
+            (
+                vec![interrupted, || refused(Kind::TaskNotFound, None)],
+                "TASK_NOT_FOUND",
+            ),
+            (vec![unreachable, changed], "CONTENT"),
+        ];
+        for (errors, label) in cases {
+            let last = errors.len() - 1;
+            let script = Script::new(move |number, _| (Duration::ZERO, Err(errors[number.min(last)]())));
+            let error = over(&script, true).0.oneshot(send()).await.unwrap_err();
+            assert_eq!(error.label(), label);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_large_is_so_the_next_time() {
+        let too_large = |retry_after| {
+            let Error::Agent(mut error) = refused(Kind::ResourceExhausted, retry_after) else {
+                panic!("an agent refuses");
+            };
+            error.code = "413".to_owned();
+            Error::Agent(error)
+        };
+        let full = |retry_after| refused(Kind::ResourceExhausted, retry_after);
+        let soon = Some(Duration::from_secs(1));
+        for (error, is_upload, calls) in [
+            (too_large(None), false, 1),
+            (too_large(soon), false, 4),
+            (full(None), false, 4),
+            (too_large(None), true, 1),
+            (full(None), true, 1),
+            (full(soon), true, 4),
+        ] {
+            let Error::Agent(error) = error else {
+                panic!("an agent refuses");
+            };
+            let script = failing(move || Error::Agent(error.clone()));
+            let call = if is_upload { uploading() } else { send() };
+            assert!(over(&script, true).0.oneshot(call).await.is_err());
+            assert_eq!(script.calls(), calls, "an upload: {is_upload}");
         }
     }
 

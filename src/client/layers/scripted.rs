@@ -4,14 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::HeaderMap;
 use tower::service_fn;
 
 use crate::client::transport::Transport;
+use crate::client::upload::{Content, ContentReader};
 use crate::client::{AgentError, Answer, Call, Error, Reply, Request, Target};
 use crate::context::Binding;
 use crate::error::Kind;
-use crate::pb::{GetTaskRequest, SendMessageRequest, SendMessageResponse, Task};
+use crate::pb::{GetTaskRequest, Message, Part, SendMessageRequest, SendMessageResponse, Task};
 
 type Plan = dyn Fn(usize, &Call) -> (Duration, Result<(), Error>) + Send + Sync;
 
@@ -98,6 +100,32 @@ pub(in crate::client) fn get() -> Call {
 
 pub(in crate::client) fn send() -> Call {
     Call::new(Request::SendMessage(SendMessageRequest::default()))
+}
+
+/// A send with an upload, of nothing.
+pub(in crate::client) fn uploading() -> Call {
+    let mut call = send();
+    let mut message = Message::default();
+    call.uploads.attach(&mut message, Part::default(), Nothing);
+    call
+}
+
+#[derive(Debug)]
+struct Nothing;
+
+#[async_trait]
+impl Content for Nothing {
+    fn name(&self) -> &str {
+        "nothing"
+    }
+
+    fn length(&self) -> u64 {
+        0
+    }
+
+    async fn open(&self) -> std::io::Result<ContentReader> {
+        Ok(Box::pin(tokio::io::empty()))
+    }
 }
 
 pub(in crate::client) fn unreachable() -> Error {

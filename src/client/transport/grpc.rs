@@ -80,13 +80,13 @@ impl Grpc {
     async fn upload(self, call: Call, limit: (&'static str, usize)) -> Result<Reply, Error> {
         let origin = self.target.origin();
         let limits = Limits {
-            origin: origin.clone(),
             idle: self.upload_idle_timeout,
             answer: self.timeout,
         };
         let (body, mut sending) = framed(&call.request, &call.uploads)?.body(call.uploads.pace(), limits);
         let mut extensions = Extensions::default();
         SwappedBody::put(body, &mut extensions);
+        extensions.insert(sending.hang_up());
         let exchange = async {
             let received = Received::default();
             let answered = self.send(call, extensions, limit.1, received.clone()).await;

@@ -171,6 +171,7 @@ impl Http {
                 Text::Whole(text) => Either::Left(Bytes::from(text).into()),
                 Text::Pieces(segments) => {
                     let (body, watched) = segments.body(&outgoing.pace, self.limits());
+                    request.extensions_mut().insert(watched.hang_up());
                     sending = Some(watched);
                     Either::Right(body)
                 }
@@ -182,7 +183,6 @@ impl Http {
 
     fn limits(&self) -> Limits {
         Limits {
-            origin: self.target.origin(),
             idle: self.settings.upload_idle_timeout,
             answer: self.settings.timeout,
         }

@@ -125,18 +125,23 @@ struct Source {
 
 impl Source {
     async fn next(&mut self) -> Option<Result<Bytes, ContentError>> {
-        if self.progress.is_unwatched() {
-            return Some(Err(ContentError {
-                name: "the request".to_owned(),
-                cause: "nobody waits for its answer any more".to_owned(),
-            }));
-        }
-        match self.chunk().await {
+        let progress = self.progress.clone();
+        let chunk = tokio::select! {
+            biased;
+            () = progress.given_up() => return Some(Err(unwanted())),
+            chunk = self.chunk() => chunk,
+        };
+        match chunk {
             Ok(None) => None,
             Ok(Some(chunk)) => {
                 self.left = self.left.saturating_sub(chunk.len() as u64);
-                self.progress.moved(self.left == 0);
-                Some(Ok(chunk))
+                // It may have been given up while the piece was read.
+                Some(
+                    self.progress
+                        .moved(self.left == 0)
+                        .then_some(chunk)
+                        .ok_or_else(unwanted),
+                )
             }
             Err(error) => {
                 self.progress.failed(error.clone());
@@ -149,6 +154,7 @@ impl Source {
         loop {
             let chunk = match &mut self.open {
                 Some(open) => {
+                    self.progress.reading(&open.content);
                     let chunk = open.chunk().await?;
                     if open.left == 0 {
                         self.open = None;
@@ -159,6 +165,7 @@ impl Source {
                     None => return Ok(None),
                     Some(Segment::Text(text)) => text,
                     Some(Segment::Content(content, coding)) => {
+                        self.progress.reading(&content);
                         self.open = Some(Open::begin(content, coding).await?);
                         continue;
                     }
@@ -208,6 +215,13 @@ impl Open {
             Coding::Plain => piece.into(),
             Coding::Base64 => STANDARD.encode(piece).into(),
         })
+    }
+}
+
+fn unwanted() -> ContentError {
+    ContentError {
+        name: "the request".to_owned(),
+        cause: "nobody waits for its answer any more".to_owned(),
     }
 }
 

@@ -44,7 +44,8 @@ pub trait Content: fmt::Debug + Send + Sync + 'static {
     /// How many bytes it has. It does not change.
     fn length(&self) -> u64;
 
-    /// Begins to read it, from its start. That is done once for each attempt; a call may be made again.
+    /// Begins to read it, from its start. That is done once for each attempt; a call may be made again. Its end is read
+    /// before its last piece is given away: what is found out there still keeps the request from becoming whole.
     ///
     /// # Errors
     /// Why it can't be read, or is no longer what it was. The call ends with it ([`Error::Content`]).
@@ -156,11 +157,12 @@ impl Client {
     ///
     /// The time of the call ([`ClientSettings::timeout`](super::ClientSettings::timeout)) counts from the last piece that
     /// went out; while pieces go out, none may take longer than
-    /// [`ClientSettings::upload_idle_timeout`](super::ClientSettings::upload_idle_timeout).
+    /// [`ClientSettings::upload_idle_timeout`](super::ClientSettings::upload_idle_timeout). It has a connection of its own,
+    /// which is one of [`ClientSettings::connections_max`](super::ClientSettings::connections_max).
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::Content`] when a content can't be read or has not its length any more,
-    /// [`Error::Unsendable`] when the request is too large for the binding.
+    /// See [`Error`]; [`Error::Content`] when a content can't be read, takes too long to be, or has changed,
+    /// [`Error::Stalled`] when the agent takes no more of it for too long, [`Error::Unsendable`] when the request is too large for the binding.
     pub async fn send_with(
         &self,
         request: SendMessageRequest,

@@ -13,6 +13,9 @@ use super::body::{CHUNK_BYTES, Segments};
 use super::*;
 use crate::pb::{SendMessageConfiguration, Struct, json};
 
+mod ends;
+mod files;
+
 /// Bytes in memory, which may be others than it says.
 #[derive(Clone, Debug)]
 struct Memory {
@@ -54,7 +57,6 @@ impl Content for Memory {
 
 fn limits() -> Limits {
     Limits {
-        origin: "there".to_owned(),
         idle: Duration::from_secs(60),
         answer: Duration::from_secs(300),
     }
@@ -268,49 +270,6 @@ fn uploads_belong_to_a_message_and_a_frame_has_its_limit() {
     }
 }
 
-#[tokio::test]
-async fn nothing_is_read_for_nobody() {
-    let (request, uploads) = one(Memory::new(vec![7; 3 * CHUNK_BYTES as usize]));
-    let (mut body, sending) = framed(&request, &uploads)
-        .unwrap()
-        .body(&Pace::default(), limits());
-    assert!(body.frame().await.unwrap().is_ok());
-    drop(sending);
-    assert!(body.frame().await.unwrap().is_err());
-}
-
-/// An exchange that takes one piece after each of the pauses, and has no answer.
-async fn ended(pauses: &[u64], pieces: u64) -> (Error, Duration) {
-    let (request, uploads) = one(Memory::new(vec![7; (pieces * CHUNK_BYTES) as usize]));
-    let (mut body, mut sending) = framed(&request, &uploads)
-        .unwrap()
-        .body(&Pace::default(), limits());
-    let began = Instant::now();
-    let exchange = async {
-        for pause in pauses {
-            tokio::time::sleep(Duration::from_secs(*pause)).await;
-            body.frame().await.unwrap().unwrap();
-        }
-        std::future::pending().await
-    };
-    let error = sending.answered::<()>(exchange).await.unwrap_err();
-    (error, began.elapsed())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_that_moves_has_time_and_one_that_stands_has_not() {
-    // The head of the frame is a piece too.
-    let (error, took) = ended(&[59, 59, 59, 59], 10).await;
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
-    assert_eq!(took.as_secs(), 4 * 59 + 60);
-    let (error, took) = ended(&[59, 59, 59], 2).await;
-    assert!(
-        matches!(error, Error::Timeout(limit) if limit.as_secs() == 300),
-        "{error}"
-    );
-    assert_eq!(took.as_secs(), 3 * 59 + 300);
-}
-
 #[tokio::test(start_paused = true)]
 async fn time_counts_from_what_went_out_last() {
     let pace = Pace::default();
@@ -327,26 +286,4 @@ async fn time_counts_from_what_went_out_last() {
     assert_eq!(began.elapsed().as_secs(), 5 * 9 + 10);
     assert_eq!(pace.within(Duration::MAX, async { 1 }).await, Some(1));
     assert!(pace.within(limit, std::future::pending::<()>()).await.is_none());
-}
-
-#[tokio::test]
-async fn a_file_that_changed_is_not_opened() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("f");
-    std::fs::write(&path, "one").unwrap();
-    let content = FileContent::of(&path).await.unwrap();
-    let mut text = String::new();
-    content
-        .open()
-        .await
-        .unwrap()
-        .read_to_string(&mut text)
-        .await
-        .unwrap();
-    assert_eq!((&*text, content.length()), ("one", 3));
-    std::fs::write(&path, "more").unwrap();
-    let error = content.open().await.err().unwrap();
-    assert!(error.to_string().contains("has changed"), "{error}");
-    assert!(FileContent::of(folder.path()).await.is_err());
-    assert!(FileContent::of(folder.path().join("none")).await.is_err());
 }

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tower::Service;
 
 use super::{Exchange, Seen, Tap, Way};
-use crate::egress::{ChannelBody, EgressChannel, Error};
+use crate::egress::{ChannelBody, EgressChannel, Error, HangUp};
 
 /// The body of an answer.
 pub(in crate::client) type Inbound = Tapped<Incoming>;
@@ -46,16 +46,22 @@ where
         Self { tap, ..self }
     }
 
-    /// Sends a request for the head of its answer, as [`EgressChannel::exchange`] does.
+    /// Sends a request for the head of its answer, as [`EgressChannel::exchange`] does; one that has a [`HangUp`] among its
+    /// extensions, as [`EgressChannel::exchange_apart`] does.
     ///
     /// # Errors
     /// See [`Error`].
     pub(in crate::client) async fn exchange(&self, request: Request<B>) -> Result<Response<Inbound>, Error> {
         let exchange = self.tap.as_ref().and_then(|tap| tap.exchange());
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let hang_up: Option<HangUp> = head.extensions.remove();
         see(&exchange, Seen::Request(&head));
         let body = Tapped::new(body, Way::Out, exchange.clone());
-        let response = self.channel.exchange(Request::from_parts(head, body)).await?;
+        let request = Request::from_parts(head, body);
+        let response = match hang_up {
+            Some(hang_up) => self.channel.exchange_apart(request, hang_up).await?,
+            None => self.channel.exchange(request).await?,
+        };
         let (head, body) = response.into_parts();
         see(&exchange, Seen::Response(&head));
         Ok(Response::from_parts(head, Tapped::new(body, Way::In, exchange)))

@@ -171,6 +171,27 @@ fn what_has_no_length_is_read_before_it_is_sent() {
     let part = &run.json()["task"]["history"][0]["parts"][1];
     let raw = STANDARD.decode(part["raw"].as_str().unwrap()).unwrap();
     assert!(String::from_utf8_lossy(&raw).contains("tck-complete-task"));
+    // It says that it has 4096.
+    let online = "/sys/devices/system/cpu/online";
+    let run = user.run(&[
+        "send",
+        "tck-complete-task",
+        "--file",
+        online,
+        "-a",
+        &agent,
+        "-o",
+        "json",
+        "--history",
+        "9",
+    ]);
+    let part = &run.json()["task"]["history"][0]["parts"][1];
+    assert_eq!(
+        part["raw"],
+        STANDARD.encode(std::fs::read(online).unwrap()),
+        "{}",
+        run.err
+    );
     for (name, said) in [("none.bin", "--file none.bin"), (".", "--file .")] {
         let run = user.run(&["send", "--file", name, "-a", &agent]);
         assert_eq!(run.code, 2, "{}", run.err);

@@ -26,6 +26,7 @@ use http::Response;
 use http_body_util::Full;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use super::harness::{client, client_of, on_each_binding, transport_of};
 use super::script::Script;
@@ -38,17 +39,19 @@ on_each_binding!(
     a_file_that_is_too_large_is_refused_in_the_words_of_the_agent,
     a_file_that_shrinks_begins_nothing_and_is_not_sent_again,
     an_agent_that_takes_nothing_is_given_up_and_little_was_read,
+    a_refusal_leaves_nothing_open,
 );
 
 /// What the buffers of both sockets, and those between them, may hold.
 const BUFFERS_BYTES: u64 = 32 << 20;
 
-/// As many zeros as it says, or fewer; it knows how often it was opened, and how much of it was read.
+/// As many zeros as it says, or fewer; it knows how often it was opened and closed, and how much of it was read.
 #[derive(Clone, Debug)]
 struct Zeros {
     length: u64,
     has: u64,
     opened: Arc<AtomicUsize>,
+    closed: Arc<Semaphore>,
     read: Arc<AtomicU64>,
 }
 
@@ -58,6 +61,7 @@ impl Zeros {
             length,
             has: length,
             opened: Arc::default(),
+            closed: Arc::new(Semaphore::new(0)),
             read: Arc::default(),
         }
     }
@@ -81,6 +85,7 @@ impl Content for Zeros {
         self.opened.fetch_add(1, Ordering::SeqCst);
         let counted = Counted {
             reader: Box::pin(tokio::io::repeat(0).take(self.has)),
+            closed: self.closed.clone(),
             read: self.read.clone(),
         };
         Ok(Box::pin(counted))
@@ -89,7 +94,14 @@ impl Content for Zeros {
 
 struct Counted {
     reader: ContentReader,
+    closed: Arc<Semaphore>,
     read: Arc<AtomicU64>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.closed.add_permits(1);
+    }
 }
 
 impl AsyncRead for Counted {
@@ -187,7 +199,7 @@ async fn count_tasks(client: &Client) -> i32 {
 
 async fn a_file_that_is_too_large_is_refused_in_the_words_of_the_agent(binding: Binding) {
     let world = World::new().await;
-    let client = client(world.address, binding, "puppet").await;
+    let client = layered(&format!("http://{}", world.address), binding, "puppet").await;
     let zeros = Zeros::new(256 << 20);
     let (request, uploads) = sending("m", zeros.clone());
     let error = soon("a refusal", client.send_with(request, uploads))
@@ -195,6 +207,11 @@ async fn a_file_that_is_too_large_is_refused_in_the_words_of_the_agent(binding: 
         .unwrap_err();
     assert_eq!(error.kind(), Some(Kind::ResourceExhausted), "{error:?}");
     assert!(error.to_string().contains("4194304"), "{error}");
+    assert_eq!(
+        zeros.opened.load(Ordering::SeqCst),
+        1,
+        "it is no smaller the next time"
+    );
     assert!(zeros.read() < BUFFERS_BYTES, "{} bytes were read", zeros.read());
     assert_eq!(count_tasks(&client).await, 0);
 }
@@ -240,7 +257,7 @@ async fn an_agent_that_takes_nothing_is_given_up_and_little_was_read(binding: Bi
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, Error::Unreachable { cause, .. } if cause.contains("500ms")),
+        matches!(&error, Error::Stalled(limit) if limit.as_millis() == 500),
         "{error:?}"
     );
     assert!(zeros.read() < BUFFERS_BYTES, "{} bytes were read", zeros.read());
@@ -307,19 +324,90 @@ async fn what_is_made_again_is_read_again() {
     assert_eq!(keys.collect::<std::collections::HashSet<_>>().len(), 1);
 }
 
-/// A host that answers when it has read the head of a request, and closes with all the rest unread.
-async fn hasty(answer: &'static str) -> String {
+/// A host that refuses a request behind its head by gRPC or HTTP/1.1, reads no more, and leaves the connection open.
+async fn refusing(binding: Binding) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     Shutdown::new().spawn_unstoppable("host", async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            Shutdown::new().spawn_unstoppable("connection", refuse(stream, answer));
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if binding == Binding::Grpc {
+                Shutdown::new().spawn_unstoppable("connection", refuse_grpc(stream));
+                continue;
+            }
+            let answer = "HTTP/1.1 413 Content Too Large\r\ncontent-type: application/json\r\n\
+                          content-length: 2\r\n\r\n{}";
+            refuse(&mut stream, answer).await;
+            open.push(stream);
         }
     });
     url
 }
 
-async fn refuse(mut stream: TcpStream, answer: &'static str) {
+async fn refuse_grpc(stream: TcpStream) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let mut unread = Vec::new();
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let answer = Response::builder()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", "8")
+            .header("grpc-message", "no more than a crumb");
+        respond.send_response(answer.body(()).unwrap(), true).unwrap();
+        unread.push((request, respond));
+    }
+}
+
+/// n: 3 refusals on each of 3 bindings, over the one connection that the client may have.
+async fn a_refusal_leaves_nothing_open(binding: Binding) {
+    let url = refusing(binding).await;
+    let settings = ClientSettings {
+        connections_max: 1,
+        ..ClientSettings::default()
+    };
+    let client = client_of(&url, binding, "", &settings).await;
+    for _ in 0..3 {
+        let zeros = Zeros::new(64 << 20);
+        let (request, uploads) = sending("m", zeros.clone());
+        let error = soon("a refusal", client.send_with(request, uploads))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), Some(Kind::ResourceExhausted), "{error:?}");
+        soon("the end of the file", zeros.closed.acquire())
+            .await
+            .unwrap()
+            .forget();
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_sent_once() {
+    for binding in [Binding::HttpJson, Binding::JsonRpc] {
+        let script = Script::saying(413, &[], "").await;
+        let client = layered(&script.url(), binding, "").await;
+        let (request, uploads) = sending("m", Zeros::new(1_000_000));
+        let error = soon("a refusal", client.send_with(request, uploads))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), Some(Kind::ResourceExhausted), "{error:?}");
+        let (request, _) = sending("m", Zeros::new(0));
+        soon("a refusal", client.send(request)).await.unwrap_err();
+        assert_eq!(script.got().len(), 2, "one of each");
+    }
+}
+
+/// A host that answers when it has read the head of a request, and closes with all the rest unread.
+async fn hasty(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    Shutdown::new().spawn_unstoppable("host", async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            Shutdown::new().spawn_unstoppable("connection", async move { refuse(&mut stream, answer).await });
+        }
+    });
+    url
+}
+
+async fn refuse(stream: &mut TcpStream, answer: &'static str) {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { return };
