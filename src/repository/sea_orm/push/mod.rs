@@ -6,12 +6,10 @@
 //! and no other has. Configurations are locked in the order of task and id, behind the rows of tasks where those are
 //! wanted too.
 
-#[macro_use]
-mod due;
-
 mod beside;
 mod claim;
 mod desk;
+mod due;
 mod note;
 mod plans;
 mod settle;
