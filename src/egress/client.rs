@@ -95,8 +95,9 @@ impl Egress {
     pub fn client_within(&self, policy: EgressPolicy, limit: Duration) -> EgressClient {
         let settings = &self.settings;
         let connect_timeout = settings.connect_timeout.min(limit / 4 * 3);
-        // Less than that, so that whoever waits for a place gets one that nobody uses.
-        let idle_timeout = settings.idle_timeout.min(limit / 2);
+        // The pool looks for connections that nobody uses once in that time, so that one may be kept for twice as long:
+        // whoever waits for a place gets it before the wait is over.
+        let idle_timeout = settings.idle_timeout.min(connect_timeout / 3);
         let connector = Connector(Arc::new(Way {
             policy: policy.clone(),
             resolver: self.resolver.clone(),
