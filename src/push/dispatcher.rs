@@ -33,7 +33,7 @@ const GATHER: Duration = Duration::from_millis(5);
 
 /// How many times as long as finding what is due took passes before the next look when some streams are left alone: a look,
 /// and the claim behind it, have to go past all of these that are due, however many they are. Only what was spent on finding
-/// counts. That the database was busy otherwise is no reason to leave it to those who are not left alone to wait.
+/// counts: whoever is not left alone need not wait because the database was busy otherwise.
 const LOOK_SHARE: u32 = 4;
 
 /// What part of the longest sleep passes at most before the next look when something was due and there was room for it:
