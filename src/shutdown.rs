@@ -5,10 +5,11 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -93,22 +94,6 @@ impl Shutdown {
         });
     }
 
-    /// Runs `work` to its end, also when whoever waits for it is dropped in the middle: for what has to follow a commit.
-    /// What it came to; `None` when it panicked.
-    pub async fn finish<T, F>(&self, name: &'static str, work: F) -> Option<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = T> + Send + 'static,
-    {
-        let (done, outcome) = oneshot::channel();
-        let work = async move {
-            // Whoever asked may be gone.
-            let _ = done.send(work.await);
-        };
-        self.spawn_unstoppable(name, work.in_current_span());
-        outcome.await.ok()
-    }
-
     /// Waits until all background tasks have ended, at most `limit`. True when they have.
     pub async fn finished(&self, limit: Duration) -> bool {
         self.tasks.close();
@@ -118,5 +103,86 @@ impl Shutdown {
     /// The number of background tasks that run now.
     pub fn running(&self) -> usize {
         self.tasks.len()
+    }
+}
+
+/// Runs work to its end, also when whoever waits for it is dropped in the middle: for what has to follow a commit. There
+/// are places for so much at once; the rest waits in its requests. Clones share the places.
+#[derive(Clone, Debug)]
+pub struct Finisher {
+    shutdown: Shutdown,
+    places: Arc<Semaphore>,
+}
+
+impl Finisher {
+    /// One whose work counts as background tasks of `shutdown`, so many of them at once; one at least.
+    pub fn new(shutdown: &Shutdown, places: usize) -> Self {
+        let places = places.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            shutdown: shutdown.clone(),
+            places: Arc::new(Semaphore::new(places)),
+        }
+    }
+
+    /// What `work` came to; `None` when it panicked. It begins once there is a place for it, and whoever is dropped before
+    /// leaves nothing behind. From then on it goes on by itself, and has its place until it is over.
+    pub async fn finish<T, F>(&self, name: &'static str, work: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let place = self.places.clone().acquire_owned().await.ok()?;
+        let (done, outcome) = oneshot::channel();
+        let work = async move {
+            let came_to = work.await;
+            drop(place);
+            // Whoever asked may be gone.
+            let _ = done.send(came_to);
+        };
+        self.shutdown.spawn_unstoppable(name, work.in_current_span());
+        outcome.await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Work that says that it was begun, and goes on until it is told to end.
+    fn work(begun: &Arc<Semaphore>, end: &CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        let (begun, end) = (begun.clone(), end.clone());
+        async move {
+            begun.add_permits(1);
+            end.cancelled().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_dropped_before_there_is_a_place_leaves_nothing_behind() {
+        let (shutdown, begun, end) = (
+            Shutdown::new(),
+            Arc::new(Semaphore::new(0)),
+            CancellationToken::new(),
+        );
+        let finisher = Finisher::new(&shutdown, 2);
+        for _ in 0..100 {
+            let call = finisher.finish("test", work(&begun, &end));
+            assert!(call.now_or_never().is_none());
+        }
+        assert_eq!(shutdown.running(), 2, "those that had a place go on");
+        end.cancel();
+        let last = finisher.finish("test", work(&begun, &end)).await;
+        assert_eq!((last, begun.available_permits()), (Some(()), 3));
+        assert!(shutdown.finished(Duration::from_secs(60)).await);
+    }
+
+    #[tokio::test]
+    async fn a_place_is_free_again_when_its_work_panicked() {
+        let finisher = Finisher::new(&Shutdown::new(), 1);
+        assert_eq!(
+            finisher.finish("test", async { panic!("on purpose") }).await,
+            None::<()>
+        );
+        assert_eq!(finisher.finish("test", async { 7 }).await, Some(7));
     }
 }

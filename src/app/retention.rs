@@ -266,7 +266,7 @@ mod tests {
             except: Except::default(),
         };
         for _ in 0..3 {
-            let claimed = repository.claim(&query).await.unwrap().remove(0);
+            let claimed = repository.claim(&query).await.unwrap().claimed.remove(0);
             let failure = Failure {
                 status: Some(404),
                 cause: "gone".to_owned(),

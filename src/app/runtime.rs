@@ -250,6 +250,7 @@ fn push_admin(
         audit: service.audit().clone(),
         quotas: service.quotas().clone(),
         shutdown: shutdown.clone(),
+        changes: service.changes().clone(),
         settings: settings::push_admin(config),
     };
     config.admin.enabled.then(|| PushAdmin::new(parts))

@@ -17,7 +17,9 @@ section! {
         /// Connections to PostgreSQL that write at the same time; a SQLite file has one writer. What concerns one task
         /// always takes the same one.
         committers: u32 = 2, 1..=64;
-        /// Writes that share one transaction. More of them share one fsync, and wait a little longer for it.
+        /// Writes that share one transaction. More of them share one fsync, and wait a little longer for it. So many
+        /// changes of push configurations and of deliveries are on their way at once, whether their callers still wait
+        /// or not.
         commit_batch_max: usize = 256, 1..=10_000;
         /// Writes that wait for the committer before writers are held back.
         commit_queue_max: usize = 4_096, 1..=1_000_000;

@@ -23,8 +23,8 @@ section! {
         connections_max: usize = 256, 1..=10_000;
         /// Connections kept open to one host for later requests; 0 for none.
         idle_per_host_max: usize = 4, 0..=1_000;
-        /// Milliseconds for which a connection that nobody uses is kept. Less than connect_timeout_ms, so that whoever
-        /// waits for a place gets one.
+        /// Milliseconds for which a connection that nobody uses is kept. Less than connect_timeout_ms, and a third of it at
+        /// most is what counts, so that whoever waits for a place gets one.
         idle_timeout_ms: u64 = 5_000, 100..=600_000;
     }
 }

@@ -121,8 +121,9 @@ impl Egress {
     /// that at most: whoever waits for a place among them hears so in time, and takes it for no silence of the host.
     pub fn client_within(&self, policy: EgressPolicy, limit: Duration) -> EgressClient {
         let connect_timeout = self.settings.connect_timeout.min(limit / 4 * 3);
-        // Less than that, so that whoever waits for a place gets one that nobody uses.
-        let idle_timeout = self.settings.idle_timeout.min(limit / 2);
+        // The pool looks for connections that nobody uses once in that time, so that one may be kept for twice as long:
+        // whoever waits for a place gets it before the wait is over.
+        let idle_timeout = self.settings.idle_timeout.min(connect_timeout / 3);
         let connector = self.connector(&policy, self.tls.clone(), connect_timeout);
         EgressClient {
             policy: Arc::new(policy),

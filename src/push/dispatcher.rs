@@ -18,7 +18,8 @@ use super::transport::Transport;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::repository::{
-    ClaimQuery, Claimed, Error, Except, Next, PushRepository, Settlement, TaskRepository, webhook_host,
+    ClaimQuery, Claimed, Claims, Error, Except, Next, PushRepository, Settlement, TaskRepository,
+    webhook_host,
 };
 use crate::shutdown::Shutdown;
 use crate::signature::SigningKey;
@@ -30,11 +31,14 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// should not look for each.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// How many times as long as finding something due took passes before the next look when some streams are left alone: it
-/// has to go past all of these that are due, however many they are. A look that found something has its claim go past them
-/// once more, which makes a third of the time at most; whoever is not left alone is held up in proportion, and while there
-/// is as much of it as can be claimed at once not for as long as the claim and its writes took.
+/// How many times as long as finding what is due took passes before the next look when some streams are left alone: a look,
+/// and the claim behind it, have to go past all of these that are due, however many they are. Only what was spent on finding
+/// counts: whoever is not left alone need not wait because the database was busy otherwise.
 const LOOK_SHARE: u32 = 4;
+
+/// What part of the longest sleep passes at most before the next look when something was due and there was room for it:
+/// more may be due, and waits for nothing but this.
+const DUE_SHARE: u32 = 4;
 
 /// How far deliveries are counted for reports.
 const BACKLOG_MAX: usize = 10_000;
@@ -68,8 +72,10 @@ pub struct Dispatcher {
 struct Look {
     /// How long there is nothing to do; `None` when there may be more at once.
     rest: Option<Duration>,
-    /// How long finding what is due took.
+    /// How long finding what is due took, of the look and of the claim behind it.
     took: Duration,
+    /// Whether something was due.
+    is_due: bool,
 }
 
 impl Dispatcher {
@@ -150,7 +156,9 @@ impl Dispatcher {
         let gather = look.rest.map_or(Duration::ZERO, |_| GATHER);
         let share = if except.is_empty() { 0 } else { LOOK_SHARE };
         let share = look.took.saturating_mul(share);
-        gather.max(share).min(self.engine.settings.poll)
+        let poll = self.engine.settings.poll;
+        let most = if look.is_due { poll / DUE_SHARE } else { poll };
+        gather.max(share).min(most)
     }
 
     /// Whose streams are left alone now.
@@ -168,26 +176,22 @@ impl Dispatcher {
         if free == 0 {
             return Ok(Look::after(Duration::MAX, Duration::ZERO));
         }
-        let began = Instant::now();
         let due = self.engine.outbox.next_due(except).await?;
-        let took = began.elapsed();
-        match due {
-            None => return Ok(Look::after(Duration::MAX, took)),
-            Some(due) if !due.is_zero() => return Ok(Look::after(due, took)),
+        match due.wait {
+            None => return Ok(Look::after(Duration::MAX, due.took)),
+            Some(wait) if !wait.is_zero() => return Ok(Look::after(wait, due.took)),
             Some(_) => {}
         }
-        let limit = free.min(self.shares.step());
-        let started = self.claim(limit, except).await?;
-        // For want of more it went past everything that is left alone, wherever the first one stood.
-        let went_to_the_end = started < limit;
+        let (started, took) = self.claim(free.min(self.shares.step()), except).await?;
         Ok(Look {
             rest: (started == 0).then_some(SECOND_LOOK),
-            took: if went_to_the_end { began.elapsed() } else { took },
+            took: due.took + took,
+            is_due: true,
         })
     }
 
-    /// Claims what there is room for and starts it; how many streams were started.
-    async fn claim(&self, limit: usize, except: &Except) -> Result<usize, Error> {
+    /// Claims what there is room for and starts it; how many streams were started, and how long finding them took.
+    async fn claim(&self, limit: usize, except: &Except) -> Result<(usize, Duration), Error> {
         let settings = &self.engine.settings;
         let query = ClaimQuery {
             limit,
@@ -196,17 +200,17 @@ impl Dispatcher {
             except: except.clone(),
         };
         self.engine.pushes.claiming();
-        let claimed = self.engine.outbox.claim(&query).await;
-        let begun = claimed.map(|claimed| {
+        let claims = self.engine.outbox.claim(&query).await;
+        let begun = claims.map(|Claims { claimed, took }| {
             let begun = claimed.into_iter().map(|claimed| self.begin(claimed));
-            begun.collect::<Vec<_>>()
+            (begun.collect::<Vec<_>>(), took)
         });
         self.engine.pushes.claimed();
-        let begun = begun?;
+        let (begun, took) = begun?;
         let count = begun.len();
         let left = begun.into_iter().filter_map(Result::err);
         let settled = join_all(left.map(|left| self.engine.settler.settle(left))).await;
-        Ok(count - settled.len())
+        Ok((count - settled.len(), took))
     }
 
     /// Starts a lane.
@@ -276,6 +280,7 @@ impl Look {
         Self {
             rest: Some(rest),
             took,
+            is_due: false,
         }
     }
 }

@@ -216,10 +216,23 @@ impl Lane {
             .push_ended(scope, &stream.task_id, &stream.config_id);
     }
 
-    /// What follows a failure: another attempt, or none.
+    /// What follows a failure: another attempt, or none. What failed for want of our own places was no attempt, and comes
+    /// soon again while others are tried again too.
     fn after(&self, waiting: &Waiting, failed: Failed) -> Next {
         if failed.is_refused {
             self.count(Count::Refused);
+        }
+        let left = self.left(waiting);
+        if failed.is_local && !left.is_zero() {
+            self.count(Count::Postponed);
+            let cause = &failed.failure.cause;
+            tracing::info!(
+                generation = waiting.generation,
+                cause,
+                "not sent; it is tried soon"
+            );
+            let shortly = backoff::shortly_after(self.engine.settings.backoff_min, random());
+            return Next::Postpone(shortly.min(left));
         }
         let attempts = waiting.attempts.saturating_add(1);
         let settings = &self.engine.settings;
@@ -243,6 +256,12 @@ impl Lane {
     fn age(&self, waiting: &Waiting) -> Duration {
         let age = self.engine.clock.now_ms().saturating_sub(waiting.since_ms);
         Duration::from_millis(u64::try_from(age).unwrap_or(0))
+    }
+
+    /// How much of the time is left in which it is tried.
+    fn left(&self, waiting: &Waiting) -> Duration {
+        let span = self.engine.settings.retry_span;
+        span.saturating_sub(self.age(waiting))
     }
 
     fn give_up(&self, waiting: &Waiting, failure: Failure) -> Step {
@@ -282,7 +301,7 @@ impl Lane {
                 self.postpone(settings.backoff_min)
             }
             Ok(Some(_)) | Err(_) => {
-                let left = settings.retry_span.saturating_sub(self.age(waiting));
+                let left = self.left(waiting);
                 if left.is_zero() {
                     let cause = "the event is not in the log of its task";
                     return self.give_up(waiting, failure(cause.to_owned()));

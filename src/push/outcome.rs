@@ -40,6 +40,8 @@ pub(super) struct Failed {
     pub(super) is_away: bool,
     /// The host has answered, whatever it said.
     pub(super) is_answered: bool,
+    /// What is missing is a place or a port of this machine; nothing was asked of the host.
+    pub(super) is_local: bool,
     /// The guard of requests that go out forbids it.
     pub(super) is_refused: bool,
 }
@@ -57,6 +59,7 @@ pub(super) fn judge(answer: Result<Answer, Error>, now_ms: i64) -> Verdict {
             asked: retry_after.and_then(|text| wait(&text, now_ms)),
             is_away: status.is_server_error(),
             is_answered: true,
+            is_local: false,
             is_refused: false,
         }),
         Err(error) => Verdict::Failed(Failed {
@@ -66,6 +69,7 @@ pub(super) fn judge(answer: Result<Answer, Error>, now_ms: i64) -> Verdict {
             },
             asked: None,
             is_answered: false,
+            is_local: matches!(error, Error::Local(_)),
             is_refused: matches!(error, Error::Refused(_)),
             is_away: !matches!(error, Error::Refused(_) | Error::Local(_)),
         }),
@@ -138,9 +142,9 @@ mod tests {
             assert!(failed.failure.cause.contains(&status.to_string()));
         }
         let refused = failed(judge(Err(Error::Refused(crate::egress::Refusal::Host)), NOW_MS));
-        assert!(refused.is_refused && !refused.is_away);
+        assert!(refused.is_refused && !refused.is_away && !refused.is_local);
         let local = failed(judge(Err(Error::Local("no port".to_owned())), NOW_MS));
-        assert!(!local.is_refused && !local.is_away);
+        assert!(!local.is_refused && !local.is_away && local.is_local);
         let silent = failed(judge(Err(Error::Timeout), NOW_MS));
         assert!(!silent.is_refused && silent.is_away && silent.failure.status.is_none());
     }

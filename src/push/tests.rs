@@ -145,6 +145,49 @@ async fn what_the_guard_refuses_is_tried_again_and_counted() {
     assert_eq!((report.refused, report.retried, report.delivered), (1, 2, 1));
 }
 
+/// It comes soon again, however often: the delivery and its host have no part in it.
+#[tokio::test(start_paused = true)]
+async fn what_this_machine_has_no_place_for_is_no_attempt() {
+    let world = World::new(PushSettings::default(), |_, before| match before {
+        0..20 => Reply::Fail(Error::Local("all connections are in use".to_owned())),
+        _ => Reply::Status(200),
+    });
+    world.start();
+    world.task("a", "t", URL, 1).await;
+    tokio::time::sleep(s(10)).await;
+    let waiting = world.deliveries().await;
+    assert_eq!((waiting.len(), waiting[0].attempts), (1, 0), "{waiting:?}");
+    world.all_delivered().await;
+    let sent = world.receiver.sent();
+    assert_eq!(sent.len(), 21);
+    for pair in sent.windows(2) {
+        let pause = pair[1].at - pair[0].at;
+        assert!(pause >= s(1) && pause < s(2), "{pause:?}");
+    }
+    let report = world.pushes.report();
+    assert_eq!((report.postponed, report.retried, report.delivered), (20, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_never_gets_a_place_is_a_dead_letter_at_the_end_of_the_span() {
+    let settings = PushSettings {
+        retry_span: s(60),
+        ..PushSettings::default()
+    };
+    let world = World::new(settings, |_, _| {
+        Reply::Fail(Error::Local("all connections are in use".to_owned()))
+    });
+    world.start();
+    world.task("a", "t", URL, 1).await;
+    tokio::time::sleep(s(62)).await;
+    let left = world.deliveries().await;
+    assert_eq!((left.len(), left[0].state), (1, DeliveryState::Dead), "{left:?}");
+    let cause = &left[0].failure.as_ref().unwrap().cause;
+    assert!(cause.contains("egress.connections_max"), "{cause}");
+    let last = world.receiver.sent().last().unwrap().at;
+    assert!(last >= s(60), "{last:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_never_answers_has_its_time() {
     let world = silent_at_first();

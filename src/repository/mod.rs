@@ -31,8 +31,8 @@ use crate::task::TaskEvent;
 
 pub use api_keys::{ApiKeyRepository, ApiKeyRow};
 pub use push::{
-    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Except, Failure,
-    Next, PushRepository, PushStream, Settlement, Turn, Waiting, webhook_host,
+    Backlog, ClaimQuery, Claimed, Claims, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Due, Except,
+    Failure, Next, PushRepository, PushStream, Settlement, Turn, Waiting, webhook_host,
 };
 pub use push_words::NoDeliveryKey;
 pub use retention::{CompactQuery, Compacted, PruneQuery, Pruned};

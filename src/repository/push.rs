@@ -89,6 +89,26 @@ impl<'a> ExceptSets<'a> {
     }
 }
 
+/// When there is something to claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// How long until there is a stream to claim, zero if there is one; `None` when none waits but those that are left
+    /// alone.
+    pub wait: Option<Duration>,
+    /// How long finding that out took, from the beginning of the read: waiting for its turn is none of it.
+    pub took: Duration,
+}
+
+/// What a claim has come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claims {
+    /// The streams that are the caller's now.
+    pub claimed: Vec<Claimed>,
+    /// How long finding them took, from the beginning of the read: waiting for its turn, and all that has to do with
+    /// writing, is none of it.
+    pub took: Duration,
+}
+
 /// A stream that is the caller's to send for a while.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claimed {
@@ -259,7 +279,7 @@ pub trait PushRepository: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Unavailable`] when the database is away; [`Error::Secrets`] and [`Error::Corrupt`] never: a stream whose
     /// configuration can't be opened rests for an hour, which is logged.
-    async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error>;
+    async fn claim(&self, query: &ClaimQuery) -> Result<Claims, Error>;
 
     /// Writes down what became of claims, those of one task in one transaction; for each whether it still held. Of one
     /// that did not, nothing is written; of several for one claim, the first counts.
@@ -268,12 +288,12 @@ pub trait PushRepository: Send + Sync + 'static {
     /// [`Error::Unavailable`] when it is unknown whether they are written; they may be repeated.
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error>;
 
-    /// How long until there is a stream to claim, zero if there is one; `None` when none waits but those that are left
-    /// alone. A claimed stream counts from when its claim runs out. It reads, and keeps nobody from writing.
+    /// How long until there is a stream to claim. A claimed stream counts from when its claim runs out. It reads, and keeps
+    /// nobody from writing.
     ///
     /// # Errors
     /// When the database is away.
-    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error>;
+    async fn next_due(&self, except: &Except) -> Result<Due, Error>;
 
     /// Makes all streams of an owner to a host wait at least so long from now: it was found to be away.
     ///

@@ -44,7 +44,7 @@ use crate::pb::{
 use crate::push::Pushes;
 use crate::quota::Quotas;
 use crate::repository::TaskRepository;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Finisher, Shutdown};
 use crate::signature::{self, SigningKey};
 
 pub use crate::access::Method;
@@ -68,6 +68,7 @@ struct Inner {
     repository: Arc<dyn TaskRepository>,
     clock: Clock,
     shutdown: Shutdown,
+    changes: Finisher,
     settings: ServiceSettings,
     page_tokens: PageTokens,
     streams: StreamCounter,
@@ -93,6 +94,7 @@ impl AgentService {
         let page_tokens = PageTokens::new(settings.page_token_key)?;
         let streams = StreamCounter::new(settings.streams_per_caller_max);
         let quotas = Quotas::new(settings.quotas.clone());
+        let changes = Finisher::new(&shutdown, settings.changes_max);
         Ok(Self(Arc::new(Inner {
             agents,
             cards,
@@ -100,6 +102,7 @@ impl AgentService {
             repository,
             clock,
             shutdown,
+            changes,
             settings,
             page_tokens,
             streams,
@@ -180,6 +183,11 @@ impl AgentService {
     /// What callers, agents and organisations may use, and what they have used.
     pub fn quotas(&self) -> &Quotas {
         &self.0.quotas
+    }
+
+    /// What makes changes of push notifications whose callers may hang up.
+    pub fn changes(&self) -> &Finisher {
+        &self.0.changes
     }
 
     /// Where calls are recorded; the edge tells it of credentials that it turned away.

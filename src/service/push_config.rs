@@ -249,7 +249,7 @@ impl Inner {
             }
             changed
         };
-        let changed = self.shutdown.finish("push configuration", changing).await;
+        let changed = self.changes.finish("push configuration", changing).await;
         match changed.map(|changed| changed.map_err(of_write)) {
             Some(Ok(true)) => Ok(()),
             Some(Ok(false)) => Err(Error::task_not_found(task_id)),

@@ -29,6 +29,8 @@ pub struct ServiceSettings {
     pub streams_per_caller_max: usize,
     /// Push configurations of one task.
     pub push_configs_per_task_max: usize,
+    /// Changes of push notifications at once that go on when their callers hang up; more wait in their requests.
+    pub changes_max: usize,
     /// Bytes of an id or label.
     pub id_bytes_max: usize,
     /// How long an idempotency key is remembered.
@@ -65,6 +67,7 @@ impl Default for ServiceSettings {
             history_length_max: 10_000,
             streams_per_caller_max: 1_000,
             push_configs_per_task_max: 16,
+            changes_max: 256,
             id_bytes_max: 128,
             idempotency_ttl: Duration::from_secs(24 * 60 * 60),
             blocking_wait_max: None,

@@ -64,6 +64,7 @@ pub(in crate::app) fn service(config: &Config, keys: SigningKeys) -> ServiceSett
         history_length_max: limits.history_length_max,
         streams_per_caller_max: limits.streams_per_caller_max,
         push_configs_per_task_max: limits.push_configs_per_task_max,
+        changes_max: config.database.commit_batch_max,
         id_bytes_max: limits.id_bytes_max,
         idempotency_ttl: Duration::from_millis(limits.idempotency_ttl_ms),
         blocking_wait_max: (wait > 0).then(|| Duration::from_millis(wait)),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::watched::Watched;
+use super::watched::{Pace, Watched};
 use super::world::{Reply, World};
 use super::*;
 use crate::repository::{DeliveryFilter, PushRepository as _};
@@ -70,7 +70,11 @@ async fn a_backlog_that_is_left_alone_costs_little() {
         let url = format!("https://h{number}.example/");
         world.task("a", &format!("t{number}"), &url, 1).await;
     }
-    let outbox = Watched::slow(world.outbox(), [Duration::from_millis(100), Duration::ZERO]);
+    let pace = Pace {
+        look: Duration::from_millis(100),
+        ..Pace::default()
+    };
+    let outbox = Watched::slow(world.outbox(), pace);
     world.start_on(outbox.clone());
     tokio::time::sleep(s(1)).await;
     let so_far = || [&outbox.claims, &outbox.looks].map(|count| count.load(Ordering::Acquire));
@@ -89,75 +93,102 @@ async fn a_backlog_that_is_left_alone_costs_little() {
     );
 }
 
-/// What is not left alone is claimed while much is, with pauses between the looks that have to go past it, and soon enough.
+/// A backlog of one owner who has his share of what is under way, for as long as a test lasts.
+async fn busy_world() -> World {
+    let settings = PushSettings {
+        requests_per_owner_max: 32,
+        requests_per_host_max: 32,
+        request_timeout: s(50),
+        ..PushSettings::default()
+    };
+    let world = World::new(settings, |sent, _| {
+        Reply::After(if sent.url.contains("busy") { s(45) } else { s(0) })
+    });
+    for number in 0..100 {
+        let url = format!("https://busy{number}.example/");
+        world.task("a", &format!("a{number}"), &url, 1).await;
+    }
+    world
+}
+
+/// When what is not for the backlog was sent.
+fn others(world: &World) -> Vec<Duration> {
+    let sent = world.receiver.sent().into_iter();
+    let others = sent.filter(|one| !one.url.contains("busy"));
+    others.map(|one| one.at).collect()
+}
+
+/// What is not left alone is claimed while much is, with pauses between the looks that have to go past it, and soon enough:
+/// however long the finding takes, not much of the time that the dispatcher may sleep passes in between.
 #[tokio::test(start_paused = true)]
 async fn others_are_served_past_a_backlog_at_a_measured_pace() {
     const OTHERS: usize = 160;
-    let settings = PushSettings {
-        requests_per_owner_max: 32,
-        requests_per_host_max: 32,
-        ..PushSettings::default()
-    };
-    let world = World::new(settings, |sent, _| {
-        Reply::After(if sent.url.contains("busy") { s(14) } else { s(0) })
-    });
-    for number in 0..100 {
-        let url = format!("https://busy{number}.example/");
-        world.task("a", &format!("a{number}"), &url, 1).await;
+    for (look_ms, pause_ms) in [(20, 80), (50, 200), (100, 250), (400, 250)] {
+        let world = busy_world().await;
+        for number in 0..OTHERS {
+            let url = format!("https://h{number}.example/");
+            world.task("b", &format!("b{number}"), &url, 1).await;
+        }
+        let pace = Pace {
+            look: Duration::from_millis(look_ms),
+            ..Pace::default()
+        };
+        world.start_on(Watched::slow(world.outbox(), pace));
+        tokio::time::sleep(s(12)).await;
+        let others = others(&world);
+        assert_eq!((world.receiver.sent().len(), others.len()), (32 + OTHERS, OTHERS));
+        // Two looks fill the owner, each of the others is for half of a share of the rest.
+        let turns = (OTHERS / 16 - 1) as u128;
+        let one = u128::from(look_ms + pause_ms);
+        let took = (others[OTHERS - 1] - others[0]).as_millis();
+        assert!(
+            (turns * one..=(turns + 1) * one).contains(&took),
+            "{look_ms} ms: {took} ms"
+        );
     }
-    for number in 0..OTHERS {
-        let url = format!("https://h{number}.example/");
-        world.task("b", &format!("b{number}"), &url, 1).await;
-    }
-    let look = Duration::from_millis(100);
-    let outbox = Watched::slow(world.outbox(), [look, Duration::ZERO]);
-    world.start_on(outbox.clone());
-    tokio::time::sleep(s(12)).await;
-    let sent = world.receiver.sent();
-    let others: Vec<Duration> = sent
-        .iter()
-        .filter(|one| !one.url.contains("busy"))
-        .map(|one| one.at)
-        .collect();
-    assert_eq!((sent.len(), others.len()), (32 + OTHERS, OTHERS));
-    // Two looks fill the owner, each of the others is for half of a share of the rest and pauses four times as long.
-    let (first, last) = (others[0], others[OTHERS - 1]);
-    let turns = (OTHERS / 16 - 1) as u32;
-    let paces = (last - first).as_millis() / look.as_millis();
-    assert!(
-        (u128::from(5 * turns)..=u128::from(5 * turns + 5)).contains(&paces),
-        "{first:?} to {last:?}"
-    );
 }
 
-/// Claims that have to go past a backlog for the few that are due come as seldom as looks that find nothing.
-#[tokio::test(start_paused = true)]
-async fn the_few_that_are_due_beside_a_backlog_are_claimed_together() {
-    let settings = PushSettings {
-        requests_per_owner_max: 32,
-        requests_per_host_max: 32,
-        ..PushSettings::default()
-    };
-    let world = World::new(settings, |sent, _| {
-        Reply::After(if sent.url.contains("busy") { s(14) } else { s(0) })
-    });
-    for number in 0..100 {
-        let url = format!("https://busy{number}.example/");
-        world.task("a", &format!("a{number}"), &url, 1).await;
-    }
-    let outbox = Watched::slow(world.outbox(), [Duration::ZERO, Duration::from_millis(100)]);
+/// Sends for others one after the other beside a backlog; how many claims that took, and the longest that one had to wait.
+async fn one_by_one(pace: Pace) -> (usize, Duration) {
+    let world = busy_world().await;
+    let outbox = Watched::slow(world.outbox(), pace);
     world.start_on(outbox.clone());
-    tokio::time::sleep(s(1)).await;
+    tokio::time::sleep(s(2)).await;
     let before = outbox.claims.load(Ordering::Acquire);
+    let mut longest = Duration::ZERO;
     for number in 0..100 {
         let url = format!("https://h{number}.example/");
+        let began = tokio::time::Instant::now();
         world.task("b", &format!("b{number}"), &url, 1).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        while others(&world).len() <= number {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        longest = longest.max(began.elapsed());
+        tokio::time::sleep_until(began + Duration::from_millis(100)).await;
     }
-    let claims = outbox.claims.load(Ordering::Acquire) - before;
-    tokio::time::sleep(s(1)).await;
-    assert_eq!(world.receiver.sent().len(), 32 + 100);
-    assert!((15..=21).contains(&claims), "a fifth of the time: {claims}");
+    (outbox.claims.load(Ordering::Acquire) - before, longest)
+}
+
+/// Claims that have to go past a backlog for the few that are due come as seldom as looks that find nothing. That a claim
+/// took long for other reasons, such as its turn or the commit, delays none.
+#[tokio::test(start_paused = true)]
+async fn the_few_that_are_due_beside_a_backlog_wait_for_what_finding_costs_and_for_nothing_else() {
+    let ms = Duration::from_millis;
+    let busy = Pace {
+        busy: ms(30),
+        ..Pace::default()
+    };
+    let (claims, longest) = one_by_one(busy).await;
+    assert_eq!(claims, 100);
+    // A look that is under way, one more, and the claim.
+    assert!(longest <= ms(3 * 30 + 10), "{longest:?}");
+    let (claims, longest) = one_by_one(Pace { find: ms(50), ..busy }).await;
+    assert_eq!(claims, 100);
+    let least = ms(4 * 50 + 50);
+    assert!(
+        (least..=least + ms(3 * 30 + 10)).contains(&longest),
+        "{longest:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::context::Principal;
 use crate::repository::{
-    self, Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Except, PushRepository,
+    self, Backlog, ClaimQuery, Claims, Delivery, DeliveryFilter, DeliveryKey, Due, Except, PushRepository,
     Settlement, Turn,
 };
 
@@ -25,17 +25,27 @@ pub(super) struct Watched {
     pub(super) claims: AtomicUsize,
     /// Looks at what is due so far.
     pub(super) looks: AtomicUsize,
-    /// How long each look takes, and each claim.
-    takes: [Duration; 2],
+    pace: Pace,
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pace {
+    /// Finding out what is due.
+    pub(super) look: Duration,
+    /// Finding what to claim.
+    pub(super) find: Duration,
+    /// All else of a look, and of a claim: turns, queues, writes.
+    pub(super) busy: Duration,
 }
 
 impl Watched {
     pub(super) fn new(inner: Arc<dyn PushRepository>) -> Arc<Self> {
-        Self::slow(inner, [Duration::ZERO; 2])
+        Self::slow(inner, Pace::default())
     }
 
-    /// One in which a look at what is due and a claim take so long.
-    pub(super) fn slow(inner: Arc<dyn PushRepository>, takes: [Duration; 2]) -> Arc<Self> {
+    /// One in which looks and claims take so long.
+    pub(super) fn slow(inner: Arc<dyn PushRepository>, pace: Pace) -> Arc<Self> {
         Arc::new(Self {
             inner,
             is_away: AtomicBool::new(false),
@@ -43,7 +53,7 @@ impl Watched {
             largest: AtomicUsize::new(0),
             claims: AtomicUsize::new(0),
             looks: AtomicUsize::new(0),
-            takes,
+            pace,
         })
     }
 
@@ -65,14 +75,18 @@ impl Watched {
 
 #[async_trait]
 impl PushRepository for Watched {
-    async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, repository::Error> {
+    async fn claim(&self, query: &ClaimQuery) -> Result<Claims, repository::Error> {
         self.there()?;
         // On a clock that stands still a loop without end would be a test without end.
         assert!(self.claims.fetch_add(1, Ordering::AcqRel) < 10_000, "a busy loop");
-        tokio::time::sleep(self.takes[1]).await;
+        tokio::time::sleep(self.pace.find + self.pace.busy).await;
         let mut query = query.clone();
         query.except = self.except(&query.except);
-        self.inner.claim(&query).await
+        let claims = self.inner.claim(&query).await?;
+        Ok(Claims {
+            took: self.pace.find,
+            ..claims
+        })
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, repository::Error> {
@@ -81,11 +95,15 @@ impl PushRepository for Watched {
         self.inner.settle(settlements).await
     }
 
-    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, repository::Error> {
+    async fn next_due(&self, except: &Except) -> Result<Due, repository::Error> {
         self.there()?;
         self.looks.fetch_add(1, Ordering::AcqRel);
-        tokio::time::sleep(self.takes[0]).await;
-        self.inner.next_due(&self.except(except)).await
+        tokio::time::sleep(self.pace.look + self.pace.busy).await;
+        let due = self.inner.next_due(&self.except(except)).await?;
+        Ok(Due {
+            took: self.pace.look,
+            ..due
+        })
     }
 
     async fn postpone_host(

@@ -107,7 +107,7 @@ pub async fn claimers_at_once_get_different_streams(both: Both) {
     let claimer = async || {
         let mut claimed: Vec<Claimed> = Vec::new();
         loop {
-            let more = ok(both.push.claim(&few).await);
+            let more = ok(both.push.claim(&few).await).claimed;
             assert!(more.len() <= 2);
             // Others may have had their hands on all that is due at this moment.
             if more.is_empty() && ok(both.next_due().await) != Some(Duration::ZERO) {
@@ -126,7 +126,9 @@ pub async fn claimers_at_once_get_different_streams(both: Both) {
 /// A claim that ran out is anybody's, and settles nothing, whether anybody took it or not.
 pub async fn a_claim_that_ran_out_settles_nothing(both: Both) {
     both.waiting("t", 2).await;
-    let late = ok(both.push.claim(&query(Duration::ZERO)).await).remove(0);
+    let late = ok(both.push.claim(&query(Duration::ZERO)).await)
+        .claimed
+        .remove(0);
     assert!(!both.settle(&late, &[1, 2], Next::Release).await);
     let claimed = both.claim_one().await;
     assert_eq!(numbers(&claimed), [1, 2]);
@@ -250,25 +252,25 @@ pub async fn claims_are_bounded_and_leave_out(both: Both) {
         },
         ..query(HOUR)
     };
-    assert_eq!(both.push.next_due(&except.except).await, Ok(Some(Duration::ZERO)));
-    let claimed = ok(both.push.claim(&except).await);
+    assert_eq!(both.next_due_but(&except.except).await, Ok(Some(Duration::ZERO)));
+    let claimed = ok(both.push.claim(&except).await).claimed;
     assert_eq!(claimed.len(), 1);
     assert_eq!(
         (&*claimed[0].stream.task_id, numbers(&claimed[0])),
         ("b", vec![1, 2])
     );
     // Nothing is due but what is left alone; what is claimed is there again later.
-    let until = ok(both.push.next_due(&except.except).await).unwrap_or_default();
+    let until = ok(both.next_due_but(&except.except).await).unwrap_or_default();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
     let mut nobody = except.except.clone();
     nobody.owners.push(scope("bob").owner);
-    assert_eq!(both.push.next_due(&nobody).await, Ok(None));
+    assert_eq!(both.next_due_but(&nobody).await, Ok(None));
     let one = ClaimQuery {
         limit: 1,
         ..query(HOUR)
     };
     for _ in 0..3 {
-        assert_eq!(ok(both.push.claim(&one).await).len(), 1);
+        assert_eq!(ok(both.push.claim(&one).await).claimed.len(), 1);
     }
     assert_eq!(both.claim().await, []);
 }
@@ -289,16 +291,16 @@ pub async fn a_backlog_that_is_left_alone_is_passed(both: Both) {
         (vec![], vec![], vec![(busy.clone(), full.clone())]),
     ] {
         let except = Except { owners, hosts, pairs };
-        assert_eq!(both.push.next_due(&except).await, Ok(Some(Duration::ZERO)));
+        assert_eq!(both.next_due_but(&except).await, Ok(Some(Duration::ZERO)));
         let query = ClaimQuery {
             except,
             ..query(HOUR)
         };
         let (one, two) = tokio::join!(both.push.claim(&query), both.push.claim(&query));
-        let claimed = [ok(one), ok(two)].concat();
+        let claimed = [ok(one).claimed, ok(two).claimed].concat();
         let tasks: Vec<&str> = claimed.iter().map(|claimed| &*claimed.stream.task_id).collect();
         assert_eq!(tasks, ["t"], "{:?}", query.except);
-        assert_eq!(ok(both.push.claim(&query).await), []);
+        assert_eq!(ok(both.push.claim(&query).await).claimed, []);
         assert!(both.settle(&claimed[0], &[], Next::Release).await);
     }
     let claimed = both.claim().await;
@@ -346,7 +348,7 @@ pub async fn nothing_is_forgotten_while_all_are_at_work(both: Both) {
             ..query(HOUR)
         };
         while sent.iter().filter(|(_, _, held)| *held).count() < WRITES * TASKS / 2 || until_all {
-            let claimed = ok(both.push.claim(&few).await);
+            let claimed = ok(both.push.claim(&few).await).claimed;
             if claimed.is_empty() && until_all {
                 break;
             }

@@ -55,7 +55,7 @@ impl Both {
 
     /// Claims all that is due.
     pub(super) async fn claim(&self) -> Vec<Claimed> {
-        ok(self.push.claim(&query(HOUR)).await)
+        ok(self.push.claim(&query(HOUR)).await).claimed
     }
 
     /// Claims the only stream that is due.
@@ -71,7 +71,12 @@ impl Both {
 
     /// How long until anything is to be claimed.
     pub(super) async fn next_due(&self) -> Result<Option<Duration>, Error> {
-        self.push.next_due(&Except::default()).await
+        self.next_due_but(&Except::default()).await
+    }
+
+    /// The same for what is not left alone.
+    pub(super) async fn next_due_but(&self, except: &Except) -> Result<Option<Duration>, Error> {
+        Ok(self.push.next_due(except).await?.wait)
     }
 
     /// Settles one claim; whether it held.

@@ -48,7 +48,9 @@ pub async fn a_stale_settlement_hides_none(both: Both) {
         ("c", Next::End),
     ] {
         both.waiting(id, 2).await;
-        let old = ok(both.push.claim(&query(Duration::ZERO)).await).remove(0);
+        let old = ok(both.push.claim(&query(Duration::ZERO)).await)
+            .claimed
+            .remove(0);
         let new = both.claim_one().await;
         let (stale, valid) = (settlement(&old, &[], Next::Release), settlement(&new, &[1], next));
         let settled = both.push.settle(&[stale.clone(), valid, stale]).await;

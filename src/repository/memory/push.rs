@@ -6,13 +6,14 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::MemoryRepository;
 use super::outbox::{Letter, Outbox, Stream};
 use crate::context::Principal;
 use crate::repository::types::millis;
 use crate::repository::{
-    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Error, Except,
+    Backlog, ClaimQuery, Claims, Delivery, DeliveryFilter, DeliveryKey, DeliveryState, Due, Error, Except,
     PushRepository, PushStream, Settlement, Turn,
 };
 
@@ -100,9 +101,13 @@ fn delivery(place: &PushStream, stream: &Stream, generation: u64, letter: &Lette
 
 #[async_trait]
 impl PushRepository for MemoryRepository {
-    async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, query: &ClaimQuery) -> Result<Claims, Error> {
         self.open()?;
-        Ok(self.outbox().claim(query, self.clock.now_ms()))
+        let mut outbox = self.outbox();
+        let began = Instant::now();
+        let claimed = outbox.claim(query, self.clock.now_ms());
+        let took = began.elapsed();
+        Ok(Claims { claimed, took })
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
@@ -117,9 +122,10 @@ impl PushRepository for MemoryRepository {
         Ok(settled.collect())
     }
 
-    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error> {
+    async fn next_due(&self, except: &Except) -> Result<Due, Error> {
         let now_ms = self.clock.now_ms();
         let outbox = self.outbox();
+        let began = Instant::now();
         let except = except.sets();
         let mut next: Option<i64> = None;
         for (due_ms, place) in &outbox.due {
@@ -134,7 +140,10 @@ impl PushRepository for MemoryRepository {
             next = Some(next.map_or(free_ms, |next| next.min(free_ms)));
         }
         let wait_ms = next.map(|next| next.saturating_sub(now_ms).max(0).unsigned_abs());
-        Ok(wait_ms.map(Duration::from_millis))
+        Ok(Due {
+            wait: wait_ms.map(Duration::from_millis),
+            took: began.elapsed(),
+        })
     }
 
     async fn postpone_host(&self, owner: &Principal, host: &str, by: Duration) -> Result<(), Error> {

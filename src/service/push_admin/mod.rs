@@ -21,7 +21,7 @@ use crate::pb::inspect::{Inspect, InspectLimits};
 use crate::push::Pushes;
 use crate::quota::Quotas;
 use crate::repository::{self, DeliveryFilter, PushRepository, PushStream, TaskRepository, Turn};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Finisher, Shutdown};
 
 use asked::{Asked, page_token};
 
@@ -48,6 +48,8 @@ pub struct PushAdminParts {
     pub quotas: Quotas,
     /// The end of the server.
     pub shutdown: Shutdown,
+    /// What makes changes whose callers may hang up.
+    pub changes: Finisher,
     /// The limits.
     pub settings: PushAdminSettings,
 }
@@ -216,7 +218,7 @@ impl PushAdmin {
             pushes.ring();
             Ok::<_, repository::Error>(turn)
         };
-        let changed = self.0.shutdown.finish("change of deliveries", changing).await;
+        let changed = self.0.changes.finish("change of deliveries", changing).await;
         match changed {
             Some(changed) => Ok(changed?),
             None => Err(Error::internal(&"a change of deliveries panicked")),

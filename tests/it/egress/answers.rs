@@ -302,6 +302,26 @@ async fn connections_are_counted() {
     assert_eq!(soon("a place", client.get(&url)).await, Ok(Bytes::from("ok")));
 }
 
+/// A connection that nobody uses gives its place up before whoever waits for one has waited in vain.
+#[tokio::test]
+async fn an_idle_connection_leaves_its_place_to_who_waits() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let (first, second) = (Host::new(answer).await, Host::new(answer).await);
+    let one = EgressSettings {
+        connections_max: 1,
+        connect_timeout: Duration::from_secs(6),
+        timeout: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(60),
+        ..settings()
+    };
+    let client = client_with(one).await;
+    for _ in 0..2 {
+        assert_eq!(client.get(&first.url()).await, Ok(Bytes::from("ok")));
+    }
+    assert_eq!(first.connections(), 1, "it was kept");
+    assert_eq!(client.get(&second.url()).await, Ok(Bytes::from("ok")));
+}
+
 /// Connections of one policy serve no other: a client that may reach nothing finds none open either.
 #[tokio::test]
 async fn policies_share_no_connections() {

@@ -105,7 +105,7 @@ async fn a_reopened_database_has_its_outbox_and_no_claims() {
     for id in ["a", "b", "c"] {
         task(&repository, id).await;
     }
-    let claimed = repository.claim(&all(HOUR)).await.unwrap();
+    let claimed = repository.claim(&all(HOUR)).await.unwrap().claimed;
     let failure = Failure {
         status: None,
         cause: "no answer".to_owned(),
@@ -130,7 +130,7 @@ async fn a_reopened_database_has_its_outbox_and_no_claims() {
         .unwrap();
     assert_eq!(after, before);
     // Whoever had claimed the third is dead, however long he wanted to take.
-    let again = repository.claim(&all(HOUR)).await.unwrap();
+    let again = repository.claim(&all(HOUR)).await.unwrap().claimed;
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].stream, claimed[2].stream);
     assert!(again[0].claim > claimed[2].claim);
@@ -154,12 +154,17 @@ async fn a_configuration_that_cant_be_opened_rests() {
         limit: 1,
         ..all(HOUR)
     };
-    let claimed = repository.claim(&one).await.unwrap();
+    let claimed = repository.claim(&one).await.unwrap().claimed;
     assert_eq!(claimed.len(), 1);
     assert_eq!(&*claimed[0].stream.task_id, "c");
     let settled = [settlement(&claimed[0], &[1], Next::Release)];
     assert_eq!(repository.settle(&settled).await, Ok(vec![true]));
-    let until = repository.next_due(&Except::default()).await.unwrap().unwrap();
+    let until = repository
+        .next_due(&Except::default())
+        .await
+        .unwrap()
+        .wait
+        .unwrap();
     assert!(until > HOUR / 2 && until <= HOUR, "{until:?}");
     let left = repository
         .deliveries(&DeliveryFilter::default(), None, 9)
@@ -185,12 +190,12 @@ async fn a_claim_goes_past_what_cant_be_opened_in_bounded_rounds() {
         limit: 1,
         ..all(HOUR)
     };
-    assert_eq!(repository.claim(&one).await, Ok(Vec::new()));
+    assert_eq!(repository.claim(&one).await.unwrap().claimed, []);
     assert_eq!(
-        repository.next_due(&Except::default()).await,
-        Ok(Some(Duration::ZERO))
+        repository.next_due(&Except::default()).await.unwrap().wait,
+        Some(Duration::ZERO)
     );
-    let claimed = repository.claim(&one).await.unwrap();
+    let claimed = repository.claim(&one).await.unwrap().claimed;
     assert_eq!(&*claimed[0].stream.task_id, "t16");
 }
 
@@ -200,7 +205,7 @@ async fn what_breaks_off_leaves_neither_event_nor_delivery() {
     let database = database();
     let repository = open_postgres(database.url()).await;
     let mut sketch = task(&repository, "t").await;
-    let claimed = repository.claim(&all(HOUR)).await.unwrap();
+    let claimed = repository.claim(&all(HOUR)).await.unwrap().claimed;
     let settled = [settlement(&claimed[0], &[1], Next::Release)];
     assert_eq!(repository.settle(&settled).await, Ok(vec![true]));
     database.sql(
@@ -217,7 +222,7 @@ async fn what_breaks_off_leaves_neither_event_nor_delivery() {
         repository.deliveries(&DeliveryFilter::default(), None, 9).await,
         Ok(Vec::new())
     );
-    assert_eq!(repository.next_due(&Except::default()).await, Ok(None));
+    assert_eq!(repository.next_due(&Except::default()).await.unwrap().wait, None);
 
     database.sql("DROP TRIGGER cut ON push_outbox");
     assert_eq!(repository.commit(write).await, Ok(()));
@@ -225,7 +230,7 @@ async fn what_breaks_off_leaves_neither_event_nor_delivery() {
         repository.get(&scope("ada"), "t").await,
         Ok(Some(sketch.stored()))
     );
-    let claimed = repository.claim(&all(HOUR)).await.unwrap();
+    let claimed = repository.claim(&all(HOUR)).await.unwrap().claimed;
     let numbers: Vec<u64> = claimed[0]
         .deliveries
         .iter()
@@ -251,9 +256,9 @@ async fn configurations_of_an_older_database(url: &str, open: impl AsyncFn() -> 
     connection.close().await.unwrap();
 
     let repository = open().await;
-    assert_eq!(repository.claim(&all(HOUR)).await, Ok(Vec::new()));
+    assert_eq!(repository.claim(&all(HOUR)).await.unwrap().claimed, []);
     repository.commit(sketch.go(TaskState::Working)).await.unwrap();
-    let claimed = repository.claim(&all(HOUR)).await.unwrap();
+    let claimed = repository.claim(&all(HOUR)).await.unwrap().claimed;
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].scope, scope("ada"));
     assert_eq!(claimed[0].deliveries[0].generation, 2);
@@ -283,7 +288,7 @@ async fn an_operator_is_told_of_the_outbox() {
     let repository = open_sqlite(&path).await;
     let mut sketch = task(&repository, "t").await;
     repository.commit(sketch.chunks(&["x", "y"])).await.unwrap();
-    let claimed = repository.claim(&all(HOUR)).await.unwrap();
+    let claimed = repository.claim(&all(HOUR)).await.unwrap().claimed;
     let failure = Failure {
         status: Some(500),
         cause: "no".to_owned(),

@@ -222,7 +222,7 @@ impl Pair {
             ..all(HOUR)
         };
         let claimed = async |both: &Both| {
-            let mut claimed = both.push.claim(&query).await.unwrap();
+            let mut claimed = both.push.claim(&query).await.unwrap().claimed;
             claimed.sort_by(|a, b| a.stream.cmp(&b.stream));
             claimed
         };
@@ -297,7 +297,7 @@ impl Pair {
         }
         let _ = both!(self, both => async {
             let backlog = both.push.backlog(5).await.unwrap();
-            let until = both.push.next_due(&Except::default()).await.unwrap();
+            let until = both.push.next_due(&Except::default()).await.unwrap().wait;
             (backlog.waiting, backlog.dead, until.map(|until| until > HOUR / 2))
         });
     }

@@ -55,7 +55,7 @@ async fn send(repository: &SeaOrmRepository, over: &AtomicBool) -> usize {
     };
     let (mut settled, mut turn) = (0, 0);
     while !over.load(Ordering::Acquire) {
-        let claimed = repository.claim(&query).await.unwrap();
+        let claimed = repository.claim(&query).await.unwrap().claimed;
         let settlements = claimed.iter().rev().map(|claimed| {
             turn += 1;
             let numbers: Vec<u64> = claimed

@@ -152,26 +152,3 @@ async fn what_no_attempt_delivers_makes_room_for_what_follows() {
     let received = receiver.wait(4).await;
     assert_eq!(once(&received), whole(1), "the one that failed came once");
 }
-
-/// However short requests are: what a connection had no room for is not said to be the silence of a host.
-#[tokio::test]
-async fn a_wait_for_a_connection_is_not_taken_for_silence() {
-    let world = on_a_file()
-        .set(|config| {
-            config.push.request_timeout_ms = SHORT.as_millis() as u64;
-            config.egress.connections_max = 1;
-        })
-        .start()
-        .await;
-    let client = world.client(WIRE);
-    let silent = [
-        Webhook::new(|_, _| Answer::Never).await,
-        Webhook::new(|_, _| Answer::Never).await,
-    ];
-    for receiver in &silent {
-        begun(&client, "hold", receiver).await;
-    }
-    let raw = Raw::open(&world.database()).await;
-    let told = "push_outbox WHERE cause LIKE '%room for another connection%'";
-    eventually(async || raw.count(told).await > 0).await;
-}

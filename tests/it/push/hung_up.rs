@@ -18,10 +18,10 @@ use a2ad::push::{Answer, Dispatcher, Needs, PushSettings, Pushes, Transport};
 use a2ad::quota::{QuotaSettings, Quotas};
 use a2ad::repository::conformance::{Sketch, push_config, scope};
 use a2ad::repository::sea_orm::{DatabaseSettings, SeaOrmRepository};
-use a2ad::repository::{TaskRepository as _, TaskWrite};
+use a2ad::repository::{PushRepository as _, TaskRepository as _, TaskWrite};
 use a2ad::service::push_admin::{PushAdmin, PushAdminParts, PushAdminSettings};
 use a2ad::service::{AgentService, ServiceSettings};
-use a2ad::shutdown::Shutdown;
+use a2ad::shutdown::{Finisher, Shutdown};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -83,6 +83,8 @@ struct UnderWay {
     transport: Arc<Silent>,
     admin: PushAdmin,
     service: AgentService,
+    repository: Arc<SeaOrmRepository>,
+    changes: Finisher,
     _folder: TempDir,
 }
 
@@ -117,24 +119,28 @@ impl UnderWay {
             ..PushSettings::default()
         };
         Dispatcher::start(needs, patient, pushes.clone());
+        let service = service(repository.clone(), shutdown.clone(), pushes.clone());
+        let changes = service.changes().clone();
         let admin = PushAdmin::new(PushAdminParts {
             push: repository.clone(),
-            pushes: pushes.clone(),
+            pushes,
             tasks: repository.clone(),
             audit: Audit::off(),
             quotas: Quotas::new(QuotaSettings::default()),
-            shutdown: shutdown.clone(),
+            shutdown,
+            changes: changes.clone(),
             settings: PushAdminSettings {
                 inspect: InspectLimits::default(),
                 page_size_max: 10,
             },
         });
-        let service = service(repository, shutdown, pushes);
         transport.begun.next("the request").await;
         Self {
             transport,
             admin,
             service,
+            repository,
+            changes,
             _folder: folder,
         }
     }
@@ -147,7 +153,11 @@ impl UnderWay {
 }
 
 fn service(repository: Arc<SeaOrmRepository>, shutdown: Shutdown, pushes: Pushes) -> AgentService {
-    let (clock, settings) = (Clock::system(), ServiceSettings::default());
+    let settings = ServiceSettings {
+        changes_max: 1,
+        ..ServiceSettings::default()
+    };
+    let clock = Clock::system();
     let executions = Executions::new(
         repository.clone(),
         Arc::new(LocalBus::new()),
@@ -247,4 +257,43 @@ async fn a_configuration_that_is_replaced_is_sent_to_as_it_is_now() {
         )
         .await;
     world.transport.begun.next("the request anew").await;
+}
+
+/// Calls that are dropped while others have all places leave no change behind that waits to be made.
+#[tokio::test]
+async fn a_change_that_had_no_place_is_not_made() {
+    let world = UnderWay::new().await;
+    let end = Arc::new(Semaphore::new(0));
+    let ended = end.clone();
+    let held = async move { ended.acquire().await.map(|_| ()).unwrap() };
+    assert!(world.changes.finish("held", held).now_or_never().is_none());
+    let (caller, chief) = (ada(), chief());
+    for n in 0..20 {
+        let delete = DeleteTaskPushNotificationConfigRequest {
+            task_id: "t".to_owned(),
+            id: "p".to_owned(),
+            ..DeleteTaskPushNotificationConfigRequest::default()
+        };
+        let create = push_config("t", &format!("new{n}"), URL);
+        let discard = DiscardDeliveriesRequest {
+            all: true,
+            ..DiscardDeliveriesRequest::default()
+        };
+        let service = &world.service;
+        let deleted = service.delete_task_push_notification_config(&caller, delete);
+        let created = service.create_task_push_notification_config(&caller, create);
+        let discarded = world.admin.discard_deliveries(&chief, discard);
+        assert!(deleted.now_or_never().is_none() && created.now_or_never().is_none());
+        assert!(discarded.now_or_never().is_none());
+    }
+    end.add_permits(1);
+    // Whatever was left behind would have its turn before this one.
+    soon("a place", world.changes.finish("last", async {}))
+        .await
+        .unwrap();
+    let configs = world.repository.push_configs(&scope("ada"), "t").await.unwrap();
+    let ids: Vec<String> = configs.unwrap().into_iter().map(|config| config.id).collect();
+    assert_eq!(ids, ["p"]);
+    let waiting = world.repository.backlog(10).await.unwrap().waiting;
+    assert_eq!(waiting, 1);
 }

@@ -71,7 +71,7 @@ fn finding(connection: &impl ConnectionTrait, query: &ClaimQuery) -> Statement {
 }
 
 /// The three lists of [`not_left_alone`].
-pub(super) fn except(except: &Except) -> [Value; 3] {
+fn except(except: &Except) -> [Value; 3] {
     let pairs: Vec<String> = except
         .pairs
         .iter()

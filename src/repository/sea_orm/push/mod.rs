@@ -6,12 +6,10 @@
 //! and no other has. Configurations are locked in the order of task and id, behind the rows of tasks where those are
 //! wanted too.
 
-#[macro_use]
-mod due;
-
 mod beside;
 mod claim;
 mod desk;
+mod due;
 mod note;
 mod plans;
 mod settle;
@@ -22,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 pub use self::beside::PushDesk;
 pub(super) use self::claim::end_all;
@@ -36,7 +35,7 @@ use super::link::Link;
 use super::sealing::Sealing;
 use crate::context::Principal;
 use crate::repository::{
-    Backlog, ClaimQuery, Claimed, Delivery, DeliveryFilter, DeliveryKey, Error, Except, PushRepository,
+    Backlog, ClaimQuery, Claims, Delivery, DeliveryFilter, DeliveryKey, Due, Error, Except, PushRepository,
     PushStream, Settlement, Turn,
 };
 
@@ -93,26 +92,38 @@ impl Work {
     }
 }
 
+/// What a read that has its turn comes to, and how long that takes.
+async fn timed<T>(read: impl Future<Output = Result<T, Error>>) -> Result<(T, Duration), Error> {
+    let began = Instant::now();
+    let found = read.await?;
+    Ok((found, began.elapsed()))
+}
+
 #[async_trait]
 impl PushRepository for SeaOrmRepository {
-    async fn claim(&self, query: &ClaimQuery) -> Result<Vec<Claimed>, Error> {
+    async fn claim(&self, query: &ClaimQuery) -> Result<Claims, Error> {
+        let mut all = Claims {
+            claimed: Vec::new(),
+            took: Duration::ZERO,
+        };
         for _ in 0..ROUNDS_MAX {
             let wanted = query.clone();
             let finding = self
                 .readers
-                .run(move |pool| async move { due::streams(&pool, &wanted).await });
-            let found = finding.await?;
+                .run(move |pool| async move { timed(due::streams(&pool, &wanted)).await });
+            let (found, took) = finding.await?;
+            all.took += took;
             if found.is_empty() {
-                return Ok(Vec::new());
+                return Ok(all);
             }
             let (committer, query) = (self.committers.of(""), query.clone());
             let Round { claimed, rested } = committer.run(|done| Work::Claim(query, found, done)).await?;
             // Where others were faster with all of them nothing rests, and the caller looks again.
             if !claimed.is_empty() || rested == 0 {
-                return Ok(claimed);
+                return Ok(Claims { claimed, ..all });
             }
         }
-        Ok(Vec::new())
+        Ok(all)
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, Error> {
@@ -132,11 +143,13 @@ impl PushRepository for SeaOrmRepository {
         Ok(held.into_values().collect())
     }
 
-    async fn next_due(&self, except: &Except) -> Result<Option<Duration>, Error> {
+    async fn next_due(&self, except: &Except) -> Result<Due, Error> {
         let except = except.clone();
-        self.readers
-            .run(move |pool| async move { due::next_due(&pool, &except).await })
-            .await
+        let finding = self
+            .readers
+            .run(move |pool| async move { timed(due::next_due(&pool, &except)).await });
+        let (wait, took) = finding.await?;
+        Ok(Due { wait, took })
     }
 
     async fn postpone_host(&self, owner: &Principal, host: &str, by: Duration) -> Result<(), Error> {
