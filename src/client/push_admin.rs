@@ -1,13 +1,12 @@
 //! A client of the operators' service, for `a2ad push --server`.
 
 use http::HeaderMap;
-use tonic::body::Body;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Status};
 
+use super::transport::grpc_channel::{GrpcChannel, Received};
 use super::transport::status;
-use super::wire::Line;
 use super::{Address, AddressError, ClientSettings, Connections, Credential, Error};
 use crate::egress::EgressPolicy;
 use crate::pb::admin::client::PushServiceClient;
@@ -35,7 +34,7 @@ impl Interceptor for Introduce {
 #[derive(Clone)]
 pub struct PushAdminClient {
     address: Address,
-    inner: PushServiceClient<InterceptedService<Line<Body>, Introduce>>,
+    inner: PushServiceClient<InterceptedService<GrpcChannel, Introduce>>,
 }
 
 impl PushAdminClient {
@@ -55,18 +54,21 @@ impl PushAdminClient {
         let credential = credential.map(|one| one.header(address)).transpose()?;
         let url = address.url();
         let origin = url.parse().map_err(|_| AddressError::of(&url))?;
-        let channel = InterceptedService::new(connections.http2, Introduce(credential.into_iter().collect()));
+        let channel = InterceptedService::new(
+            GrpcChannel(connections.http2),
+            Introduce(credential.into_iter().collect()),
+        );
         Ok(Self {
             address: address.clone(),
             inner: PushServiceClient::with_origin(channel, origin),
         })
     }
 
-    fn error(&self, status: &Status) -> Error {
+    fn error(&self, status: &Status, received: &Received) -> Error {
         status::error(
             &self.address.url(),
             status,
-            false,
+            received.is_failure(),
             ("the answer", ANSWER_BYTES_MAX),
         )
     }
@@ -76,8 +78,11 @@ impl PushAdminClient {
     /// # Errors
     /// What the server answers.
     pub async fn list(&mut self, request: ListDeliveriesRequest) -> Result<ListDeliveriesResponse, Error> {
+        let (request, received) = noted(request);
         let answer = self.inner.list_deliveries(request).await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
+        Ok(answer
+            .map_err(|status| self.error(&status, &received))?
+            .into_inner())
     }
 
     /// One delivery.
@@ -85,8 +90,11 @@ impl PushAdminClient {
     /// # Errors
     /// What the server answers.
     pub async fn get(&mut self, request: GetDeliveryRequest) -> Result<Delivery, Error> {
+        let (request, received) = noted(request);
         let answer = self.inner.get_delivery(request).await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
+        Ok(answer
+            .map_err(|status| self.error(&status, &received))?
+            .into_inner())
     }
 
     /// Makes deliveries due, one turn of them.
@@ -97,8 +105,11 @@ impl PushAdminClient {
         &mut self,
         request: RedeliverDeliveriesRequest,
     ) -> Result<RedeliverDeliveriesResponse, Error> {
+        let (request, received) = noted(request);
         let answer = self.inner.redeliver_deliveries(request).await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
+        Ok(answer
+            .map_err(|status| self.error(&status, &received))?
+            .into_inner())
     }
 
     /// Removes deliveries, one turn of them.
@@ -109,7 +120,17 @@ impl PushAdminClient {
         &mut self,
         request: DiscardDeliveriesRequest,
     ) -> Result<DiscardDeliveriesResponse, Error> {
+        let (request, received) = noted(request);
         let answer = self.inner.discard_deliveries(request).await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
+        Ok(answer
+            .map_err(|status| self.error(&status, &received))?
+            .into_inner())
     }
+}
+
+/// A request, and what notes whether the server itself says that it failed.
+fn noted<M>(message: M) -> (Request<M>, Received) {
+    let (mut request, received) = (Request::new(message), Received::default());
+    request.extensions_mut().insert(received.clone());
+    (request, received)
 }

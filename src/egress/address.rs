@@ -68,6 +68,33 @@ pub(super) fn embedded(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
+/// IPv4 networks of this machine and of one's own, as (address, prefix length): this host, private, shared (CGNAT), loopback
+/// and link-local.
+const INNER_V4: [(Ipv4Addr, u32); 7] = [
+    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::new(10, 0, 0, 0), 8),
+    (Ipv4Addr::new(100, 64, 0, 0), 10),
+    (Ipv4Addr::new(127, 0, 0, 0), 8),
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    (Ipv4Addr::new(172, 16, 0, 0), 12),
+    (Ipv4Addr::new(192, 168, 0, 0), 16),
+];
+
+/// True for an address of this machine or of a network of one's own: loopback, private, unique-local, shared and link-local
+/// ones. A translated, tunnelled or mapped address counts as the IPv4 address that it leads to. What is neither this nor
+/// [public](is_public) is nobody's.
+pub fn is_inner(address: IpAddr) -> bool {
+    match embedded(address).unwrap_or(address).to_canonical() {
+        IpAddr::V4(address) => INNER_V4.iter().any(|network| within_v4(address, network)),
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+        }
+    }
+}
+
 /// True for an address that no list of networks admits: this machine, its link (where clouds keep their secrets),
 /// groups of hosts, and no host at all.
 pub(super) fn is_unlistable(address: IpAddr) -> bool {
@@ -101,6 +128,45 @@ fn within_v6(address: Ipv6Addr, (base, bits): &(Ipv6Addr, u32)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn inner_is_what_is_of_this_machine_or_of_a_network_of_ones_own() {
+        for (address, is_it) in [
+            ("127.0.0.1", true),
+            ("0.0.0.0", true),
+            ("10.1.2.3", true),
+            ("172.31.255.255", true),
+            ("172.32.0.0", false),
+            ("192.168.0.1", true),
+            ("100.64.0.1", true),
+            ("100.128.0.0", false),
+            ("169.254.169.254", true),
+            ("8.8.8.8", false),
+            ("192.0.2.1", false),
+            ("198.18.0.1", false),
+            ("224.0.0.1", false),
+            ("240.0.0.1", false),
+            ("::1", true),
+            ("::", true),
+            ("fe80::1", true),
+            ("fd00::1", true),
+            ("2606:4700::1", false),
+            ("2001:db8::1", false),
+            ("ff02::1", false),
+            ("::ffff:10.0.0.1", true),
+            ("::ffff:8.8.8.8", false),
+            ("64:ff9b::a00:1", true),
+            ("64:ff9b::808:808", false),
+            ("2002:a00:1::1", true),
+            ("2002:808:808::1", false),
+            ("::10.0.0.1", true),
+            ("::8.8.8.8", false),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(is_inner(address), is_it, "{address}");
+            assert!(!(is_inner(address) && is_public(address)), "{address}");
+        }
+    }
 
     /// Each network from its first to its last address, and what is beside it.
     #[test]

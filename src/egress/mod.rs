@@ -31,7 +31,7 @@ mod resolve;
 mod settings;
 mod url;
 
-pub use address::is_public;
+pub use address::{is_inner, is_public};
 pub use channel::{ChannelBody, EgressChannel};
 pub use client::{Egress, EgressClient};
 pub use connection::Peer;

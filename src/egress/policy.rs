@@ -48,7 +48,8 @@ impl EgressPolicy {
         }
         if let Some(inner) = embedded(address) {
             // A list may admit the form; what it leads to has to be admitted as well.
-            return is_tls && self.lists(address) && (is_public(inner) || self.lists(inner));
+            let is_within = is_public(inner) && (is_tls || self.allow_plain) || is_tls && self.lists(inner);
+            return self.lists(address) && is_within;
         }
         let address = address.to_canonical();
         if address.is_loopback() {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 
 use super::caching::{Keeping, keeping};
 use super::{CardStore, Policies, StoredDocument};
 use crate::client::credential::Given;
 use crate::client::{ClientSettings, Error};
 use crate::clock::Clock;
-use crate::egress::{self, Egress, EgressClient, EgressPolicy, Peer, is_public};
+use crate::egress::{self, Egress, EgressClient, EgressPolicy, Peer, is_inner};
 
 /// What fetches documents. Clones share its connections and what it keeps.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl Documents {
         {
             return Ok(Some(known.clone()));
         }
-        let mut response = self.ask(client, url, known.as_deref(), HeaderMap::new()).await?;
+        let (mut response, known) = self.asked(client, url, known).await?;
         if response.status() == StatusCode::UNAUTHORIZED && is_named {
             let credentials = self.credentials(url).await?;
             if !credentials.is_empty() {
@@ -108,18 +108,47 @@ impl Documents {
         self.taken(url, response, known, now_ms).await
     }
 
+    /// The answer of whoever need not know who comes, with the document that it says is unchanged. Who is of another kind of
+    /// place than the document came from can't say so: what it has itself is asked for.
+    async fn asked(
+        &self,
+        client: &EgressClient,
+        url: &str,
+        known: Option<Arc<StoredDocument>>,
+    ) -> Result<(Response<Bytes>, Option<Arc<StoredDocument>>), Error> {
+        let response = self.ask(client, url, known.as_deref(), HeaderMap::new()).await?;
+        let is_unchanged = response.status() == StatusCode::NOT_MODIFIED;
+        let came_from = is_from_inside(response.extensions());
+        if is_unchanged && known.as_ref().is_some_and(|known| known.is_inner != came_from) {
+            let response = self.ask(client, url, None, HeaderMap::new()).await?;
+            return Ok((response, None));
+        }
+        Ok((response, known))
+    }
+
     /// What is shown to the origin of a document that asks who comes.
+    ///
+    /// # Errors
+    /// The first of those of the credentials for it, if there is no other.
     async fn credentials(&self, url: &str) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         let Ok(uri) = url.parse() else {
             return Ok(headers);
         };
+        let mut failed = None;
         for given in &*self.given {
-            if let Some((name, value)) = given.header_for(&uri).await? {
-                headers.entry(name).or_insert(value);
+            match given.header_for(&uri).await {
+                Ok(Some((name, value))) => {
+                    headers.entry(name).or_insert(value);
+                }
+                Ok(None) => {}
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(headers)
+        match failed {
+            Some(error) if headers.is_empty() => Err(error),
+            _ => Ok(headers),
+        }
     }
 
     async fn ask(
@@ -195,8 +224,6 @@ impl Documents {
         now_ms: i64,
     ) -> Arc<StoredDocument> {
         let headers = &head.headers;
-        let peer = head.extensions.get::<Peer>();
-        let is_inner = peer.is_some_and(|peer| !is_public(peer.0));
         let tag = |name: header::HeaderName, before: Option<&String>| {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             value.map(str::to_owned).or_else(|| before.cloned())
@@ -215,8 +242,7 @@ impl Documents {
             ),
             // A document that is fresh for no time at all is not fresh in the millisecond in which it came.
             fresh_until_ms: now_ms.saturating_add(millis(fresh)).saturating_sub(1),
-            // Who only says that it is unchanged has not written it.
-            is_inner: is_inner && known.is_none_or(|known| known.is_inner),
+            is_inner: is_from_inside(&head.extensions),
         });
         match keeping {
             Keeping::For(_) => self.store.put(url, document.clone()).await,
@@ -224,6 +250,11 @@ impl Documents {
         }
         document
     }
+}
+
+/// Whether an answer came from this machine or a network of one's own.
+fn is_from_inside(extensions: &Extensions) -> bool {
+    extensions.get::<Peer>().is_some_and(|peer| is_inner(peer.0))
 }
 
 fn millis(duration: Duration) -> i64 {

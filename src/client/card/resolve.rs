@@ -27,7 +27,7 @@ pub struct ResolvedCard {
     pub source: CardSource,
     /// The origin that the user named, for which credentials are given; `None` for a file and the cards in it.
     pub named_origin: Option<String>,
-    /// Whether it came from an address that is not one of the public internet: from this machine or a network of one's own.
+    /// Whether it came from this machine or from a network of one's own ([`is_inner`](crate::egress::is_inner)).
     pub is_inner: bool,
     /// Whether its owner wrote it.
     pub signature: SignatureStatus,

@@ -4,10 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use http::Uri;
-use url::Url;
+use url::{Host, Url};
 
 use crate::client::Error;
-use crate::egress::EgressPolicy;
+use crate::egress::{EgressPolicy, is_inner};
+
+/// The addresses that stand for IPv4 ones (NAT64, RFC 6052).
+const TRANSLATED: &str = "64:ff9b::/96";
 
 /// What may be reached of what is named, by who named it.
 #[derive(Clone, Debug)]
@@ -25,8 +28,11 @@ impl Policies {
     /// own host by plain http as well.
     pub fn of(allowed: EgressPolicy) -> Self {
         let (own, linked) = if allowed.unrestricted {
+            // In a network without IPv4 a public host may have no other address than a translated one; what that leads to
+            // has to be public.
             let own = EgressPolicy {
                 allow_plain: true,
+                allowed_networks: TRANSLATED.parse().into_iter().collect(),
                 ..EgressPolicy::default()
             };
             (own, EgressPolicy::default())
@@ -93,19 +99,27 @@ impl CardSource {
         };
         let is_same_host = own.host() == other.host();
         let is_no_weaker = own.scheme() == "http" || other.scheme() == "https";
+        // An address leads to the same host each time, unlike a name.
+        let is_fixed = !matches!(own.host(), Some(Host::Domain(_)));
         match is_same_host && is_no_weaker {
-            _ if !is_public(&own) => &policies.allowed,
-            true if is_inner => &policies.allowed,
+            _ if names_inner(&own) => &policies.allowed,
+            true if is_inner || is_fixed => &policies.allowed,
             true => &policies.own,
             false => &policies.linked,
         }
     }
 }
 
-/// Whether a URL names a host of the public internet, as far as its text says.
-fn is_public(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    EgressPolicy::default().check(&format!("https://{host}/")).is_ok()
+/// Whether a URL names this machine or a host of a network of one's own, as far as its text says.
+fn names_inner(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_inner(address.into()),
+        Some(Host::Ipv6(address)) => is_inner(address.into()),
+        Some(Host::Domain(name)) => EgressPolicy::default()
+            .check(&format!("https://{name}/"))
+            .is_err(),
+        None => false,
+    }
 }
 
 /// `scheme://host:port`.
@@ -154,6 +168,19 @@ mod tests {
             (of("http://a.example/c"), "ftp://a.example/", false),
             (of("http://127.0.0.1/c"), "https://u:p@a.example/", false),
             (of("http://127.0.0.1/c"), "a.example", false),
+            // What an address stands for decides, and of itself each may speak.
+            (of("https://[64:ff9b::808:808]/c"), "https://10.0.0.1/", false),
+            (
+                of("https://[64:ff9b::808:808]/c"),
+                "https://[64:ff9b::808:808]:1/",
+                true,
+            ),
+            (of("https://[64:ff9b::a00:1]/c"), "https://10.0.0.2/", true),
+            (of("https://[2002:808:808::1]/c"), "https://127.0.0.1/", false),
+            (of("https://[::ffff:8.8.8.8]/c"), "https://127.0.0.1/", false),
+            (of("https://198.18.0.1/c"), "https://198.18.0.1:1/", true),
+            (of("https://198.18.0.1/c"), "https://198.18.0.2/", false),
+            (of("https://198.18.0.1/c"), "https://10.0.0.1/", false),
         ] {
             for is_inner in [false, true] {
                 let taken = source.policy(url, is_inner, &policies);
@@ -196,10 +223,20 @@ mod tests {
             assert_eq!(policy, expected, "{source} {url} {is_inner}");
         }
         for policy in [own, linked] {
-            for inner in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1"] {
+            for inner in [
+                "127.0.0.1",
+                "10.0.0.1",
+                "169.254.169.254",
+                "::1",
+                "fd00::1",
+                "64:ff9b::7f00:1",
+                "64:ff9b::a00:1",
+            ] {
                 assert!(!policy.admits(inner.parse().unwrap(), true), "{inner}");
             }
         }
+        let translated = "64:ff9b::808:808".parse().unwrap();
+        assert!(own.admits(translated, true) && own.admits(translated, false));
         let restricting = Policies::of(EgressPolicy::default());
         let (policy, _) = of("https://a.example/c")
             .policy("https://a.example/", true, &restricting)

@@ -18,7 +18,7 @@ pub struct StoredDocument {
     pub last_modified: Option<String>,
     /// Until when it is used without asking, in milliseconds since the Unix epoch.
     pub fresh_until_ms: i64,
-    /// Whether it came from an address that is not one of the public internet, each time that it came.
+    /// Whether it came from this machine or from a network of one's own ([`is_inner`](crate::egress::is_inner)).
     #[serde(default)]
     pub is_inner: bool,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
+use tokio::time::Instant;
 use tower::{ServiceExt as _, service_fn};
 
 use super::reconcile::Seen;
@@ -24,7 +25,8 @@ use crate::task::is_settled;
 /// How a stream that broke goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumeSettings {
-    /// Attempts without an event in between; 0 for streams that end where they break.
+    /// Attempts in a row; 0 for streams that end where they break. What begins the row anew is an event that tells something
+    /// new, and a stream that had an event at all and then stayed open for longer than `backoff_max`.
     pub attempts_max: u32,
     /// The longest pause before the first attempt; it doubles with each further one. Every pause is drawn anew from
     /// nothing up to that.
@@ -101,8 +103,10 @@ struct Resumption<S> {
     /// The next event is the first one since the stream was taken up again.
     is_resumed: bool,
     missed: VecDeque<Event>,
-    /// Since the last event that was new.
+    /// Since the last event that was new, or the last stream that lasted.
     attempts: u32,
+    /// When the stream was opened.
+    opened: Instant,
     /// What went wrong since then, if anything did.
     broke: Option<Error>,
 }
@@ -141,6 +145,7 @@ impl<S: Step> Resumption<S> {
             is_resumed: false,
             missed: VecDeque::new(),
             attempts: 0,
+            opened: Instant::now(),
             broke: None,
         }
     }
@@ -148,6 +153,7 @@ impl<S: Step> Resumption<S> {
     fn over(self, events: EventStream) -> EventStream {
         let first = Self {
             events: Some(events),
+            opened: Instant::now(),
             ..self
         };
         EventStream::new(stream::unfold(first, |mut this| async move {
@@ -256,6 +262,11 @@ impl<S: Step> Resumption<S> {
     /// # Errors
     /// With what the stream ends: why it broke or can't be taken up, or nothing if the agent just ends it.
     async fn go_on(&mut self) -> Result<(), Option<Error>> {
+        // An agent that has little to say is no agent that is away; one that says nothing at all may be.
+        let has_spoken = !self.is_resumed && self.opening.is_none();
+        if has_spoken && self.opened.elapsed() > self.settings.backoff_max {
+            self.attempts = 0;
+        }
         loop {
             let is_final = self.broke.as_ref().is_some_and(|error| !may_pass(error));
             if is_final || !self.can_go_on() || self.attempts >= self.settings.attempts_max {
@@ -271,6 +282,7 @@ impl<S: Step> Resumption<S> {
             tokio::time::sleep(pause(limits, self.attempts, asked, random())).await;
             match self.reopen().await {
                 Ok(()) => {
+                    self.opened = Instant::now();
                     self.metrics.count(Count::Resumed);
                     return Ok(());
                 }

@@ -1,5 +1,6 @@
 //! Runs of tasks, as agents may send them.
 
+mod lasting;
 mod resume;
 mod wait;
 mod watch;

@@ -73,7 +73,9 @@ pub(super) fn http_json(head: &Parts, body: &Value) -> AgentError {
         .or_else(|| error["type"].as_str().and_then(of_problem))
         .or_else(|| error["code"].as_i64().and_then(of_number))
         .or_else(|| error["status"].as_str().and_then(of_name))
-        .or_else(|| error["code"].as_u64().and_then(of_status));
+        .or_else(|| error["code"].as_u64().and_then(of_status))
+        // A problem in a stream: the head has come before it, and says that all is well.
+        .or_else(|| error["status"].as_u64().and_then(of_status));
     let code = ["code", "status"].iter().find_map(|name| error[name].as_i64());
     finished(head, kind, code.map(|code| code.to_string()), error, details)
 }
@@ -108,6 +110,9 @@ fn finished(
 }
 
 fn without_words(status: StatusCode) -> String {
+    if status.is_success() {
+        return "the agent answered with an error that has no words".to_owned();
+    }
     format!("the agent, or a proxy before it, answered with HTTP status {status}")
 }
 

@@ -24,11 +24,11 @@ const GRPC_STATUS: &str = "grpc-status";
 /// Whether the answer to a call has said over the wire that the call failed: failures of tonic's own look the same
 /// otherwise. It goes along with the request as an extension, so that nothing that an agent sends can look like it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Received(Arc<AtomicBool>);
+pub(in crate::client) struct Received(Arc<AtomicBool>);
 
 impl Received {
     /// Whether it has.
-    pub(super) fn is_failure(&self) -> bool {
+    pub(in crate::client) fn is_failure(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 
@@ -41,7 +41,7 @@ impl Received {
 }
 
 /// The body of an answer, whose trailers are noted.
-pub(super) struct Noted {
+pub(in crate::client) struct Noted {
     body: Inbound,
     received: Received,
 }
@@ -74,7 +74,7 @@ impl HttpBody for Noted {
 
 /// Why there is no answer of gRPC.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ChannelError {
+pub(in crate::client) enum ChannelError {
     /// The egress guard says so.
     #[error(transparent)]
     Egress(#[from] egress::Error),
@@ -88,7 +88,7 @@ pub(super) enum ChannelError {
 
 /// Sends the requests of gRPC, and hands over what is an answer of gRPC.
 #[derive(Clone)]
-pub(super) struct GrpcChannel(pub(super) Line<Body>);
+pub(in crate::client) struct GrpcChannel(pub(in crate::client) Line<Body>);
 
 impl GrpcChannel {
     async fn exchange(self, mut request: Request<Body>) -> Result<Response<Noted>, ChannelError> {

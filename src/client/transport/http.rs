@@ -10,6 +10,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Either};
 use tokio::time::timeout;
 
+use super::sse::SseEvent;
 use super::stream::Events;
 use super::{errors, message};
 use crate::access::Method;
@@ -41,8 +42,8 @@ pub(super) trait Envelope: Clone + Send + Sync + 'static {
     /// The message in an event of a stream with this head; `None` if nothing that is known here has happened.
     ///
     /// # Errors
-    /// As for [`Envelope::open`].
-    fn open_event(&self, head: &Parts, data: &[u8]) -> Result<Option<StreamResponse>, Error>;
+    /// As for [`Envelope::open`]; an event by the name of `error` is one, unless it is known here.
+    fn open_event(&self, head: &Parts, event: &SseEvent) -> Result<Option<StreamResponse>, Error>;
 }
 
 /// What a binding makes of a call.
@@ -142,8 +143,8 @@ impl Http {
 
     fn stream(&self, head: Parts, body: Inbound, envelope: impl Envelope) -> Reply {
         let parameters = head.headers.clone();
-        let events = Events::new(body, &self.target, &self.settings, move |data: &[u8]| {
-            envelope.open_event(&head, data)
+        let events = Events::new(body, &self.target, &self.settings, move |event: &SseEvent| {
+            envelope.open_event(&head, event)
         });
         Reply {
             answer: Answer::Events(EventStream::new(events.into_stream())),

@@ -6,10 +6,14 @@ use std::task::{Context, Poll};
 
 use http::response::Parts;
 use http::{HeaderValue, Method as Verb};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tower::Service;
 
 use super::http::{Envelope, Http, LAST_EVENT_ID, Outgoing, encode, uri};
+use super::sse::SseEvent;
+use super::stream::ERROR;
 use super::{errors, message};
 use crate::access::Method;
 use crate::client::connections::Connections;
@@ -199,22 +203,45 @@ impl Envelope for Plain {
         Err(error.into())
     }
 
-    fn open_event(&self, head: &Parts, data: &[u8]) -> Result<Option<StreamResponse>, Error> {
-        let event = message::event(data);
-        if let Ok(Some(_)) = event {
-            return event;
+    fn open_event(&self, head: &Parts, event: &SseEvent) -> Result<Option<StreamResponse>, Error> {
+        let data = event.data.as_slice();
+        let found = message::event(data);
+        if matches!(found, Ok(Some(_))) || !(event.name == ERROR || is_error(data)) {
+            return found;
         }
         if data.len() > errors::BYTES_MAX {
-            return event;
+            return Err(Error::TooLarge {
+                what: "the error of the agent",
+                limit: errors::BYTES_MAX,
+            });
         }
-        match serde_json::from_slice::<Value>(data) {
-            Ok(value) if is_error(&value) => Err(errors::http_json(head, &value).into()),
-            _ => event,
+        match serde_json::from_slice(data) {
+            Ok(value) => Err(errors::http_json(head, &value).into()),
+            Err(error) => Err(Error::Malformed(format!("its error can't be read: {error}"))),
         }
     }
 }
 
-/// Whether an event is the error that a stream ends with.
-fn is_error(value: &Value) -> bool {
-    value["error"].is_object() || (value["code"].is_number() && value["message"].is_string())
+/// The members by which an error is known, as they are written: what is too large is not taken apart.
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+}
+
+/// Whether an event is the error that a stream ends with, whatever its name.
+fn is_error(data: &[u8]) -> bool {
+    let Ok(members) = serde_json::from_slice::<Members<'_>>(data) else {
+        return false;
+    };
+    let begins = |member: Option<&RawValue>, is_it: fn(u8) -> bool| {
+        member.is_some_and(|value| value.get().bytes().next().is_some_and(is_it))
+    };
+    let is_number = |first: u8| first == b'-' || first.is_ascii_digit();
+    begins(members.error, |first| first == b'{')
+        || begins(members.code, is_number) && begins(members.message, |first| first == b'"')
 }

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use tower::Service;
 
 use super::http::{Envelope, Http, LAST_EVENT_ID, Outgoing, uri};
+use super::sse::SseEvent;
+use super::stream::ERROR;
 use super::{errors, message};
 use crate::client::connections::Connections;
 use crate::client::settings::ClientSettings;
@@ -112,8 +114,13 @@ impl Envelope for JsonRpcEnvelope {
         }
     }
 
-    fn open_event(&self, head: &Parts, data: &[u8]) -> Result<Option<StreamResponse>, Error> {
-        message::event(self.open(head, data)?)
+    fn open_event(&self, head: &Parts, event: &SseEvent) -> Result<Option<StreamResponse>, Error> {
+        match message::event(self.open(head, &event.data)?)? {
+            None if event.name == ERROR => Err(Error::Malformed(
+                "its stream ended with an error that says nothing".to_owned(),
+            )),
+            found => Ok(found),
+        }
     }
 }
 

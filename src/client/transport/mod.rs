@@ -5,7 +5,7 @@
 
 mod errors;
 mod grpc;
-mod grpc_channel;
+pub(super) mod grpc_channel;
 mod http;
 mod http_json;
 mod json_rpc;

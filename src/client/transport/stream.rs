@@ -16,7 +16,10 @@ use crate::pb::StreamResponse;
 use crate::service::RESUME_EXTENSION;
 
 /// Names of events that readers of messages see, or that carry the error at the end.
-const NAMES: [&str; 3] = ["", "message", "error"];
+const NAMES: [&str; 3] = ["", "message", ERROR];
+
+/// The name of the event with which a stream ends that fails.
+pub(super) const ERROR: &str = "error";
 
 /// Reads a body event by event.
 pub(super) struct Events<F> {
@@ -33,9 +36,9 @@ pub(super) struct Events<F> {
 
 impl<F> Events<F>
 where
-    F: Fn(&[u8]) -> Result<Option<StreamResponse>, Error> + Send + 'static,
+    F: Fn(&SseEvent) -> Result<Option<StreamResponse>, Error> + Send + 'static,
 {
-    /// The events of `body`, whose data `parse` reads. Only of an agent that says so their ids are generations: others
+    /// The events of `body`, which `parse` reads. Only of an agent that says so their ids are generations: others
     /// number as they like, each stream anew for instance.
     pub(super) fn new(body: Inbound, target: &Target, settings: &ClientSettings, parse: F) -> Self {
         Self {
@@ -84,7 +87,7 @@ where
 
     fn event(&self, event: &SseEvent) -> Result<Option<Event>, Error> {
         let is_known = NAMES.contains(&event.name.as_str());
-        let response = match (self.parse)(&event.data) {
+        let response = match (self.parse)(event) {
             Ok(Some(response)) => response,
             // What came into the protocol after this client is not for it.
             Ok(None) => return Ok(None),

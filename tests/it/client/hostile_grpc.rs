@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use a2ad::client::{Error, EventStream};
+use a2ad::client::{Error, EventStream, PushAdminClient};
 use a2ad::context::Binding;
+use a2ad::pb::admin::ListDeliveriesRequest;
 use a2ad::pb::stream_response::Payload;
 use a2ad::pb::{Message, StreamResponse};
 use axum::body::Body;
@@ -117,7 +118,10 @@ async fn words_of_ours_that_an_agent_sends_are_its_own() {
     let client = client_of(&script.url(), Binding::Grpc, "", &strict()).await;
     let unary = soon("an error", client.task(get("", "t"))).await.unwrap_err();
     let stream = soon("an error", client.send_streaming(send("", "m", "x"))).await;
-    for error in [unary, stream.map(drop).unwrap_err()] {
+    let address = script.url().parse().unwrap();
+    let mut operators = PushAdminClient::new(&address, None, None).await.unwrap();
+    let operated = soon("an error", operators.list(ListDeliveriesRequest::default())).await;
+    for error in [unary, stream.map(drop).unwrap_err(), operated.unwrap_err()] {
         assert!(
             matches!(&error, Error::Agent(error) if error.message == text),
             "{error:?}"

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use a2ad::client::credential::Given;
+use a2ad::client::credential::{CredentialKind, CredentialProvider, Given};
 use a2ad::client::{Client, ClientBuilder, Credential, Error, ResolvedCard};
 use a2ad::config::Secret;
+use async_trait::async_trait;
 use http::HeaderName;
 use serde_json::json;
 
@@ -55,6 +56,51 @@ async fn a_credential_for_that_origin_by_name_opens_it() {
         let shown: Vec<bool> = site.asked().iter().map(|one| one.holds(SECRET)).collect();
         assert_eq!(shown, [false, true], "it is shown where it is asked for");
     }
+}
+
+/// A provider that has none at the moment.
+#[derive(Debug)]
+struct Empty;
+
+#[async_trait]
+impl CredentialProvider for Empty {
+    fn kind(&self) -> CredentialKind {
+        CredentialKind::ApiKey
+    }
+
+    async fn credential(&self) -> Result<Credential, Error> {
+        Err(Error::TokenUnavailable("none today".to_owned()))
+    }
+
+    fn is_renewable(&self) -> bool {
+        false
+    }
+
+    async fn renewed(&self, _: &Credential) -> Result<Option<Credential>, Error> {
+        Ok(None)
+    }
+}
+
+/// A provider that fails does not stand before one that has what opens the card; alone it says why there is none.
+#[tokio::test]
+async fn one_provider_that_fails_is_not_the_end() {
+    let site = guarded("authorization").await;
+    let own = || [site.url("")];
+    let empty = || Given::for_origins(Empty, &own()).unwrap();
+    let good = || Given::for_origins(token(), &own()).unwrap();
+    let alone = Client::builder().credential(empty());
+    for builder in [
+        Client::builder().credential(empty()).credential(good()),
+        Client::builder().credential(good()).credential(empty()),
+    ] {
+        let found = resolve(&builder, &site.url("/card.json")).await.unwrap();
+        assert_eq!(found.card.name, "Guarded");
+    }
+    let error = resolve(&alone, &site.url("/card.json")).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::TokenUnavailable(why) if why == "none today"),
+        "{error:?}"
+    );
 }
 
 /// n: 5 clients whose credential is not for the card.

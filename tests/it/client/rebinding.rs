@@ -13,7 +13,15 @@ use crate::egress::world::{Names, Recorder};
 
 const NAME: &str = "agents.example.com";
 const PUBLIC: &str = "8.8.8.8";
-const INNER: [&str; 4] = ["127.0.0.1", "10.0.0.5", "169.254.169.254", "::1"];
+const INNER: [&str; 5] = [
+    "127.0.0.1",
+    "10.0.0.5",
+    "169.254.169.254",
+    "::1",
+    "64:ff9b::a00:5",
+];
+/// The same public host in a network without IPv4.
+const TRANSLATED: &str = "64:ff9b::808:808";
 
 /// A site under a name whose addresses change, and a client that is led there wherever it thinks it goes.
 struct Place {
@@ -63,20 +71,23 @@ async fn ask(client: &Client) -> Error {
     client.tasks(ListTasksRequest::default()).await.unwrap_err()
 }
 
-/// n: 4 addresses on 3 bindings.
+/// n: 5 addresses behind 2 on 3 bindings.
 #[tokio::test]
 async fn a_public_card_does_not_lead_to_inner_addresses_by_its_own_name() {
     for binding in BINDINGS {
-        for inner in INNER {
+        for (first, inner) in [PUBLIC, TRANSLATED]
+            .into_iter()
+            .flat_map(|first| INNER.map(|inner| (first, inner)))
+        {
             let place = Place::new(binding, "http").await;
-            place.names.set(NAME, &[&[PUBLIC], &[inner]]);
+            place.names.set(NAME, &[&[first], &[inner]]);
             let client = place
                 .builder()
                 .connect("http://agents.example.com")
                 .await
                 .unwrap();
             assert!(!client.resolved().unwrap().is_inner);
-            assert_eq!(place.reached(0).0, [PUBLIC]);
+            assert_eq!(place.reached(0).0, [first]);
             let error = ask(&client).await;
             assert!(
                 matches!(error, Error::Unreachable { .. }),
@@ -97,6 +108,8 @@ async fn what_the_user_names_is_reached_where_it_was_found() {
             ("10.0.0.5", "10.0.0.6", true),
             ("127.0.0.1", "127.0.0.1", true),
             ("10.0.0.5", PUBLIC, true),
+            (TRANSLATED, "64:ff9b::909:909", false),
+            ("64:ff9b::a00:5", "10.0.0.6", true),
         ] {
             let place = Place::new(binding, "http").await;
             place.names.set(NAME, &[&[first], &[then]]);
@@ -120,7 +133,7 @@ async fn what_the_user_names_is_reached_where_it_was_found() {
     }
 }
 
-/// A card that was kept is still one from where it was fetched.
+/// A card that was kept is still one from where it was fetched, as long as nobody is asked again.
 #[tokio::test]
 async fn a_card_that_is_kept_leads_no_further_than_a_new_one() {
     let url = format!("http://{NAME}");
@@ -128,25 +141,47 @@ async fn a_card_that_is_kept_leads_no_further_than_a_new_one() {
         {"url": url, "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"},
     ]});
     let text = card("Found", "", own).to_string();
-    for headers in [&[("cache-control", "max-age=600")][..], &[("etag", "\"1\"")]] {
-        let text = text.clone();
+    let headers = [("cache-control", "max-age=600")];
+    let site = Site::start(move |_| super::site::answer(200, &headers, text.clone())).await;
+    let (names, recorder) = (
+        Arc::<Names>::default(),
+        Arc::new(Recorder::new(site.address, &[])),
+    );
+    names.set(NAME, &[&[PUBLIC], &["127.0.0.1"]]);
+    let builder = Client::builder().network(names, recorder.clone());
+    for _ in 0..2 {
+        let resolved = builder.resolve(&url.parse().unwrap()).await.unwrap();
+        assert!(!resolved.is_inner);
+    }
+    let error = ask(&builder.connect(url.as_str()).await.unwrap()).await;
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert_eq!(site.asked().len(), 1);
+}
+
+/// Who is of another kind of place than the card can't say that it is unchanged, so that it counts for good as neither: it is
+/// asked for its own, once.
+#[tokio::test]
+async fn a_card_is_fetched_anew_where_its_host_has_moved() {
+    for (first, then, is_inner) in [(PUBLIC, "10.0.0.5", true), ("10.0.0.5", PUBLIC, false)] {
+        let text = card("Found", &format!("http://{NAME}"), json!({})).to_string();
         let site = Site::start(move |asked| match asked.header("if-none-match") {
-            Some(_) => super::site::answer(304, &[], ""),
-            None => super::site::answer(200, headers, text.clone()),
+            Some(_) => super::site::answer(304, &[("connection", "close")], ""),
+            None => super::site::answer(200, &[("etag", "\"1\""), ("connection", "close")], text.clone()),
         })
         .await;
         let (names, recorder) = (
             Arc::<Names>::default(),
             Arc::new(Recorder::new(site.address, &[])),
         );
-        names.set(NAME, &[&[PUBLIC], &["127.0.0.1"]]);
-        let builder = Client::builder().network(names, recorder.clone());
-        for _ in 0..2 {
-            let resolved = builder.resolve(&url.parse().unwrap()).await.unwrap();
-            assert!(!resolved.is_inner, "{headers:?}");
+        names.set(NAME, &[&[first], &[then]]);
+        let builder = Client::builder().network(names, recorder);
+        let reference = format!("http://{NAME}/card.json").parse().unwrap();
+        for expected in [!is_inner, is_inner, is_inner] {
+            assert_eq!(builder.resolve(&reference).await.unwrap().is_inner, expected);
         }
-        let error = ask(&builder.connect(url.as_str()).await.unwrap()).await;
-        assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+        let asked = site.asked().into_iter();
+        let conditions: Vec<bool> = asked.map(|one| one.header("if-none-match").is_some()).collect();
+        assert_eq!(conditions, [false, true, false, true]);
     }
 }
 

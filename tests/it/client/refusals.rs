@@ -7,6 +7,7 @@ use a2ad::context::Binding;
 use a2ad::error::Kind;
 use a2ad::pb::{CancelTaskRequest, SendMessageRequest, TaskPushNotificationConfig};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::Response;
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -339,4 +340,60 @@ async fn a_request_without_its_id_is_not_sent() {
         );
     }
     assert_eq!(script.got().len(), 0);
+}
+
+/// The error with which a stream ends, in every form that it may have: (binding, event, what it is).
+///
+/// n: 11 events.
+#[tokio::test]
+async fn an_error_ends_a_stream_whatever_its_form() {
+    let problem = r#"{"type":"https://a2a-protocol.org/errors/task-not-found","title":"gone","status":404}"#;
+    let bare = r#"{"type":"about:blank","title":"later","status":503}"#;
+    let x = "x".repeat(70 << 10);
+    let large = format!(r#"{{"error":{{"code":500,"message":"{x}"}}}}"#);
+    let large_rpc = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32603,"message":"{x}"}}}}"#);
+    let (rest, rpc) = (Binding::HttpJson, Binding::JsonRpc);
+    let cases: [(Binding, &str, &str, Result<Kind, &str>); 11] = [
+        (rest, "event: error\n", problem, Ok(Kind::TaskNotFound)),
+        (rest, "event: error\n", bare, Ok(Kind::Unavailable)),
+        (rest, "event: error\n", r#"{"detail":"x"}"#, Ok(Kind::Internal)),
+        (rest, "event: error\n", "{}", Ok(Kind::Internal)),
+        (rest, "event: error\n", "boom", Err("Malformed")),
+        (rest, "event: error\n", &large, Err("TooLarge")),
+        (rest, "", &large, Err("TooLarge")),
+        (rest, "event: mine\n", &large, Err("TooLarge")),
+        (
+            rest,
+            "",
+            r#"{"code":-32001,"message":"gone"}"#,
+            Ok(Kind::TaskNotFound),
+        ),
+        (
+            rpc,
+            "event: error\n",
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            Err("Malformed"),
+        ),
+        (rpc, "event: error\n", &large_rpc, Err("TooLarge")),
+    ];
+    for (binding, name, data, expected) in cases {
+        let body = format!("{name}data: {data}\n\n");
+        let script = Script::saying(200, &[("content-type", "text/event-stream")], body).await;
+        let client = client_of(&script.url(), binding, "", &ClientSettings::default()).await;
+        let mut events = client.send_streaming(send("", "m", "x")).await.unwrap();
+        let error = events.next().await.unwrap().unwrap_err();
+        match (&error, expected) {
+            (Error::Agent(error), Ok(kind)) => assert_eq!(error.kind, kind, "{name}{data:.200}"),
+            (Error::Malformed(_), Err("Malformed")) | (Error::TooLarge { .. }, Err("TooLarge")) => {}
+            _ => panic!("{name}{data:.200}: {error:?}"),
+        }
+        assert!(!error.to_string().contains("200 OK"), "{error}");
+        assert!(events.next().await.is_none(), "it is the last item");
+    }
+    // What is no error is passed over at any size.
+    let later = format!("data: {{\"later\":\"{x}\"}}\n\nevent: mine\ndata: {{}}\n\n");
+    let script = Script::saying(200, &[("content-type", "text/event-stream")], later).await;
+    let client = client_of(&script.url(), rest, "", &ClientSettings::default()).await;
+    let mut events = client.send_streaming(send("", "m", "x")).await.unwrap();
+    assert!(events.next().await.is_none());
 }

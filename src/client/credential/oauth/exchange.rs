@@ -5,11 +5,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenResponse, BasicTokenType};
 use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ErrorResponse,
     HttpRequest, HttpResponse, RefreshToken, RequestTokenError, Scope, TokenResponse as _, TokenUrl,
 };
+use serde_json::Value;
 
 use super::endpoints::Endpoints;
 use super::{OAuthSettings, StoredToken};
@@ -34,13 +36,31 @@ impl<'c> AsyncHttpClient<'c> for Web<'_> {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             let response = self.0.send(request.map(Bytes::from)).await?;
-            // Whatever its words are: the server has trouble, and refuses nothing.
-            if response.status().is_server_error() {
-                return Err(egress::Error::Status(response.status().as_u16()));
-            }
-            Ok(response.map(|body| body.to_vec()))
+            judged(response.map(|body| body.to_vec()))
         })
     }
+}
+
+/// The answer, unless it is none to the question: the server has trouble whatever its words are, or something before it has
+/// no time for the request, and neither refuses anything.
+///
+/// # Errors
+/// [`egress::Error::Status`].
+pub(super) fn judged(response: HttpResponse) -> Result<HttpResponse, egress::Error> {
+    let status = response.status();
+    let is_late = matches!(
+        status,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+    );
+    match status.is_server_error() || is_late && !has_error(response.body()) {
+        true => Err(egress::Error::Status(status.as_u16())),
+        false => Ok(response),
+    }
+}
+
+/// Whether a body is an error of the protocol (RFC 6749 section 5.2).
+fn has_error(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|body| body["error"].is_string())
 }
 
 /// The crate's client.

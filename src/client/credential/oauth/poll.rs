@@ -1,7 +1,7 @@
 //! Asking again and again whether somebody has signed in (RFC 8628 section 3.5), within limits of our own.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -88,9 +88,12 @@ impl Poll<'_> {
             failures_max: settings.device_failures_max,
             tell,
         };
+        // What slowed down stays slow: the crate bounds the pause behind a failure only by the most that is taken at first.
+        let longest = AtomicU64::new(millis(settings.device_interval_min));
         let pause = |asked: Duration| {
-            let longest = settings.device_interval_max.max(settings.device_interval_min);
-            tokio::time::sleep(asked.clamp(settings.device_interval_min, longest))
+            let asked = millis(asked);
+            let before = longest.fetch_max(asked, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(before.max(asked)))
         };
         let request = self.client.exchange_device_access_token(&details);
         let request = request.set_max_backoff_interval(settings.device_interval_max);
@@ -105,7 +108,8 @@ impl Poll<'_> {
         }
     }
 
-    /// The same details with a pause that can be kept: the crate adds to it.
+    /// The same details with a pause that can be kept. Each `slow_down` adds 5 seconds to it, for as long as may be asked (RFC
+    /// 8628 section 3.5).
     fn bounded(
         &self,
         details: &StandardDeviceAuthorizationResponse,
@@ -133,6 +137,10 @@ impl Poll<'_> {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
@@ -141,7 +149,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::super::endpoints::Endpoints;
-    use super::super::exchange::client;
+    use super::super::exchange::{client, judged};
     use super::super::{Grant, OAuthEndpoints};
     use super::*;
 
@@ -171,10 +179,11 @@ mod tests {
             let mut times = seen.lock().unwrap();
             let answer = answers[times.len().min(answers.len() - 1)].clone();
             times.push(began.elapsed().as_secs());
-            std::future::ready(answer.map(|body| {
-                let status = if body.get("error").is_some() { 400 } else { 200 };
-                let response = http::Response::builder().status(status);
-                response.body(body.to_string().into_bytes()).unwrap()
+            std::future::ready(answer.and_then(|body| {
+                let usual = if body.get("error").is_some() { 400 } else { 200 };
+                let status = body.get("status").and_then(Value::as_u64).unwrap_or(usual);
+                let response = http::Response::builder().status(status as u16);
+                judged(response.body(body.to_string().into_bytes()).unwrap())
             }))
         };
         let poll = Poll {
@@ -204,7 +213,8 @@ mod tests {
             let (answered, times) = poll(interval, vec![says("slow_down")]).await;
             assert!(answered.is_none());
             assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
-            assert_eq!(times, (0..15).map(|n| n * 60).collect::<Vec<_>>());
+            // At first a minute, then 5 seconds more each time.
+            assert_eq!(times, [0, 65, 135, 210, 290, 375, 465, 560, 660, 765, 875]);
         }
         let (_, times) = poll(json!(0), vec![says("authorization_pending")]).await;
         assert_eq!(times, (0..900).collect::<Vec<_>>());
@@ -240,6 +250,36 @@ mod tests {
         assert!(error.to_string().contains("503"), "{error}");
         // Each failure doubles the pause, up to a minute.
         assert_eq!(times, [0, 5, 15, 35, 75, 135]);
+    }
+
+    /// What a proxy says that has no time is no answer, and no pause gets shorter by it.
+    #[tokio::test(start_paused = true)]
+    async fn too_many_requests_are_trouble_unless_the_server_says_so_itself() {
+        for status in [408, 429] {
+            let busy = || Ok(json!({"status": status, "detail": "later"}));
+            let slow = || Ok(json!({"status": status, "error": "slow_down"}));
+            let (answered, times) = poll(json!(5), vec![busy(), busy(), slow(), token()]).await;
+            assert!(matches!(answered, Some(Ok(()))), "{answered:?}");
+            assert_eq!(times, [0, 10, 30, 55]);
+
+            let (answered, times) = poll(json!(60), vec![slow(), slow(), busy(), token()]).await;
+            assert!(matches!(answered, Some(Ok(()))), "{answered:?}");
+            assert_eq!(times, [0, 65, 135, 205]);
+
+            let (answered, times) = poll(json!(5), vec![busy()]).await;
+            let Some(Err(error @ Error::Unreachable { .. })) = answered else {
+                panic!("{answered:?}");
+            };
+            assert!(error.to_string().contains(&status.to_string()), "{error}");
+            assert_eq!(times.len(), 5);
+
+            let denied = Ok(json!({"status": status, "error": "access_denied"}));
+            let (answered, _) = poll(json!(5), vec![denied]).await;
+            assert!(
+                matches!(answered, Some(Err(Error::TokenRefused(_)))),
+                "{answered:?}"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -52,9 +52,10 @@ pub struct OAuthSettings {
     pub device_patience: Duration,
     /// The least time between two questions whether they have.
     pub device_interval_min: Duration,
-    /// The longest time between two of them, whatever the server says.
+    /// The longest time between two of them that the server may ask for at first, and that failures lead to. Each `slow_down`
+    /// adds 5 seconds all the same (RFC 8628 section 3.5).
     pub device_interval_max: Duration,
-    /// Questions in a row that may come to nothing, because the server can't be reached or has trouble; at that number the
+    /// Questions in a row that may come to nothing, because the server can't be reached, has trouble or no time; at that number the
     /// sign-in ends. One at least.
     pub device_failures_max: u32,
 }

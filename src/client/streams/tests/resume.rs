@@ -104,18 +104,18 @@ impl Agent {
     }
 }
 
-fn reply(answer: Answer) -> Reply {
+pub(super) fn reply(answer: Answer) -> Reply {
     Reply {
         answer,
         parameters: HeaderMap::new(),
     }
 }
 
-fn send() -> Call {
+pub(super) fn send() -> Call {
     Call::new(Request::SendStreamingMessage(SendMessageRequest::default()))
 }
 
-async fn all(transport: Transport, call: Call) -> (Vec<Event>, Option<Error>) {
+pub(super) async fn all(transport: Transport, call: Call) -> (Vec<Event>, Option<Error>) {
     let mut events = transport.oneshot(call).await.unwrap().answer.events().unwrap();
     let mut seen = Vec::new();
     while let Some(event) = events.next().await {
