@@ -5,9 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::{SHORT, WIRE, begin, begun, hook, on_a_file, scenario, whole};
-use crate::support::engine::eventually;
 use crate::support::messages::task;
-use crate::support::raw::Raw;
 use crate::support::webhook::{Answer, Received, Webhook};
 
 /// The deliveries without those that came again right behind themselves.

@@ -115,7 +115,7 @@ mod tests {
         ] {
             let found = header(name, value);
             assert!(found.iter().all(|(text, _)| text == value), "{name}: {found:?}");
-            assert_eq!(found.is_empty(), false, "{name}");
+            assert!(!found.is_empty(), "{name}");
         }
     }
 }

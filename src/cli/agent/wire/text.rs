@@ -151,7 +151,7 @@ mod tests {
         let text = "-".repeat(BYTES_MAX + 7);
         let seen = taken(&[text.as_bytes(), b"+"], &Secrets::default());
         assert_eq!(seen.strip_prefix(&text[..BYTES_MAX]), Some(" … 8 bytes more"));
-        assert_eq!(taken(&[text[7..].as_bytes()], &Secrets::default()), text[7..]);
+        assert_eq!(taken(&[&text.as_bytes()[7..]], &Secrets::default()), text[7..]);
     }
 
     #[test]
